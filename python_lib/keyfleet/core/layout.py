@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Where the files of an instance live: every path of a deployment derives from one root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+UNIT_TEMPLATE = "keyfleet@.service"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """
+    Paths of one instance.
+
+    Attributes:
+        root: ``/`` for a system-wide deployment, any folder for a self-contained one.
+        name: Instance name, unique on the host.
+    """
+
+    root: str
+    name: str
+
+    def _below(self, top: str) -> str:
+        return str(PurePosixPath(self.root) / top / "keyfleet" / self.name)
+
+    @property
+    def config_dir(self) -> str:
+        """Files that keyfleet owns; the server can read and not write them."""
+        return self._below("etc")
+
+    @property
+    def config_file(self) -> str:
+        """Our directives, read last."""
+        return f"{self.config_dir}/keyfleet.conf"
+
+    @property
+    def acl_file(self) -> str:
+        """Users, with SHA-256 hashes of their passwords."""
+        return f"{self.config_dir}/users.acl"
+
+    @property
+    def record_file(self) -> str:
+        """What keyfleet deployed here (JSON): marks an instance as ours."""
+        return f"{self.config_dir}/instance.json"
+
+    @property
+    def data_dir(self) -> str:
+        """The server's working directory."""
+        return self._below("var/lib")
+
+    @property
+    def server_file(self) -> str:
+        """The server's own configuration file, the target of CONFIG REWRITE."""
+        return f"{self.data_dir}/server.conf"
+
+    @property
+    def log_dir(self) -> str:
+        """Log files of the server and of the process runner."""
+        return self._below("var/log")
+
+    @property
+    def log_file(self) -> str:
+        """The server's log."""
+        return f"{self.log_dir}/server.log"
+
+    @property
+    def run_dir(self) -> str:
+        """State of the running process; empty when it is stopped."""
+        return self._below("run")
+
+    @property
+    def started_file(self) -> str:
+        """Copy of the configuration file, made each time the process starts: what it was started with."""
+        return f"{self.run_dir}/started.conf"
+
+    @property
+    def unit(self) -> str:
+        """Name of the systemd unit."""
+        return UNIT_TEMPLATE.replace("@", f"@{self.name}")
