@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+Write docs/reference from what the code says: argument specs of the roles, documentation of the modules.
+
+Usage: scripts/generate_docs.py [--check]     (--check writes nothing and fails when a page is out of date)
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Made by scripts/generate_docs.py; change {source} instead. -->"
+# https://docs.ansible.com/ansible/latest/dev_guide/ansible_markup.html
+MARKUP = (
+    (re.compile(r"\b(?:C|O|V|E|RV|M|P)\(((?:\\.|[^)\\])*)\)"), r"`\1`"),
+    (re.compile(r"\bB\(([^)]*)\)"), r"**\1**"),
+    (re.compile(r"\bI\(([^)]*)\)"), r"*\1*"),
+    (re.compile(r"\bL\(([^,)]*),\s*([^)]*)\)"), r"[\1](\2)"),
+    (re.compile(r"\bU\(([^)]*)\)"), r"<\1>"),
+    (re.compile(r"\\([()\\])"), r"\1"),
+)
+
+
+def prose(text: Any) -> list[str]:
+    """Return *text*, a string or a list of strings, as Markdown paragraphs."""
+    paragraphs = [text] if isinstance(text, str) else list(text or [])
+    return [markdown(paragraph) for paragraph in paragraphs]
+
+
+def markdown(text: str) -> str:
+    """Translate Ansible's markup to Markdown, on one line."""
+    line = " ".join(str(text).split())
+    for pattern, replacement in MARKUP:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+def literal(value: Any) -> str:
+    """Return *value* as one would write it in YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+
+
+def facts(option: Mapping[str, Any]) -> str:
+    """Summarize type, necessity, default and choices of an option in one line."""
+    kind = option.get("type", "str")
+    parts = [f"{kind} of {option['elements']}" if "elements" in option else kind]
+    if option.get("required"):
+        parts.append("required")
+    if option.get("default") is not None:
+        parts.append(f"default `{literal(option['default'])}`")
+    if option.get("choices"):
+        parts.append("one of " + ", ".join(f"`{choice}`" for choice in option["choices"]))
+    if option.get("aliases"):
+        parts.append("alias " + ", ".join(f"`{alias}`" for alias in option["aliases"]))
+    return ", ".join(parts)
+
+
+def option_lines(options: Mapping[str, Any], nested: str, depth: int = 0) -> Iterator[str]:
+    """Yield the Markdown list of *options*; what is below the key *nested* becomes an inner list."""
+    indent = "  " * depth
+    for name, option in options.items():
+        yield " ".join([f"{indent}- **`{name}`** ({facts(option)}):", *prose(option.get("description"))])
+        if option.get(nested):
+            yield from option_lines(option[nested], nested, depth + 1)
+
+
+def page(title: str, source: str, *sections: list[str]) -> str:
+    """Put a page together; every section is a list of lines."""
+    head = [NOTE.format(source=source), "", f"# {title}"]
+    return "\n".join(line for section in (head, *sections) if section for line in (*section, "")).rstrip("\n") + "\n"
+
+
+def spaced(paragraphs: list[str]) -> list[str]:
+    """Separate paragraphs with empty lines."""
+    return "\n\n".join(paragraphs).splitlines()
+
+
+def role_page(spec_file: Path) -> str:
+    """Return the page of the role that *spec_file* describes."""
+    sections = []
+    for entry_point, spec in yaml.safe_load(spec_file.read_text())["argument_specs"].items():
+        if entry_point != "main":
+            sections.append([f"## Entry point {entry_point}"])
+        sections += [prose(spec.get("short_description")), spaced(prose(spec.get("description")))]
+        sections += [["## Variables"], list(option_lines(spec.get("options", {}), "options"))]
+    return page(f"Role {spec_file.parts[-3]}", str(spec_file.relative_to(ROOT)), *sections)
+
+
+def assigned_strings(source: Path) -> dict[str, str]:
+    """Return the string constants that *source* assigns, at any depth: DOCUMENTATION, EXAMPLES, RETURN."""
+    return {
+        target.id: node.value.value
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def documentation(source: Path) -> dict[str, Any]:
+    """Return the documentation of a module, its fragments merged in as Ansible does."""
+    merged: dict[str, Any] = yaml.safe_load(assigned_strings(source)["DOCUMENTATION"])
+    for name in merged.get("extends_documentation_fragment", []):
+        fragment_file = ROOT / "plugins" / "doc_fragments" / f"{name.rpartition('.')[2]}.py"
+        for section, content in yaml.safe_load(assigned_strings(fragment_file)["DOCUMENTATION"]).items():
+            if isinstance(content, list):
+                merged[section] = [*merged.get(section, []), *content]
+            else:
+                merged[section] = {**merged.get(section, {}), **content}
+    return merged
+
+
+def module_page(source: Path) -> str:
+    """Return the page of one module."""
+    strings, doc = assigned_strings(source), documentation(source)
+    returned = yaml.safe_load(strings["RETURN"]) or {}
+    attributes = [
+        f"- **{name}**: {' '.join([str(attribute['support']) + '.', *prose(attribute.get('details') or attribute.get('description'))])}"
+        for name, attribute in doc.get("attributes", {}).items()
+    ]
+    return page(
+        f"Module keyfleet.redis.{source.stem}",
+        str(source.relative_to(ROOT)),
+        [markdown(doc["short_description"]) + "."],
+        spaced(prose(doc["description"])),
+        ["## Requirements", "", *(f"- {line}" for line in prose(doc["requirements"]))] if doc.get("requirements") else [],
+        ["## Options", "", *option_lines(doc.get("options", {}), "suboptions")],
+        ["## Attributes", "", *attributes] if attributes else [],
+        ["## Notes", "", *(f"- {line}" for line in prose(doc["notes"]))] if doc.get("notes") else [],
+        ["## Examples", "", "```yaml", strings["EXAMPLES"].strip("\n"), "```"],
+        ["## Return values", "", *option_lines(returned, "contains")] if returned else [],
+    )
+
+
+def index_page(pages: Mapping[Path, str]) -> str:
+    """Return the list of all *pages*."""
+    links = [f"- [{text.splitlines()[2].removeprefix('# ')}]({path})" for path, text in pages.items()]
+    return page("Reference", "the sources that the pages name", links)
+
+
+def pages() -> dict[Path, str]:
+    """Return every page by its path below docs/reference."""
+    made = {Path("roles", f"{spec.parts[-3]}.md"): role_page(spec) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
+    made |= {Path("modules", f"{source.stem}.md"): module_page(source) for source in sorted(ROOT.glob("plugins/modules/*.py"))}
+    return {Path("README.md"): index_page(made), **made}
+
+
+def main() -> int:
+    """Write the pages, or name those that are out of date."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
+    check = parser.parse_args().check
+    wanted = pages()
+    found = {path.relative_to(REFERENCE): path.read_text() for path in REFERENCE.rglob("*.md")}
+    differing = sorted(str(path) for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
+    if check:
+        if differing:
+            print(f"docs/reference is out of date: {', '.join(differing)}; run 'make docs'.", file=sys.stderr)
+        return 1 if differing else 0
+    for path in found.keys() - wanted.keys():
+        (REFERENCE / path).unlink()
+    for path, text in wanted.items():
+        (REFERENCE / path).parent.mkdir(parents=True, exist_ok=True)
+        (REFERENCE / path).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
