@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""
+From Settings to a connected redis-py client, and from redis-py's errors to ours.
+
+Retries. redis-py repeats a command whose reply was lost, so that one ``incr`` may count twice, and tries a refused password
+again and again. Here only *connecting* is repeated: a connection class of ours does it, and redis-py's own retry of commands is
+off. A pooled connection that the server has closed is noticed and replaced before it is used. On a cluster, where redis-py
+repeats commands in ways that cannot be turned off in every version, a reply that does not come raises ReplyLostError, which it
+does not repeat; what was surely not run (no connection, MOVED, ASK, TRYAGAIN, CLUSTERDOWN) it tries again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from .errors import CredentialsError, DeniedError, KeyfleetError, RefusedError, ServerError, SettingsError, UnreachableError
+from .settings_values import format_nodes
+
+try:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.cluster import ClusterNode, RedisCluster
+    from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+    from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+
+    HAS_REDIS = True
+    REDIS_IMPORT_ERROR: Optional[str] = None
+except ImportError:
+    HAS_REDIS = False
+    REDIS_IMPORT_ERROR = traceback.format_exc()
+    RedisError = Exception  # type: ignore[assignment,misc]
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+# A redis.Redis or RedisCluster. Their annotations mix sync and async replies and differ from version to version.
+AnyClient = Any
+
+LONGEST_DELAY_SECONDS = 2.0
+
+
+class ReplyLostError(RedisError):
+    """A command was sent to a cluster node and its reply did not come: it may have run."""
+
+
+def connect(settings: Settings) -> AnyClient:
+    """
+    Return a redis-py client whose replies are bytes; close it with `close`.
+
+    A single server is connected when the first command is sent, a cluster and Sentinel are asked at once. RESP2 is spoken, which
+    all versions of redis-py answer alike.
+
+    Raises:
+        SettingsError: if a certificate or key file cannot be read.
+        UnreachableError, CredentialsError, DeniedError, ServerError: if a cluster or Sentinel does not answer as it should.
+    """
+    _check_files(settings)
+    with translated(settings):
+        if settings.cluster_nodes:
+            return _connect_cluster(settings)
+        if settings.sentinels:
+            return _connect_sentinel(settings)
+        return _connect_single(settings)
+
+
+def close(client: AnyClient) -> None:
+    """Close the connections of *client*; redis-py closes only pools that it made itself."""
+    client.close()
+    if not isinstance(client, RedisCluster):
+        client.connection_pool.disconnect()
+
+
+@contextlib.contextmanager
+def translated(settings: Settings) -> Iterator[None]:
+    """Turn errors of redis-py within the block into ours, with the original as the cause."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise translate(error, settings) from error
+
+
+def translate(error: BaseException, settings: Settings) -> KeyfleetError:
+    """Return the error of our tree that says what *error* of redis-py means."""
+    if isinstance(error, KeyfleetError):
+        return error
+    error = _root(error)
+    text = _without_secret(str(error), settings)
+    address = settings.address
+    if isinstance(error, redis.AuthenticationError) or re.match("(WRONGPASS|NOAUTH) ", text):
+        return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH) ", "", text))
+    if isinstance(error, redis.sentinel.MasterNotFoundError):
+        return UnreachableError(address, "no Sentinel that answers knows a primary of this service")
+    denied = _denied_command(error, text)
+    if denied:
+        return DeniedError(denied, text)
+    if isinstance(error, redis.exceptions.MovedError) or text.startswith("MOVED "):
+        return ServerError(f"{address} is one node of a cluster and the key lives on another; name the cluster's nodes instead")
+    if isinstance(error, (redis.ConnectionError, redis.TimeoutError, ReplyLostError, OSError)):
+        return UnreachableError(address, text)
+    if isinstance(error, redis.DataError):
+        return RefusedError(text)
+    return ServerError(f"{address}: {text}")
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the cause that RedisCluster hides behind its own exception."""
+    while isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, (RedisError, OSError)):
+        error = error.__cause__
+    return error
+
+
+def _without_secret(text: str, settings: Settings) -> str:
+    text = " ".join(text.split()) or "no reason given"
+    return text.replace(settings.password, "***") if settings.password else text
+
+
+def _denied_command(error: BaseException, text: str) -> Optional[str]:
+    """Return the command that the server does not offer to this user, None if the error says something else."""
+    unknown = re.match(r"(?:ERR )?unknown (?:sub)?command\W*([^'`,\s]*)", text, re.IGNORECASE)
+    if unknown:
+        return unknown.group(1).lower() or "unknown"
+    if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM "):
+        named = re.search(r"run the '([^']+)'", text)
+        return named.group(1).replace("|", " ") if named else "for this key or channel"
+    return None
+
+
+class _PatientConnection:
+    """Mixin for redis-py's connections: connecting is tried again, a refused password is not."""
+
+    attempts = 0
+    delay_seconds = 0.0
+    deadline_seconds = 0.0
+    fixed_options: Mapping[str, Any] = {}
+    _connecting = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, **self.fixed_options})
+
+    def connect(self) -> None:
+        """Connect; start no further attempt when the time for connecting is over."""
+        if getattr(self, "_sock", None):
+            return
+        self._connecting = True
+        try:
+            self._connect_patiently(super().connect)  # type: ignore[misc]
+        finally:
+            self._connecting = False
+
+    def _connect_patiently(self, once: Callable[[], None]) -> None:
+        started, delay = time.monotonic(), self.delay_seconds
+        for attempt in range(self.attempts + 1):
+            try:
+                return once()
+            except (redis.AuthenticationError, redis.exceptions.AuthorizationError):
+                raise
+            except (redis.ConnectionError, redis.TimeoutError):
+                if attempt == self.attempts or time.monotonic() + delay > started + self.deadline_seconds:
+                    raise
+            time.sleep(delay)
+            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+        return None
+
+
+class _PatientClusterConnection(_PatientConnection):
+    """A connection to a cluster node: what may have run is not reported as a failed connection, which RedisCluster would repeat."""
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one or more commands; what fails before that is a failed connection."""
+        if not self._connecting:
+            self.connect()
+        return self._once_connected(super().send_packed_command, *args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Read one reply."""
+        return self._once_connected(super().read_response, *args, **kwargs)  # type: ignore[misc]
+
+    def _once_connected(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._connecting:
+            return work(*args, **kwargs)
+        if not getattr(self, "_sock", None):
+            raise ReplyLostError("the connection closed while replies were awaited")
+        try:
+            return work(*args, **kwargs)
+        except (redis.AuthenticationError, redis.exceptions.BusyLoadingError):
+            raise  # these are replies
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise ReplyLostError(f"{error}; the command may have run") from error
+
+
+def _patient(settings: Settings, base: type, mixin: type = _PatientConnection) -> type:
+    """Return a connection class of redis-py that connects as the settings say; a class, since RedisCluster drops unknown options."""
+    patience = {
+        "attempts": settings.retry_attempts,
+        "delay_seconds": settings.retry_delay_ms / 1000,
+        "deadline_seconds": settings.timeout_seconds,
+        # redis-py before 6 does not check host names unless told, and its RedisCluster cannot be told
+        "fixed_options": {"ssl_check_hostname": settings.tls_verify} if settings.tls else {},
+    }
+    return type(f"Patient{base.__name__}", (mixin, base), patience)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """Return what every connection of these settings needs, without address, database and credentials."""
+    options: dict[str, Any] = {"socket_timeout": settings.timeout_seconds}
+    if redis.VERSION[0] >= 5:
+        options["protocol"] = 2
+    if not settings.unix_socket:
+        options["socket_connect_timeout"] = settings.timeout_seconds
+    if settings.tls:
+        options.update(
+            ssl_cert_reqs="required" if settings.tls_verify else "none",
+            ssl_ca_certs=settings.tls_ca_file,
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
+        )
+    return options
+
+
+def _connect_single(settings: Settings) -> AnyClient:
+    options = {**_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
+    base: type = SSLConnection if settings.tls else Connection
+    if settings.unix_socket:
+        base = UnixDomainSocketConnection
+        options["path"] = settings.unix_socket
+    else:
+        options.update(host=settings.host, port=settings.port)
+    return redis.Redis(connection_pool=ConnectionPool(connection_class=_patient(settings, base), **options))
+
+
+def _connect_sentinel(settings: Settings) -> AnyClient:
+    """Ask Sentinel for the primary; every new connection asks again, so the client follows a failover."""
+    options = _options(settings)
+    asking = {**options, "retry": Retry(NoBackoff(), 0)}
+    if settings.tls:
+        asking.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+    sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    sentinel.discover_master(settings.sentinel_service)
+    base = SentinelManagedSSLConnection if settings.tls else SentinelManagedConnection
+    return sentinel.master_for(
+        settings.sentinel_service,
+        connection_class=_patient(settings, base),
+        username=settings.username,
+        password=settings.password,
+        db=settings.db,
+        **options,
+    )
+
+
+def _connect_cluster(settings: Settings) -> AnyClient:
+    # Only a client made from a URL takes a connection class; the URL holds the address and nothing else.
+    first, *others = settings.cluster_nodes
+    retries: dict[str, Any] = (
+        {"retry": Retry(NoBackoff(), settings.retry_attempts)} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
+    )
+    try:
+        return RedisCluster(
+            url=f"redis://{format_nodes([first])}",
+            startup_nodes=[ClusterNode(host, port) for host, port in others],  # type: ignore[no-untyped-call]
+            connection_class=_patient(settings, SSLConnection if settings.tls else Connection, _PatientClusterConnection),
+            username=settings.username,
+            password=settings.password,
+            **retries,
+            **_options(settings),
+        )
+    except redis.exceptions.RedisClusterException as error:
+        _raise_cluster_reason(settings)
+        raise error
+
+
+def _raise_cluster_reason(settings: Settings) -> None:
+    """Ask each node for itself and raise what it says; RedisCluster does not tell why it found no cluster."""
+    for host, port in settings.cluster_nodes:
+        single = replace(settings, cluster_nodes=(), host=host, port=port, retry_attempts=0)
+        client = _connect_single(single)
+        try:
+            with translated(single):
+                enabled = client.info("cluster").get("cluster_enabled")
+        finally:
+            close(client)
+        if not enabled:
+            raise ServerError(f"{single.address} does not run in cluster mode; name it as the single host instead")
+
+
+def _check_files(settings: Settings) -> None:
+    """Refuse unreadable certificate files; redis-py reports them as a failed connection."""
+    problems = []
+    for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
+        path = getattr(settings, name)
+        if path and not os.access(path, os.R_OK):
+            problems.append(f"{name} is {path!r}, which is not a readable file")
+    if problems:
+        raise SettingsError(*problems)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Real throw-away servers for tests; see `keyfleet.testing.servers`."""
