@@ -3,18 +3,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "python_lib"))
-
-from keyfleet.core.connection import close  # noqa: E402
-from keyfleet.core.topology import primaries  # noqa: E402
-from keyfleet.testing.servers import Cluster, Server, start_cluster, start_server  # noqa: E402
+from keyfleet.core.connection import close
+from keyfleet.core.topology import primaries
+from keyfleet.testing.servers import Cluster, Server, start_cluster, start_server
 
 PASSWORD = "correct-horse-battery"
 
@@ -22,8 +17,6 @@ PASSWORD = "correct-horse-battery"
 @pytest.fixture(autouse=True)
 def no_redis_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not see the caller's own REDIS_ variables."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("REDIS_")]:
         monkeypatch.delenv(name)
 

@@ -5,14 +5,21 @@ Every error that keyfleet raises, one tree.
     KeyfleetError
     ├── SettingsError            the connection settings are missing, wrong or contradict each other
     ├── RefusedError             the request is not safe or not possible; nothing was touched
+    ├── DecodeError              a stored value is not the text or JSON that was asked for
     └── ServerError              a server was asked, and it did not go well
         ├── UnreachableError     no connection, or no answer in time
         ├── CredentialsError     the server refused the user name or password, or wants one
         ├── DeniedError          the server does not offer the command to this user
-        └── WrongTypeError       the key holds another data type
+        ├── WrongTypeError       the key holds another data type
+        └── InvalidationError    deleting keys ended early; it says what was deleted
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .invalidation import Outcome
 
 
 class KeyfleetError(Exception):
@@ -32,6 +39,17 @@ class SettingsError(KeyfleetError):
 
 class RefusedError(KeyfleetError):
     """The request is not safe or not possible; nothing was touched."""
+
+
+class DecodeError(KeyfleetError):
+    """A stored value is not the text or JSON that was asked for; the value itself is not shown."""
+
+    def __init__(self, key: str, wanted: str) -> None:
+        super().__init__(key, wanted)
+        self.key, self.wanted = key, wanted
+
+    def __str__(self) -> str:
+        return f"key {self.key!r} holds a value that is not {self.wanted}"
 
 
 class ServerError(KeyfleetError):
@@ -80,3 +98,15 @@ class WrongTypeError(ServerError):
 
     def __str__(self) -> str:
         return f"key {self.key!r} holds a {self.found}, not a {self.wanted}"
+
+
+class InvalidationError(ServerError):
+    """Deleting keys ended early; *outcome* is what was done until then, *cause* is why."""
+
+    def __init__(self, cause: KeyfleetError, outcome: Outcome) -> None:
+        super().__init__(cause, outcome)
+        self.cause, self.outcome = cause, outcome
+
+    def __str__(self) -> str:
+        lost = f", and {self.outcome.unconfirmed} more may be" if self.outcome.unconfirmed else ""
+        return f"{self.cause}; until then {self.outcome.deleted} keys were deleted{lost}"
