@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""
+Server directives from the inventory: checked, written, and compared with what a running server uses. Pure; no server is asked here.
+
+The controller calls :func:`check` before anything is touched. The managed host lets a throw-away server judge the same directives
+(``judge.py``), compares its values with the active ones (:func:`plan`) and applies what can be applied live (``directive_apply.py``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .directive_values import (
+    FILE_ONLY,
+    SECRET_DIRECTIVES,
+    Problem,
+    Table,
+    canonical,
+    describe,
+    quote,
+    refusal,
+    shown,
+    table_for,
+    tables,
+    tables_for,
+    to_lines,
+)
+
+__all__ = [
+    "RESERVED",
+    "SECRET_DIRECTIVES",
+    "Plan",
+    "Problem",
+    "Table",
+    "acl_lines",
+    "canonical",
+    "check",
+    "config_command",
+    "plan",
+    "render",
+    "startup_only_changes",
+    "table_for",
+]
+
+_OURS = "set by keyfleet"
+_LATER = "not supported by this role yet"
+# Not for the dictionary of directives: what to use instead.
+RESERVED: Mapping[str, str] = {
+    "port": "use the instance option port",
+    "bind": "use the instance option bind",
+    "unixsocket": "use the instance option unix_socket",
+    "unixsocketperm": "use the instance option unix_socket_perm",
+    "requirepass": "use the instance option password",
+    **dict.fromkeys(
+        [
+            "aclfile",
+            "cluster-config-file",
+            "daemonize",
+            "dir",
+            "include",
+            "logfile",
+            "pidfile",
+            "supervised",
+            "unixsocketgroup",
+        ],
+        _OURS,
+    ),
+    **dict.fromkeys(["cluster-enabled", "replicaof", "slaveof", "sentinel", "tls-cluster", "tls-port", "tls-replication"], _LATER),
+}
+_HASH_ADVICE = "#HASH with the output of: printf %s 'PASSWORD' | sha256sum | cut -d' ' -f1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What to do so that a running server uses the wished values.
+
+    Attributes:
+        live: ``{name: (active, wished)}`` for directives that CONFIG SET changes.
+        restart: The same for directives that the server reads only when it starts; *active* is None for one that the running server does
+            not know.
+    """
+
+    live: Mapping[str, tuple[Optional[str], str]] = field(default_factory=dict, repr=False)
+    restart: Mapping[str, tuple[Optional[str], str]] = field(default_factory=dict, repr=False)
+
+    def shown(self) -> dict[str, dict[str, str]]:
+        """Return ``{name: {active, wished, how}}`` for people and diffs: secrets are hidden."""
+        return {
+            name: {"active": shown(name, active or ""), "wished": shown(name, wished), "how": how}
+            for how, changes in (("live", self.live), ("restart", self.restart))
+            for name, (active, wished) in sorted(changes.items())
+        }
+
+
+def check(directives: Mapping[str, object], engine: str, version: Optional[str]) -> list[Problem]:
+    """
+    Return what is wrong with directives from the inventory, by the tables alone.
+
+    Args:
+        directives: ``{name: value}`` as YAML gives it; see ``to_lines`` for lists.
+        engine: ``redis`` or ``valkey``.
+        version: Such as ``7.0.15``; None accepts what any known version of the engine accepts.
+    Raises:
+        RefusedError: if the engine is unknown or the version is no version.
+    """
+    candidates, open_ended = tables_for(engine, version)
+    problems = []
+    for name, value in directives.items():
+        problems += _check_one(str(name), value, candidates, open_ended, "loadmodule" in directives)
+    names = [str(name) for name in directives]
+    first_names = [candidates[0].name(name) for name in names]
+    for name, first in zip(names, first_names):
+        if name != first and first in names:
+            problems.append(Problem(name, shown(name, directives[name]), f"is another name of {first}, which is given too", "one of them"))
+    return problems
+
+
+def render(directives: Mapping[str, object]) -> list[str]:
+    """
+    Return the lines of a configuration file, sorted by name; users are left out, they belong to the ACL file.
+
+    ``save`` lines add to those the server has read before, so ``save ""`` goes first.
+    """
+    lines = []
+    for name in sorted(directives):
+        words = [" ".join([name, *(quote(word) for word in line)]) for line in to_lines(name, directives[name], _takes(name))]
+        if name == "save" and words != ['save ""']:
+            lines.append('save ""')
+        if name != "user":
+            lines += words
+    return lines
+
+
+def acl_lines(directives: Mapping[str, object]) -> list[str]:
+    """Return the lines of the ACL file for the directive ``user``."""
+    return [" ".join(["user", *line]) for line in to_lines("user", directives.get("user", []), "lines")]
+
+
+def config_command(directives: Mapping[str, object]) -> Optional[str]:
+    """Return the name under which ``rename-command`` leaves CONFIG, None if it takes it away."""
+    for words in to_lines("rename-command", directives.get("rename-command", []), "lines"):
+        if words[0].upper() == "CONFIG":
+            return words[1] or None
+    return "CONFIG"
+
+
+def plan(wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[str], previously_named: Iterable[str], table: Table) -> Plan:
+    """
+    Compare three ways: enforce what the inventory names, return what it named before to the default, leave the rest to the server.
+
+    Args:
+        wished: Every value that a server started with these directives has (``Verdict.values``): also tells the defaults.
+        active: Every value that the running server has, in the same form (``directive_apply.read_active``).
+        named, previously_named: Directives in the inventory now, and those applied by the run before.
+        table: Tells what changes live; what it does not know waits for a restart.
+    Source:
+        https://redis.io/docs/latest/commands/config-set/
+    """
+    live: dict[str, tuple[Optional[str], str]] = {}
+    restart: dict[str, tuple[Optional[str], str]] = {}
+    for name in sorted({table.name(name) for name in [*named, *previously_named]}):
+        if name not in wished or active.get(name) == wished[name] or is_file_only(name):
+            continue
+        directive = table.directives.get(name)
+        changes = live if directive and directive.change == "live" and name in active else restart
+        changes[name] = (active.get(name), wished[name])
+    return Plan(live, restart)
+
+
+def startup_only_changes(wished_lines: Sequence[str], started_lines: Sequence[str], *, every: bool = False) -> dict[str, tuple[str, str]]:
+    """
+    Compare directives that CONFIG GET cannot tell by the text the process was started with: ``{name: (started, wished)}``.
+
+    Args:
+        wished_lines, started_lines: Lines of a configuration file; comments are ignored, the order within one directive counts.
+        every: Compare all directives, for a server whose CONFIG was taken away.
+    """
+    before, after = _by_name(started_lines, every), _by_name(wished_lines, every)
+    return {name: (before.get(name, ""), after.get(name, "")) for name in sorted({*before, *after}) if before.get(name) != after.get(name)}
+
+
+def is_file_only(name: str) -> bool:
+    """Tell whether CONFIG GET does not know a directive; names with a dot belong to modules."""
+    return name in FILE_ONLY or "." in name
+
+
+def _check_one(name: str, value: object, candidates: Sequence[Table], open_ended: bool, has_modules: bool) -> list[Problem]:
+    found = shown(name, value)
+    if name in RESERVED:
+        return [Problem(name, found, "is not for this dictionary", RESERVED[name])]
+    if name == "user":
+        return _check_users(value)
+    knowing = [table.directives[name] for table in candidates if name in table.directives]
+    if not knowing:
+        may_be_known = re.fullmatch(r"[a-z][a-z0-9_.-]*", name) and (has_modules if "." in name else open_ended)
+        return _check_shape(name, value) if may_be_known else [_unknown(name, found, candidates)]
+    refusals = [refusal(directive, value) for directive in knowing]
+    if "" in refusals or (open_ended and knowing[0].kind == "enum" and refusals[0] == "wrong value"):  # newer servers learn new words
+        return []
+    return [Problem(name, found, refusals[0], "nothing: remove it" if knowing[0].kind == "retired" else describe(knowing[0]))]
+
+
+def _check_shape(name: str, value: object) -> list[Problem]:
+    try:
+        to_lines(name, value, _takes(name) if not isinstance(value, (list, tuple)) else "words")
+    except ValueError as error:
+        return [Problem(name, shown(name, value), str(error), "text, a number, or a list of words")]
+    return []
+
+
+def _unknown(name: str, found: str, candidates: Sequence[Table]) -> Problem:
+    names = {known for table in candidates for known in table.directives}
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.7)
+    elsewhere = [str(table) for table in tables() if name in table.directives]
+    if "." in name:
+        allowed = "a directive of a module together with loadmodule"
+    elif elsewhere:
+        allowed = f"{' and '.join(elsewhere)} know it"
+    else:
+        allowed = f"did you mean {near[0]}?" if near else "a name that CONFIG GET * of that server lists"
+    return Problem(name, found, f"is no directive of {' or '.join(str(table) for table in candidates)}", allowed)
+
+
+def _check_users(value: object) -> list[Problem]:
+    try:
+        lines = to_lines("user", value, "lines")
+    except ValueError as error:
+        return [Problem("user", shown("user", value), str(error), 'for each line "NAME RULES"')]
+    problems = []
+    seen = set()
+    for number, words in enumerate(lines, 1):
+        where = f"line {number}"
+        if not words or len(words) < 2:
+            problems.append(
+                Problem("user", shown("user", value), f"{where} names no rules", '"NAME RULES", such as "app on #HASH ~app:* +@read"')
+            )
+        elif words[0] == "default" or words[0] in seen:
+            reason = f"{where} is the user {words[0]!r}" + (" a second time" if words[0] in seen else "")
+            problems.append(
+                Problem("user", shown("user", value), reason, "other names, each once; for default use the instance option password")
+            )
+        elif any(re.match(r"\(?[<>]", word) for word in words[1:]):
+            problems.append(Problem("user", shown("user", value), f"{where} holds a password in plain text", _HASH_ADVICE))
+        elif any(word.startswith("#") and not re.fullmatch("#[0-9a-f]{64}", word) for word in words[1:]):
+            problems.append(Problem("user", shown("user", value), f"{where} holds something that is no SHA-256 hash", _HASH_ADVICE))
+        seen.update(words[:1])
+    return problems
+
+
+def _takes(name: str) -> str:
+    known = [table.directives[name].takes for table in tables() if name in table.directives]
+    return known[-1] if known else "words"
+
+
+def _by_name(lines: Iterable[str], every: bool) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        name = line.strip().split(" ", 1)[0].lower()
+        if name and not name.startswith("#") and (every or is_file_only(name)):
+            found.setdefault(name, []).append(line.strip())
+    return {name: "\n".join(texts) for name, texts in found.items()}
