@@ -28,7 +28,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.cluster import ClusterNode, RedisCluster
     from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
-    from redis.exceptions import RedisError
+    from redis.exceptions import RedisClusterException, RedisError
     from redis.retry import Retry
     from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
@@ -37,7 +37,7 @@ try:
 except ImportError:
     HAS_REDIS = False
     REDIS_IMPORT_ERROR = traceback.format_exc()
-    RedisError = Exception  # type: ignore[assignment,misc]
+    RedisError = RedisClusterException = Exception  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -84,7 +84,7 @@ def translated(settings: Settings) -> Iterator[None]:
     """Turn errors of redis-py within the block into ours, with the original as the cause."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except (RedisError, RedisClusterException, OSError) as error:
         raise translate(error, settings) from error
 
 
@@ -112,10 +112,11 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the cause that RedisCluster hides behind its own exception."""
-    while isinstance(error, redis.exceptions.RedisClusterException) and isinstance(error.__cause__, (RedisError, OSError)):
-        error = error.__cause__
-    return error
+    """Return the cause that RedisCluster hides behind its own exceptions, even a denied CLUSTER SLOTS behind "mode is not enabled"."""
+    cause: Optional[BaseException] = error
+    while isinstance(cause, RedisClusterException):
+        cause = cause.__cause__ or cause.__context__
+    return cause if isinstance(cause, (RedisError, OSError)) else error
 
 
 def _without_secret(text: str, settings: Settings) -> str:
@@ -272,7 +273,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
             **retries,
             **_options(settings),
         )
-    except redis.exceptions.RedisClusterException as error:
+    except RedisClusterException as error:
         _raise_cluster_reason(settings)
         raise error
 
