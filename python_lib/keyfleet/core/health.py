@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""
+Is this deployment well: one verdict, with the reasons.
+
+Nothing is changed, and CONFIG is not needed. A command that the server denies makes its check ``skipped``. A server that cannot be
+reached or refuses the password is a verdict too, not an exception.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .connection import close, connect, translated
+from .errors import CredentialsError, ServerError, UnreachableError
+from .health_checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
+from .health_probes import check_certificate, check_cluster, check_ping, check_round_trip
+from .topology import Node, primaries
+
+if TYPE_CHECKING:
+    from .connection import AnyClient
+    from .settings import Settings
+
+CHECKS = ("ping", *INFO_CHECKS, "cluster", "certificate", "round_trip")
+POLL_SECONDS = 0.2
+DEFAULT_THRESHOLDS, NO_WISHES = Thresholds(), Expect()
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    What the checks found.
+
+    Attributes:
+        checks: Each of ``CHECKS`` once for each node asked: every primary of a cluster, else the one server.
+        refused: The server refused the credentials, which waiting does not heal.
+    """
+
+    checks: tuple[Check, ...]
+    refused: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``failed``, ``degraded`` or ``ok``: the gravest status of the checks."""
+        return worst([check.status for check in self.checks])
+
+    @property
+    def reasons(self) -> list[str]:
+        """A sentence for each check that degrades the verdict, the gravest first."""
+        bad = sorted((check for check in self.checks if check.status in (DEGRADED, FAILED)), key=lambda check: check.status != FAILED)
+        return [f"{check.node}: {check.reason}" for check in bad]
+
+    def fails(self, fail_on: str) -> bool:
+        """Return whether the verdict is as bad as *fail_on* (``degraded`` or ``failed``) or worse; with ``never`` it is not."""
+        return self.verdict in {"never": (), DEGRADED: (DEGRADED, FAILED)}.get(fail_on, (FAILED,))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return verdict, reasons and checks as plain values."""
+        return {"verdict": self.verdict, "reasons": self.reasons, "checks": [check.as_dict() for check in self.checks]}
+
+
+def check_health(
+    client: AnyClient,
+    settings: Settings,
+    *,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    expect: Expect = NO_WISHES,
+    write_probe: bool = False,
+) -> Report:
+    """
+    Ask every primary behind *client* how it is.
+
+    Args:
+        client: From `connect` with the same *settings*.
+        thresholds: Where a value stops being good.
+        expect: What each server should be.
+        write_probe: Whether to write a key of our own, read it back and delete it.
+    Returns:
+        The report; a node that does not answer, or refuses the password, has its reason in the check ``ping``.
+    """
+    try:
+        with translated(settings):
+            nodes = primaries(client)
+    except ServerError as error:
+        return _silent(error, settings.address)
+    reports = [_examine(client, node, settings, thresholds, expect, write_probe) for node in nodes]
+    return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+
+
+def wait_for_health(
+    settings: Settings,
+    *,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    expect: Expect = NO_WISHES,
+    write_probe: bool = False,
+    timeout_seconds: float = 0.0,
+    fail_on: str = FAILED,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Report:
+    """
+    Connect and `check_health`, again and again until the report does not fail or the time is over.
+
+    Refused credentials end the wait, because time does not heal them. Each attempt is a new connection, tried once.
+
+    Args:
+        thresholds, expect, write_probe: As for `check_health`.
+        timeout_seconds: Time for all attempts together; 0 makes one. The last one may end up to a second later.
+        fail_on: As for `Report.fails`; ``never`` waits like ``failed``.
+        clock, sleep: Stand-ins for tests.
+    Returns:
+        The last report.
+    """
+    end, target = clock() + timeout_seconds, FAILED if fail_on == "never" else fail_on
+    attempt = settings
+    while True:
+        if timeout_seconds:
+            shorter = min(settings.timeout_seconds, max(end - clock(), 1.0))
+            attempt = replace(settings, retry_attempts=0, timeout_seconds=shorter)
+        report = _connect_and_check(attempt, thresholds, expect, write_probe)
+        if not report.fails(target) or report.refused or clock() >= end:
+            return report
+        sleep(min(POLL_SECONDS, max(end - clock(), 0.0)))
+
+
+def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> Report:
+    """Report a cluster or Sentinel that cannot be reached like a single server."""
+    try:
+        client = connect(settings)
+    except ServerError as error:
+        return _silent(error, settings.address)
+    try:
+        return check_health(client, settings, thresholds=thresholds, expect=expect, write_probe=write_probe)
+    finally:
+        close(client)
+
+
+def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> Report:
+    """Run every check on one node."""
+    try:
+        checks = [check_ping(node, settings, thresholds)]
+        info, from_info = _ask_info(node, settings, thresholds, expect)
+        checks += [*from_info, check_cluster(node, settings, info), check_certificate(node, settings, thresholds)]
+    except ServerError as error:
+        return _silent(error, node.address)
+    checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "not asked for"))
+    return Report(tuple(replace(check, node=node.address) for check in checks))
+
+
+def _ask_info(node: Node, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
+    """Return the fields of INFO and what they say; without fields if the server does not give them."""
+    try:
+        with translated(settings):
+            info: Info = node.client.info()
+    except (UnreachableError, CredentialsError):
+        raise
+    except ServerError as error:
+        return {}, [unknown(name, str(error), expect) for name in INFO_CHECKS]
+    return info, judge_info(info, thresholds, expect)
+
+
+def _silent(error: ServerError, node: str) -> Report:
+    """Report a node that gives no answers."""
+    reason = str(error)
+    if isinstance(error, UnreachableError):
+        reason = f"the server cannot be reached: {error.reason}"
+    elif isinstance(error, CredentialsError):
+        reason = f"the server refused the credentials: {error.reason}"
+    failed = Check("ping", FAILED, reason, node=node)
+    others = [Check(name, SKIPPED, "the server does not answer", node=node) for name in CHECKS if name != "ping"]
+    return Report((failed, *others), refused=isinstance(error, CredentialsError))

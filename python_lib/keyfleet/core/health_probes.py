@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""The health checks that ask a server something of their own: PING, CLUSTER INFO, its certificate, a write read back."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Optional, cast
+
+from .connection import translated
+from .errors import CredentialsError, DeniedError, ServerError, UnreachableError
+from .health_checks import DEGRADED, FAILED, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judged
+
+try:
+    from redis.cluster import RedisCluster
+    from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisClusterException, RedisError
+except ImportError:
+    pass
+
+if TYPE_CHECKING:
+    from .connection import AnyClient
+    from .settings import Settings
+    from .topology import Node
+
+PROBE_PREFIX = "keyfleet:probe:"
+PROBE_SECONDS = 10
+DAY_SECONDS = 86400
+
+Clock = Callable[[], float]
+
+
+def check_ping(node: Node, settings: Settings, thresholds: Thresholds, clock: Clock = time.monotonic) -> Check:
+    """
+    Measure the best of three PINGs on an open connection.
+
+    Raises:
+        UnreachableError, CredentialsError: if the server does not talk to us at all.
+    """
+    try:
+        with translated(settings):
+            try:
+                node.client.ping()  # opens the connection
+                best = min(_milliseconds(node.client.ping, clock) for _ in range(3))
+            except BusyLoadingError as busy:  # an answer, though redis-py counts it among the connection errors
+                return Check("ping", FAILED, f"the server answers: {busy}")
+    except (UnreachableError, CredentialsError):
+        raise
+    except DeniedError as denied:
+        return Check("ping", SKIPPED, str(denied))
+    except ServerError as error:
+        return Check("ping", FAILED, f"PING is answered with an error: {error}")
+    limit = thresholds.latency_ms
+    problems = [(DEGRADED, f"the best of three PINGs took {best} ms, more than {limit} ms")] if best > limit else []
+    return judged("ping", {"latency_ms": best}, problems)
+
+
+def _milliseconds(call: Callable[[], object], clock: Clock) -> float:
+    started = clock()
+    call()
+    return round(1000 * (clock() - started), 3)
+
+
+def check_cluster(node: Node, settings: Settings, info: Info) -> Check:
+    """Judge CLUSTER INFO; skipped where cluster mode is off or the command is denied."""
+    if info.get("cluster_enabled") == 0:
+        return Check("cluster", SKIPPED, "cluster mode is off")
+    try:
+        with translated(settings):
+            fields = node.client.execute_command("CLUSTER INFO")
+    except (UnreachableError, CredentialsError):
+        raise
+    except DeniedError as denied:
+        return Check("cluster", SKIPPED, str(denied))
+    except ServerError as error:
+        off = "cluster support disabled" in str(error)
+        return Check("cluster", SKIPPED, "cluster mode is off") if off else Check("cluster", FAILED, str(error))
+    return judge_cluster(fields)
+
+
+def check_certificate(node: Node, settings: Settings, thresholds: Thresholds, now: Clock = time.time) -> Check:
+    """Judge how long the certificate is valid that the server shows in a handshake of its own."""
+    if not settings.tls:
+        return Check("certificate", SKIPPED, "TLS is off")
+    pool = node.client.connection_pool
+    connection = pool.connection_class(**pool.connection_kwargs)
+    try:
+        with translated(settings):
+            connection.connect()
+        expiry = certificate_expiry(connection._sock.getpeercert(binary_form=True))
+    finally:
+        connection.disconnect()
+    days = round((expiry.timestamp() - now()) / DAY_SECONDS, 1)
+    values = {"not_after": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"), "left_days": days}
+    if days < 0:
+        return judged("certificate", values, [(FAILED, f"the certificate expired on {values['not_after']}")])
+    soon = days < thresholds.certificate_days
+    return judged("certificate", values, [(DEGRADED, f"the certificate expires in {days} days")] if soon else [])
+
+
+def certificate_expiry(der: bytes) -> datetime:
+    """
+    Return the end of a certificate's validity; Python decodes it only for certificates that it verified.
+
+    Source:
+        RFC 5280, 4.1: Certificate > tbsCertificate > version, serial, *signature*, *issuer*, *validity* … (the sequences in italics).
+    """
+    tbs = next(_elements(next(_elements(der))[1]))[1]
+    validity = [content for tag, content in _elements(tbs) if tag == 0x30][2]
+    tag, text = list(_elements(validity))[1]
+    form = "%y%m%d%H%M%SZ" if tag == 0x17 else "%Y%m%d%H%M%SZ"  # UTCTime or GeneralizedTime
+    return datetime.strptime(text.decode("ascii"), form).replace(tzinfo=timezone.utc)
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and content of the DER elements that stand one after another."""
+    position = 0
+    while position < len(der):
+        tag, length = der[position], der[position + 1]
+        position += 2
+        if length & 0x80:  # the length itself is that many bytes long
+            digits = length & 0x7F
+            length = int.from_bytes(der[position : position + digits], "big")
+            position += digits
+        yield tag, der[position : position + length]
+        position += length
+
+
+def check_round_trip(client: AnyClient, node: Node, settings: Settings, clock: Clock = time.monotonic) -> Check:
+    """
+    Write a key of our own, read it back, delete it; should deleting fail, it expires after ``PROBE_SECONDS``.
+
+    A replica is skipped. A write that is denied fails, because it was asked for as a proof.
+    """
+    key, value = _probe_key(client, node, settings), secrets.token_hex(16).encode()
+    if key is None:
+        return Check("round_trip", SKIPPED, "no slot belongs to this node")
+    started, reason = clock(), ""
+    try:
+        with translated(settings):
+            try:
+                node.client.set(key, value, ex=PROBE_SECONDS)
+                found = node.client.get(key)
+            except ReadOnlyError:
+                return Check("round_trip", SKIPPED, "a replica takes no writes")
+            finally:
+                reason = _delete(node, key)
+    except ServerError as error:
+        return Check("round_trip", FAILED, f"the probe was not written and read back: {error}")
+    values = {"latency_ms": round(1000 * (clock() - started), 3)}
+    if found != value:
+        return judged("round_trip", values, [(FAILED, f"the probe key {key!r} was read back with another value")])
+    return Check("round_trip", OK, reason, values)
+
+
+def _delete(node: Node, key: str) -> str:
+    try:
+        node.client.delete(key)
+    except RedisError as error:
+        return f"the probe key could not be deleted ({error}) and expires after {PROBE_SECONDS} s"
+    return ""
+
+
+def _probe_key(client: AnyClient, node: Node, settings: Settings) -> Optional[str]:
+    """Return a random key that lives on *node*; None if none was found, because the node has lost its slots."""
+    for _ in range(10_000):
+        key = f"{settings.key_prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
+        if _owner(client, key, node.address) == node.address:
+            return key
+    return None
+
+
+def _owner(client: AnyClient, key: str, alone: str) -> Optional[str]:
+    """Return the address of the node that holds *key*: *alone* where there is no cluster."""
+    if not isinstance(client, RedisCluster):
+        return alone
+    try:
+        return cast("str", client.get_node_from_key(key).name)  # type: ignore[no-untyped-call]
+    except RedisClusterException:  # the slot belongs to no node
+        return None
