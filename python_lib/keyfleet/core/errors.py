@@ -5,6 +5,7 @@ Every error that keyfleet raises, one tree.
     KeyfleetError
     ├── SettingsError            the connection settings are missing, wrong or contradict each other
     ├── RefusedError             the request is not safe or not possible; nothing was touched
+    ├── ServiceError             a service could not be started, stopped or asked
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     └── ServerError              a server was asked, and it did not go well
         ├── UnreachableError     no connection, or no answer in time
@@ -50,6 +51,17 @@ class DecodeError(KeyfleetError):
 
     def __str__(self) -> str:
         return f"key {self.key!r} holds a value that is not {self.wanted}"
+
+
+class ServiceError(KeyfleetError):
+    """A service could not be started, stopped or asked; the reason ends with the last lines of its log."""
+
+    def __init__(self, name: str, action: str, reason: str) -> None:
+        super().__init__(name, action, reason)
+        self.name, self.action, self.reason = name, action, reason
+
+    def __str__(self) -> str:
+        return f"cannot {self.action} {self.name}: {self.reason}"
 
 
 class ServerError(KeyfleetError):

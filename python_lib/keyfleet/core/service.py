@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Who runs the servers of a host: systemd, or a small supervisor of ours where there is no init system."""
+
+from __future__ import annotations
+
+from .errors import RefusedError
+from .layout import Layout
+from .service_common import ServiceManager, ServiceStatus
+from .service_process import ProcessManager
+from .service_systemd import SystemdManager
+
+KINDS = ("systemd", "process")
+
+__all__ = ["KINDS", "ServiceManager", "ServiceStatus", "manager_for"]
+
+
+def manager_for(kind: str, layout: Layout, *, timeout_seconds: float = 600.0) -> ServiceManager:
+    """
+    Return the manager of one instance.
+
+    Args:
+        kind: One of KINDS.
+        timeout_seconds: How long a start may take, loading the data included under systemd.
+    Raises:
+        RefusedError: for another kind.
+    """
+    if kind == "systemd":
+        return SystemdManager(layout, timeout_seconds=timeout_seconds)
+    if kind == "process":
+        return ProcessManager(layout, timeout_seconds=timeout_seconds)
+    raise RefusedError(f"service manager {kind!r} is unknown; allowed: {', '.join(KINDS)}")

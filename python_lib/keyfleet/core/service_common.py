@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What every service manager offers: one status, and steps that may be repeated."""
+
+from __future__ import annotations
+
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .errors import ServiceError
+from .layout import Layout
+from .runner import CLEAN_ENVIRONMENT, masked
+
+LOG_LINES = 10
+LOG_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """
+    What a service manager knows about one service.
+
+    Attributes:
+        state: ``running``, ``starting``, ``backing-off`` (waits for its next restart), ``stopping``, ``orphaned`` (the process manager's
+            supervisor was killed, the server was not: start adopts it), ``failed`` or ``stopped``.
+        enabled: Whether it starts with the host; None if the manager cannot promise that.
+        pid: The server's process, None if there is none.
+        started_at: When that process started, in seconds since 1970, None if there is none.
+        restarts: How often the manager restarted it since it was started.
+    """
+
+    state: str
+    enabled: Optional[bool] = None
+    pid: Optional[int] = None
+    started_at: Optional[float] = None
+    restarts: int = 0
+
+    @property
+    def active(self) -> bool:
+        """True if the server runs and its manager looks after it."""
+        return self.state == "running"
+
+    @property
+    def stopped(self) -> bool:
+        """True if nothing runs and nothing is about to."""
+        return self.state in ("stopped", "failed")
+
+
+class ServiceManager(ABC):
+    """
+    One service and who runs it.
+
+    Every step does nothing if it is already done. Every failure is a ServiceError.
+
+    Attributes:
+        survives_reboot: Whether an enabled service starts with the host.
+        timeout_seconds: How long a step may take; ``stop`` waits without limit for a server that saves, unless told otherwise.
+    """
+
+    survives_reboot: bool
+
+    def __init__(self, layout: Layout, *, timeout_seconds: float = 600.0) -> None:
+        self.layout = layout
+        self.timeout_seconds = timeout_seconds
+
+    @abstractmethod
+    def status(self) -> ServiceStatus:
+        """Return what runs now."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the server; return when it is up, see the manager's own words for what that means."""
+
+    @abstractmethod
+    def stop(self, timeout_seconds: Optional[float] = None) -> None:
+        """Stop the server with SIGTERM and return when it has saved and ended; it is never killed by us."""
+
+    def restart(self) -> None:
+        """Stop, then start."""
+        self.stop()
+        self.start()
+
+    @abstractmethod
+    def enable(self) -> None:
+        """Let the service start with the host, where the manager can."""
+
+    @abstractmethod
+    def disable(self) -> None:
+        """Do not start the service with the host."""
+
+    @abstractmethod
+    def reload_units(self) -> None:
+        """Make the manager read its unit files again, if it has some."""
+
+    def failure(self, action: str, reason: str, *more: str) -> ServiceError:
+        """Return an error with a reason, *more* lines, and the end of the server's log."""
+        lines = [*(masked(line) for line in more), *tail(self.layout.log_file)]
+        return ServiceError(self.layout.name, action, "\n  ".join([reason, *lines]))
+
+
+def tail(path: str, lines: int = LOG_LINES) -> list[str]:
+    """Return the last lines of a log, without values of directives; none if it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, Path(path).stat().st_size - LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [masked(line) for line in text.splitlines()[-lines:]]
+
+
+def run(argv: Sequence[str], timeout_seconds: Optional[float] = None) -> subprocess.CompletedProcess[str]:
+    """Run a program in a clean environment with nothing inherited; raise OSError or subprocess.TimeoutExpired."""
+    return subprocess.run(  # noqa: S603 - an argument list, no shell
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=CLEAN_ENVIRONMENT,
+        timeout=timeout_seconds,
+        check=False,
+    )

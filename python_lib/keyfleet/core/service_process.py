@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Services without an init system: one detached supervisor each, see ``runner``; they do not survive a reboot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Optional
+
+from . import runner
+from .service_common import ServiceManager, ServiceStatus, run
+
+
+class ProcessManager(ServiceManager):
+    """
+    A detached supervisor. ``start`` returns when the server listens; it may still be loading its data, which a PING tells.
+
+    The runner is a program of its own, since it outlives the module that starts it, and changes to the server's user by itself.
+    """
+
+    survives_reboot = False
+
+    def status(self) -> ServiceStatus:
+        """Read the supervisor's status file and compare it with the processes."""
+        try:
+            found = runner.status(self.layout.run_dir)
+        except runner.RunnerError as error:
+            raise self.failure("ask for", str(error)) from error
+        pid = found["server_pid"]
+        return ServiceStatus(found["state"], None, pid, found["server_started_at"] if pid else None, found["restarts"] or 0)
+
+    def start(self) -> None:
+        """Start or adopt the server and wait until it listens."""
+        self._run("start", self.timeout_seconds)
+
+    def stop(self, timeout_seconds: Optional[float] = None) -> None:
+        """Stop supervisor and server; without a time limit, as long as saving takes."""
+        if not self.status().stopped:
+            self._run("stop", timeout_seconds)
+
+    def enable(self) -> None:
+        """Do nothing: nobody starts a process with the host."""
+
+    def disable(self) -> None:
+        """Do nothing: nobody starts a process with the host."""
+
+    def reload_units(self) -> None:
+        """Do nothing: the specification is read at each start."""
+
+    def _run(self, action: str, timeout_seconds: Optional[float]) -> None:
+        limit = [] if timeout_seconds is None else ["--timeout-seconds", f"{timeout_seconds:g}"]
+        program = self.layout.runner_file
+        try:
+            done = run([sys.executable, "-I", program, action, "--spec", self.layout.spec_file, *limit])
+        except (OSError, subprocess.SubprocessError) as error:
+            raise self.failure(action, f"{program} cannot be run: {error}") from error
+        if done.returncode != 0:
+            raise self.failure(action, _reason(done))
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    try:
+        return str(json.loads(done.stdout)["error"])
+    except (ValueError, KeyError, TypeError):
+        return (done.stderr or done.stdout).strip()
