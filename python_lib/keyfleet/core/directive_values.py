@@ -145,6 +145,11 @@ def shown(name: str, value: object) -> str:
     return repr(str(value)) if isinstance(value, str) else str(value)
 
 
+def is_file_only(name: str) -> bool:
+    """Tell whether CONFIG GET does not know a directive; names with a dot belong to modules."""
+    return name in FILE_ONLY or "." in name
+
+
 def to_lines(name: str, value: object, takes: str) -> list[list[str]]:
     """
     Return the words after the name for each line of a directive.
@@ -160,9 +165,10 @@ def to_lines(name: str, value: object, takes: str) -> list[list[str]]:
         items = value if isinstance(value, (list, tuple)) else [value]
         if name == "save" and not items:
             return [[""]]
-        return [[_text(word) for word in item] if isinstance(item, (list, tuple)) else _split(name, _text(item)) for item in items]
+        divide = str.split if name == "user" else split  # the ACL file knows no quotes
+        return [[_text(word) for word in item] if isinstance(item, (list, tuple)) else divide(_text(item)) for item in items]
     if takes == "words":
-        return [[_text(word) for word in value] if isinstance(value, (list, tuple)) else _split(name, _text(value))]
+        return [[_text(word) for word in value] if isinstance(value, (list, tuple)) else split(_text(value))]
     if isinstance(value, (list, tuple)):
         raise ValueError("takes one value, not a list")
     return [[_text(value)]]
@@ -216,6 +222,16 @@ def size(text: str) -> Optional[int]:
     return int(found.group(1)) * UNITS[found.group(2)] if found and found.group(2) in UNITS else None
 
 
+def split(text: str) -> list[str]:
+    """Return the words of a line as the server splits it; an empty line is one empty word."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+    try:
+        return list(lexer) or [""]
+    except ValueError as error:
+        raise ValueError("has a quote that is not closed") from error
+
+
 def quote(word: str) -> str:
     """Return a word as a configuration file of the server spells it; no character of it can end the line."""
     if re.fullmatch(r"[A-Za-z0-9_./:@%+,*=~&!|{}()<>$^?;#-]+", word):
@@ -251,17 +267,6 @@ def _text(value: object) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in str(value)):
         raise ValueError("contains a control character")
     return str(value)
-
-
-def _split(name: str, text: str) -> list[str]:
-    if name == "user":  # the ACL file knows no quotes
-        return text.split()
-    lexer = shlex.shlex(text, posix=True)
-    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
-    try:
-        return list(lexer) or [""]
-    except ValueError as error:
-        raise ValueError("has a quote that is not closed") from error
 
 
 def _fits(directive: Directive, word: str) -> bool:

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .directive_values import (
-    FILE_ONLY,
     SECRET_DIRECTIVES,
     Problem,
     Table,
     canonical,
     describe,
+    is_file_only,
     quote,
     refusal,
     shown,
+    split,
     table_for,
     tables,
     tables_for,
@@ -40,6 +41,7 @@ __all__ = [
     "canonical",
     "check",
     "config_command",
+    "config_command_in",
     "plan",
     "render",
     "startup_only_changes",
@@ -143,9 +145,15 @@ def acl_lines(directives: Mapping[str, object]) -> list[str]:
 
 def config_command(directives: Mapping[str, object]) -> Optional[str]:
     """Return the name under which ``rename-command`` leaves CONFIG, None if it takes it away."""
-    for words in to_lines("rename-command", directives.get("rename-command", []), "lines"):
-        if words[0].upper() == "CONFIG":
-            return words[1] or None
+    return config_command_in(render({name: value for name, value in directives.items() if name == "rename-command"}))
+
+
+def config_command_in(lines: Iterable[str]) -> Optional[str]:
+    """Return the same for the lines of a configuration file, such as the one a process was started with."""
+    for line in lines:
+        words = split(line) if line.startswith("rename-command ") else []
+        if len(words) == 3 and words[1].upper() == "CONFIG":
+            return words[2] or None
     return "CONFIG"
 
 
@@ -182,11 +190,6 @@ def startup_only_changes(wished_lines: Sequence[str], started_lines: Sequence[st
     """
     before, after = _by_name(started_lines, every), _by_name(wished_lines, every)
     return {name: (before.get(name, ""), after.get(name, "")) for name in sorted({*before, *after}) if before.get(name) != after.get(name)}
-
-
-def is_file_only(name: str) -> bool:
-    """Tell whether CONFIG GET does not know a directive; names with a dot belong to modules."""
-    return name in FILE_ONLY or "." in name
 
 
 def _check_one(name: str, value: object, candidates: Sequence[Table], open_ended: bool, has_modules: bool) -> list[Problem]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .directive_values import HIDDEN, SECRET_DIRECTIVES, Problem, canonical, shown, table_for, to_lines
-from .directives import acl_lines, config_command, is_file_only, render
-from .throwaway import AnswerError, StartFailedError, config_get, engine_version, throwaway
+from .directive_values import HIDDEN, SECRET_DIRECTIVES, Problem, canonical, is_file_only, shown, table_for, to_lines
+from .directives import acl_lines, config_command, render
+from .throwaway import StartFailedError, config_get, engine_version, throwaway
 
 __all__ = ["Verdict", "engine_version", "judge"]
 
@@ -107,14 +107,11 @@ def _lines(directives: Mapping[str, object]) -> list[tuple[str, str]]:
 
 def _ask_for_values(binary: str, lines: Sequence[str], directives: Mapping[str, object]) -> dict[str, str]:
     command = config_command(directives) or "CONFIG"
-    try:
-        with throwaway(binary, lines) as ask:
-            values = config_get(ask, "*", command)
-            for name in directives:
-                if name not in values and not is_file_only(name):
-                    values.update(config_get(ask, name, command))
-    except AnswerError as error:
-        raise StartFailedError(str(error)) from error
+    with throwaway(binary, lines) as ask:
+        values = config_get(ask, "*", command)
+        for name in directives:
+            if name not in values and not is_file_only(name):
+                values.update(config_get(ask, name, command))
     return values
 
 
@@ -134,10 +131,12 @@ def _problems_alone(binary: str, directives: Mapping[str, object]) -> list[Probl
     problems = []
     for name in directives:
         alone = {name: directives[name]}
+        lines = _lines(alone)
         try:
-            _ask_for_values(binary, [line for _, line in _lines(alone)], alone)
+            _ask_for_values(binary, [line for _, line in lines], alone)
         except StartFailedError as failure:
-            problems.append(_problem(name, directives, _last_words(failure.output, directives)))
+            words = _last_words(failure.output, directives)
+            problems += _problems(failure.output, lines, alone) or [_problem(name, directives, words)]
     return problems
 
 

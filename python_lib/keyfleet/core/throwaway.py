@@ -39,6 +39,10 @@ class AnswerError(KeyfleetError):
     """The throw-away server answered with an error."""
 
 
+class _LostError(KeyfleetError):
+    """The connection to the throw-away server ended, or no answer came in time."""
+
+
 def engine_version(binary: str) -> tuple[str, str]:
     """
     Return engine and version of a server binary, such as ``("redis", "7.0.15")``.
@@ -83,6 +87,10 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
             try:
                 with _connect(process, address, output) as connection, connection.makefile("rwb") as stream:
                     yield lambda *words: _ask(cast(BinaryIO, stream), words)
+            except _LostError as error:  # it listens before it has read users and data, and may end then
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1)
+                raise StartFailedError(_printed(output)) from error
             finally:
                 process.kill()
                 process.wait()
@@ -126,8 +134,12 @@ def _connect(process: subprocess.Popen[bytes], address: str, output: IO[bytes]) 
             time.sleep(0.003)
         else:
             return connection
+    raise StartFailedError(_printed(output))
+
+
+def _printed(output: IO[bytes]) -> str:
     output.seek(0)
-    raise StartFailedError(output.read(1_000_000).decode("utf-8", "replace"))
+    return output.read(1_000_000).decode("utf-8", "replace")
 
 
 def _ask(stream: BinaryIO, words: Sequence[str]) -> Any:
@@ -137,13 +149,13 @@ def _ask(stream: BinaryIO, words: Sequence[str]) -> Any:
         stream.flush()
         return _read(stream)
     except OSError as error:
-        raise AnswerError(f"no answer from the throw-away server: {error}") from error
+        raise _LostError from error
 
 
 def _read(stream: BinaryIO) -> Any:
     line = stream.readline()
     if not line.endswith(b"\r\n"):
-        raise AnswerError("the throw-away server closed the connection")
+        raise _LostError
     kind, text = line[:1], line[1:-2].decode("utf-8", "surrogateescape")
     if kind == b"-":
         raise AnswerError(text)
