@@ -1,0 +1,142 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+The connection options of every module: argument spec, options to Settings, errors to ``fail_json``.
+
+The doc fragment ``keyfleet.redis.connection`` describes the same options.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Callable, NoReturn, Optional, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .keyfleet.connection import HAS_REDIS, REDIS_IMPORT_ERROR, close, connect, translated
+from .keyfleet.errors import KeyfleetError
+from .keyfleet.settings import ADDRESS_VARIABLES, Settings
+
+T = TypeVar("T")
+
+FIELD_OF_OPTION = {
+    "login_host": "host",
+    "login_port": "port",
+    "login_unix_socket": "unix_socket",
+    "login_user": "username",
+    "login_password": "password",
+    "db": "db",
+    "tls": "tls",
+    "ca_certs": "tls_ca_file",
+    "validate_certs": "tls_verify",
+    "client_cert_file": "tls_cert_file",
+    "client_key_file": "tls_key_file",
+    "startup_nodes": "cluster_nodes",
+    "sentinels": "sentinels",
+    "service_name": "sentinel_service",
+    "timeout_seconds": "timeout_seconds",
+}
+ADDRESS_OPTIONS = ("url", "login_host", "login_port", "login_unix_socket", "startup_nodes", "sentinels")
+CONNECTION_CONSTRAINTS: dict[str, Any] = {
+    "mutually_exclusive": [
+        ("url", "login_host", "login_unix_socket", "startup_nodes", "sentinels"),
+        ("login_port", "url"),
+        ("login_port", "login_unix_socket"),
+        ("login_port", "startup_nodes"),
+        ("login_port", "sentinels"),
+    ],
+    "required_together": [("sentinels", "service_name")],
+    "required_by": {"client_key_file": "client_cert_file"},
+}
+
+
+def connection_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return a new argument spec of the connection options; no option has a default here, so that what was given can be told."""
+    return {
+        "url": {"type": "str", "no_log": True},
+        "login_host": {"type": "str"},
+        "login_port": {"type": "int"},
+        "login_unix_socket": {"type": "path"},
+        "login_user": {"type": "str"},
+        "login_password": {"type": "str", "no_log": True},
+        "db": {"type": "int"},
+        "tls": {"type": "bool"},
+        "ca_certs": {"type": "path"},
+        "validate_certs": {"type": "bool"},
+        "client_cert_file": {"type": "path"},
+        "client_key_file": {"type": "path", "no_log": False},
+        "startup_nodes": {"type": "list", "elements": "str"},
+        "sentinels": {"type": "list", "elements": "str"},
+        "service_name": {"type": "str"},
+        "timeout_seconds": {"type": "float"},
+    }
+
+
+def settings_from_params(params: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Settings:
+    """
+    Return the settings that the options, or else the environment, state.
+
+    An option that names a server sets the environment aside. Without one, each option replaces its variable, and a server that nothing
+    names is 127.0.0.1.
+
+    Args:
+        params: Parameters of the module; None, an empty text and an empty list count as not given.
+        environ: Variables to read instead of the process's environment.
+    Raises:
+        SettingsError: naming each option or variable that is wrong or contradicts another.
+    """
+    given = {name: value for name, value in params.items() if value is not None and value not in ("", [])}
+    values = {field: given[option] for option, field in FIELD_OF_OPTION.items() if option in given}
+    if "url" in given:
+        return Settings.from_url(given["url"], **values)
+    if not any(option in given for option in ADDRESS_OPTIONS):
+        values = {**_stated_by(os.environ if environ is None else environ), **values}
+    return Settings.from_mapping(values, {field: option for option, field in FIELD_OF_OPTION.items()})
+
+
+def _stated_by(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that the environment sets to something else than the default."""
+    named = any(environ.get(name, "").strip() for name in ADDRESS_VARIABLES)
+    settings = Settings.from_env(environ if named else {**environ, "REDIS_HOST": "127.0.0.1"})
+    return {field.name: getattr(settings, field.name) for field in fields(settings) if getattr(settings, field.name) != field.default}
+
+
+def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
+    """
+    Open the connection, do the work, close it; any error of the library ends the module with its fields.
+
+    Args:
+        module: Supplies the options, and is told the password so that it masks it in all output.
+        work: Gets the redis-py client and the settings.
+    Returns:
+        What *work* returned.
+    """
+    if not HAS_REDIS:
+        module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
+    try:
+        settings = settings_from_params(module.params)
+        if settings.password:
+            module.no_log_values.add(settings.password)
+        client = connect(settings)
+        try:
+            with translated(settings):
+                return work(client, settings)
+        finally:
+            close(client)
+    except KeyfleetError as error:
+        fail(module, error)
+
+
+def fail(module: AnsibleModule, error: KeyfleetError, **result: Any) -> NoReturn:
+    """
+    End the module with the text of *error* as ``msg``, its class as ``error``, its attributes as further fields.
+
+    Args:
+        result: More to return; wins over the attributes.
+    """
+    module.fail_json(**{**vars(error), "msg": str(error), "error": type(error).__name__, **result})
+    raise AssertionError("fail_json returned")
