@@ -98,7 +98,7 @@ def test_engine_is_identified(info: dict[str, Any], expected: tuple[str, str]) -
 
 def test_managed_service_is_named() -> None:
     """The service that runs the server is among the values."""
-    assert "Amazon ElastiCache" == judge("engine", os="Amazon ElastiCache").values["service"]
+    assert "Amazon ElastiCache" == judge("engine", os="Amazon ElastiCache").found["service"]
 
 
 @pytest.mark.parametrize(("wished", "status"), [("7", "ok"), ("7.0", "ok"), ("7.0.15", "ok"), ("7.0.1", "failed"), ("8", "failed")])
@@ -152,7 +152,7 @@ def test_memory_is_judged_by_what_the_policy_does_when_it_is_full(used_mib: int,
 def test_memory_leaves_out_what_the_server_leaves_out() -> None:
     """Buffers for replicas do not count towards maxmemory."""
     check = judge("memory", maxmemory=100 * MIB, used_memory=95 * MIB, mem_not_counted_for_evict=20 * MIB)
-    assert ("ok", 75.0) == (check.status, check.values["used_percent"])
+    assert ("ok", 75.0) == (check.status, check.found["used_percent"])
 
 
 @pytest.mark.parametrize(("ratio", "wasted_mib", "status"), [(13.87, 11, "ok"), (1.4, 500, "ok"), (1.6, 500, "degraded")])
@@ -180,14 +180,14 @@ def test_age_of_the_snapshot_counts_only_with_a_threshold_and_unsaved_changes() 
     assert "ok" == judge("persistence", rdb_last_save_time=old, rdb_changes_since_last_save=5).status
     assert "ok" == judge("persistence", rdb_last_save_time=old, thresholds=hour).status
     check = judge("persistence", rdb_last_save_time=old, rdb_changes_since_last_save=5, thresholds=hour)
-    assert ("degraded", 7_201) == (check.status, check.values["last_save_age_seconds"])
+    assert ("degraded", 7_201) == (check.status, check.found["last_save_age_seconds"])
 
 
 def test_replica_reports_its_link_and_lag() -> None:
     """A replica in sync tells its primary, the seconds of silence and the bytes not yet applied."""
     check = judge("replication", **REPLICA)
     assert "ok" == check.status
-    assert ("127.0.0.1:6379", "up", 2, 100) == tuple(check.values[name] for name in ("primary", "link", "lag_seconds", "lag_bytes"))
+    assert ("127.0.0.1:6379", "up", 2, 100) == tuple(check.found[name] for name in ("primary", "link", "lag_seconds", "lag_bytes"))
 
 
 def test_replica_without_a_link_fails() -> None:
@@ -211,8 +211,8 @@ def test_primary_reports_each_replica() -> None:
         "slave1": {"ip": "127.0.0.3", "port": 6379, "state": "wait_bgsave", "offset": 0, "lag": 0},
     }
     check = judge("replication", connected_slaves=2, master_repl_offset=100, expect=Expect(replicas=1), **rows)
-    assert ("degraded", 1) == (check.status, check.values["online_replicas"])
-    assert {"address": "127.0.0.2:6379", "state": "online", "lag_seconds": 1, "lag_bytes": 10} == check.values["replicas"][0]
+    assert ("degraded", 1) == (check.status, check.found["online_replicas"])
+    assert {"address": "127.0.0.2:6379", "state": "online", "lag_seconds": 1, "lag_bytes": 10} == check.found["replicas"][0]
     assert "replica 127.0.0.3:6379 is not in sync yet (state wait_bgsave)" == check.reason
 
 

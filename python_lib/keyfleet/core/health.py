@@ -145,7 +145,7 @@ def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thre
         checks += [*from_info, check_cluster(node, settings, info), check_certificate(node, settings, thresholds)]
     except ServerError as error:
         return _silent(error, node.address)
-    checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "not asked for"))
+    checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "no write probe was made"))
     return Report(tuple(replace(check, node=node.address) for check in checks))
 
 

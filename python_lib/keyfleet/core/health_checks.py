@@ -87,14 +87,14 @@ class Check:
         name: Name of the check.
         status: ``ok``, ``degraded``, ``failed`` or ``skipped``.
         reason: Why it is not ok; empty when it is.
-        values: What was found; names carry the unit (``_ms``, ``_bytes``, ``_seconds``, ``_percent``, ``_days``).
+        found: Values found; their names carry the unit (``_ms``, ``_bytes``, ``_seconds``, ``_percent``, ``_days``).
         node: Address of the node that was asked.
     """
 
     name: str
     status: str
     reason: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
     node: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def worst(statuses: list[str]) -> str:
     return max([OK, *statuses], key=_BY_WEIGHT.index)
 
 
-def judged(name: str, values: Mapping[str, Any], problems: list[Problem]) -> Check:
-    """Build a check from its values and its ``(status, reason)`` problems; ``ok`` when there is none."""
-    return Check(name, worst([status for status, _ in problems]), "; ".join(reason for _, reason in problems), values)
+def judged(name: str, found: Mapping[str, Any], problems: list[Problem]) -> Check:
+    """Build a check from what was found and its ``(status, reason)`` problems; ``ok`` when there is none."""
+    return Check(name, worst([status for status, _ in problems]), "; ".join(reason for _, reason in problems), found)
 
 
 def unknown(name: str, reason: str, expect: Expect) -> Check:
@@ -142,21 +142,21 @@ def judge_info(info: Info, thresholds: Thresholds, expect: Expect) -> list[Check
 
 def judge_cluster(fields: Mapping[str, str]) -> Check:
     """Judge the reply of CLUSTER INFO, given as names and texts."""
-    values: dict[str, Any] = {"state": fields.get("cluster_state", "unknown")}
+    found: dict[str, Any] = {"state": fields.get("cluster_state", "unknown")}
     for name in ("slots_assigned", "slots_ok", "slots_pfail", "slots_fail", "known_nodes", "size"):
         text = fields.get(f"cluster_{name}", "")
         if text.isdigit():
-            values[name] = int(text)
+            found[name] = int(text)
     problems = []
-    if values["state"] != "ok":
-        problems.append((FAILED, f"the cluster's state is {values['state']!r}, not 'ok'"))
-    if values.get("slots_assigned", SLOTS) < SLOTS:
-        problems.append((FAILED, f"{SLOTS - values['slots_assigned']} of {SLOTS} slots belong to no node"))
-    if values.get("slots_fail", 0):
-        problems.append((FAILED, f"{values['slots_fail']} slots are on nodes that failed"))
-    if values.get("slots_pfail", 0):
-        problems.append((DEGRADED, f"{values['slots_pfail']} slots are on nodes that may have failed"))
-    return judged("cluster", values, problems)
+    if found["state"] != "ok":
+        problems.append((FAILED, f"the cluster's state is {found['state']!r}, not 'ok'"))
+    if found.get("slots_assigned", SLOTS) < SLOTS:
+        problems.append((FAILED, f"{SLOTS - found['slots_assigned']} of {SLOTS} slots belong to no node"))
+    if found.get("slots_fail", 0):
+        problems.append((FAILED, f"{found['slots_fail']} slots are on nodes that failed"))
+    if found.get("slots_pfail", 0):
+        problems.append((DEGRADED, f"{found['slots_pfail']} slots are on nodes that may have failed"))
+    return judged("cluster", found, problems)
 
 
 def _number(info: Info, name: str) -> Any:
@@ -185,15 +185,15 @@ def engine_of(info: Info) -> tuple[str, str]:
 
 def _engine(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     engine, version = engine_of(info)
-    values = {"engine": engine, "version": version}
+    found = {"engine": engine, "version": version}
     if str(info.get("os", "")).startswith("Amazon "):
-        values["service"] = str(info["os"])
+        found["service"] = str(info["os"])
     problems = []
     if expect.engine not in (None, engine):
         problems.append((FAILED, f"the engine is {engine}, wished: {expect.engine}"))
     if expect.version is not None and not f"{version}.".startswith(f"{expect.version}."):
         problems.append((FAILED, f"the version is {version}, wished: {expect.version}"))
-    return judged("engine", values, problems)
+    return judged("engine", found, problems)
 
 
 def _role(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
@@ -203,30 +203,30 @@ def _role(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
 
 
 def _loading(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
-    values: dict[str, Any] = {"loading": bool(_number(info, "loading"))}
+    found: dict[str, Any] = {"loading": bool(_number(info, "loading"))}
     problems = []
-    if values["loading"]:
-        values.update(loaded_percent=info.get("loading_loaded_perc"), remaining_seconds=info.get("loading_eta_seconds"))
-        problems.append((FAILED, f"the server is loading its data, {values['loaded_percent']} % done"))
+    if found["loading"]:
+        found.update(loaded_percent=info.get("loading_loaded_perc"), remaining_seconds=info.get("loading_eta_seconds"))
+        problems.append((FAILED, f"the server is loading its data, {found['loaded_percent']} % done"))
     elif info.get("async_loading"):
         problems.append((DEGRADED, "the replica serves its old data while it loads the primary's"))
-    return judged("loading", values, problems)
+    return judged("loading", found, problems)
 
 
 def _memory(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     limit, policy = _number(info, "maxmemory"), str(info.get("maxmemory_policy", "noeviction"))
     # Buffers of replicas and the append-only file do not count when the server decides whether memory is full.
     used = _number(info, "used_memory") - info.get("mem_not_counted_for_evict", 0)
-    values: dict[str, Any] = {"used_bytes": used, "maxmemory_bytes": limit, "policy": policy}
+    found: dict[str, Any] = {"used_bytes": used, "maxmemory_bytes": limit, "policy": policy}
     if not limit:
-        return judged("memory", values, [])
-    values["used_percent"] = _percent(used, limit)
+        return judged("memory", found, [])
+    found["used_percent"] = _percent(used, limit)
     problems = []
     if used >= limit and policy == "noeviction":
         problems.append((FAILED, f"memory is full ({used} of {limit} bytes) and the policy noeviction refuses writes"))
-    elif values["used_percent"] > thresholds.memory_percent and not policy.startswith("allkeys-"):
-        problems.append((DEGRADED, f"{values['used_percent']} % of maxmemory is used, more than {thresholds.memory_percent} %"))
-    return judged("memory", values, problems)
+    elif found["used_percent"] > thresholds.memory_percent and not policy.startswith("allkeys-"):
+        problems.append((DEGRADED, f"{found['used_percent']} % of maxmemory is used, more than {thresholds.memory_percent} %"))
+    return judged("memory", found, problems)
 
 
 def _fragmentation(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
@@ -242,58 +242,58 @@ def _fragmentation(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
 
 def _persistence(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     status = str(info["rdb_last_bgsave_status"])
-    values: dict[str, Any] = {"last_save_status": status, "unsaved_changes": info.get("rdb_changes_since_last_save")}
+    found: dict[str, Any] = {"last_save_status": status, "unsaved_changes": info.get("rdb_changes_since_last_save")}
     problems = []
     if status != "ok":
         problems.append((FAILED, f"the last snapshot ended with status {status!r}; by default the server then refuses writes"))
     if "server_time_usec" in info and "rdb_last_save_time" in info:  # the server's clock, not ours
-        age = values["last_save_age_seconds"] = max(0, _number(info, "server_time_usec") // 1_000_000 - _number(info, "rdb_last_save_time"))
+        age = found["last_save_age_seconds"] = max(0, _number(info, "server_time_usec") // 1_000_000 - _number(info, "rdb_last_save_time"))
         limit = thresholds.save_age_seconds
-        if limit is not None and values["unsaved_changes"] and age > limit:
+        if limit is not None and found["unsaved_changes"] and age > limit:
             problems.append((DEGRADED, f"the last snapshot is {age} s old, more than {limit} s, and there are unsaved changes"))
-    values["aof_enabled"] = bool(info.get("aof_enabled", 0))
-    if values["aof_enabled"]:
-        values["aof_last_write_status"] = info.get("aof_last_write_status", "ok")
-        values["aof_last_rewrite_status"] = info.get("aof_last_bgrewrite_status", "ok")
-        if values["aof_last_write_status"] != "ok":
+    found["aof_enabled"] = bool(info.get("aof_enabled", 0))
+    if found["aof_enabled"]:
+        found["aof_last_write_status"] = info.get("aof_last_write_status", "ok")
+        found["aof_last_rewrite_status"] = info.get("aof_last_bgrewrite_status", "ok")
+        if found["aof_last_write_status"] != "ok":
             problems.append((FAILED, "the last write to the append-only file failed; the server refuses writes"))
-        if values["aof_last_rewrite_status"] != "ok":
+        if found["aof_last_rewrite_status"] != "ok":
             problems.append((DEGRADED, "the last rewrite of the append-only file failed"))
-    return judged("persistence", values, problems)
+    return judged("persistence", found, problems)
 
 
 def _replication(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
-    values: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     problems: list[Problem] = []
     if str(info["role"]) == "slave":
-        problems += _link(info, thresholds, values)
-    problems += _followers(info, thresholds, values)
-    if expect.replicas not in (None, values["online_replicas"]):
-        problems.append((FAILED, f"{values['online_replicas']} replicas are in sync, wished: {expect.replicas}"))
-    return judged("replication", values, problems)
+        problems += _link(info, thresholds, found)
+    problems += _followers(info, thresholds, found)
+    if expect.replicas not in (None, found["online_replicas"]):
+        problems.append((FAILED, f"{found['online_replicas']} replicas are in sync, wished: {expect.replicas}"))
+    return judged("replication", found, problems)
 
 
-def _link(info: Info, thresholds: Thresholds, values: dict[str, Any]) -> list[Problem]:
-    """Judge a replica's link to its primary; fills *values*."""
-    primary = values["primary"] = f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
-    values["link"] = str(info["master_link_status"])
-    if values["link"] != "up":
-        values["down_seconds"] = info.get("master_link_down_since_seconds")
+def _link(info: Info, thresholds: Thresholds, found: dict[str, Any]) -> list[Problem]:
+    """Judge a replica's link to its primary; fills *found*."""
+    primary = found["primary"] = f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
+    found["link"] = str(info["master_link_status"])
+    if found["link"] != "up":
+        found["down_seconds"] = info.get("master_link_down_since_seconds")
         syncing = ", a full synchronisation is in progress" if info.get("master_sync_in_progress") else ""
-        return [(FAILED, f"the replication link to {primary} is {values['link']}{syncing}")]
-    behind = values["lag_seconds"] = info.get("master_last_io_seconds_ago")
+        return [(FAILED, f"the replication link to {primary} is {found['link']}{syncing}")]
+    behind = found["lag_seconds"] = info.get("master_last_io_seconds_ago")
     if "slave_read_repl_offset" in info and "slave_repl_offset" in info:
-        values["lag_bytes"] = max(0, info["slave_read_repl_offset"] - info["slave_repl_offset"])
-    return _lag("this replica", behind, values.get("lag_bytes"), thresholds)
+        found["lag_bytes"] = max(0, info["slave_read_repl_offset"] - info["slave_repl_offset"])
+    return _lag("this replica", behind, found.get("lag_bytes"), thresholds)
 
 
-def _followers(info: Info, thresholds: Thresholds, values: dict[str, Any]) -> list[Problem]:
-    """Judge the replicas connected to this node; fills *values*."""
+def _followers(info: Info, thresholds: Thresholds, found: dict[str, Any]) -> list[Problem]:
+    """Judge the replicas connected to this node; fills *found*."""
     problems: list[Problem] = []
     connected = _number(info, "connected_slaves")
     rows = [info[name] for name in (f"slave{number}" for number in range(connected)) if isinstance(info.get(name), Mapping)]
     offset = info.get("master_repl_offset")
-    values["replicas"] = replicas = []
+    found["replicas"] = replicas = []
     for row in rows:
         address, state = f"{row.get('ip', '?')}:{row.get('port', '?')}", str(row.get("state", "online"))
         behind = offset - row["offset"] if isinstance(offset, int) and isinstance(row.get("offset"), int) else None
@@ -303,7 +303,7 @@ def _followers(info: Info, thresholds: Thresholds, values: dict[str, Any]) -> li
         else:
             problems += _lag(f"replica {address}", row.get("lag"), behind, thresholds)
     # A service may count its replicas without listing them.
-    values["online_replicas"] = sum(replica["state"] == "online" for replica in replicas) if rows else connected
+    found["online_replicas"] = sum(replica["state"] == "online" for replica in replicas) if rows else connected
     return problems
 
 
@@ -318,13 +318,13 @@ def _lag(who: str, seconds: Optional[int], size: Optional[int], thresholds: Thre
 
 def _clients(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     connected, limit = _number(info, "connected_clients") + info.get("cluster_connections", 0), info.get("maxclients")
-    values: dict[str, Any] = {"connected": connected, "maxclients": limit}
+    found: dict[str, Any] = {"connected": connected, "maxclients": limit}
     problems = []
     if limit:
-        values["used_percent"] = _percent(connected, limit)
-        if values["used_percent"] > thresholds.clients_percent:
+        found["used_percent"] = _percent(connected, limit)
+        if found["used_percent"] > thresholds.clients_percent:
             problems.append((DEGRADED, f"{connected} of {limit} connections are in use, more than {thresholds.clients_percent} %"))
-    return judged("clients", values, problems)
+    return judged("clients", found, problems)
 
 
 def _counter(name: str, what: str) -> Callable[[Info, Thresholds, Expect], Check]:

@@ -92,11 +92,11 @@ def check_certificate(node: Node, settings: Settings, thresholds: Thresholds, no
     finally:
         connection.disconnect()
     days = round((expiry.timestamp() - now()) / DAY_SECONDS, 1)
-    values = {"not_after": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"), "left_days": days}
+    found = {"not_after": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"), "left_days": days}
     if days < 0:
-        return judged("certificate", values, [(FAILED, f"the certificate expired on {values['not_after']}")])
+        return judged("certificate", found, [(FAILED, f"the certificate expired on {found['not_after']}")])
     soon = days < thresholds.certificate_days
-    return judged("certificate", values, [(DEGRADED, f"the certificate expires in {days} days")] if soon else [])
+    return judged("certificate", found, [(DEGRADED, f"the certificate expires in {days} days")] if soon else [])
 
 
 def certificate_expiry(der: bytes) -> datetime:
@@ -141,17 +141,17 @@ def check_round_trip(client: AnyClient, node: Node, settings: Settings, clock: C
         with translated(settings):
             try:
                 node.client.set(key, value, ex=PROBE_SECONDS)
-                found = node.client.get(key)
+                read_back = node.client.get(key)
             except ReadOnlyError:
                 return Check("round_trip", SKIPPED, "a replica takes no writes")
             finally:
                 reason = _delete(node, key)
     except ServerError as error:
         return Check("round_trip", FAILED, f"the probe was not written and read back: {error}")
-    values = {"latency_ms": round(1000 * (clock() - started), 3)}
-    if found != value:
-        return judged("round_trip", values, [(FAILED, f"the probe key {key!r} was read back with another value")])
-    return Check("round_trip", OK, reason, values)
+    found = {"latency_ms": round(1000 * (clock() - started), 3)}
+    if read_back != value:
+        return judged("round_trip", found, [(FAILED, f"the probe key {key!r} was read back with another value")])
+    return Check("round_trip", OK, reason, found)
 
 
 def _delete(node: Node, key: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .connection import translate, translated
 from .errors import DeniedError, InvalidationError, KeyfleetError, RefusedError
-from .key_sweep import Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
+from .key_sweep import TYPES, Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
 from .topology import Node, primaries
 
 try:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Name = Union[str, bytes]
 Shares = Mapping[str, list[bytes]]
 
-TYPES = ("string", "hash", "list", "set", "zset", "stream")
 SAMPLE = 10
 
 

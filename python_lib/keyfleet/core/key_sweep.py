@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Command = Sequence[Any]
 Ask = Callable[[Sequence[Command]], list[Any]]
 
+TYPES = ("string", "hash", "list", "set", "zset", "stream")
 PAGE = 2000
 """Keys asked for in one SCAN: other clients wait some 4 ms for it, and serverless caches take 3,999 arguments at most."""
 CHUNKS_PER_SECOND = 10
@@ -44,7 +45,7 @@ class Selection:
     Attributes:
         patterns: Glob patterns as the server understands them.
         keys: Names.
-        types: What TYPE answers; empty is any.
+        types: Of ``TYPES``, what the command TYPE answers; empty is any.
     """
 
     patterns: tuple[bytes, ...] = ()
