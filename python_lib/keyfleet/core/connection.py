@@ -104,7 +104,8 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
         return DeniedError(denied, text)
     if isinstance(error, redis.exceptions.MovedError) or text.startswith("MOVED "):
         return ServerError(f"{address} is one node of a cluster and the key lives on another; name the cluster's nodes instead")
-    if isinstance(error, (redis.ConnectionError, redis.TimeoutError, ReplyLostError, OSError)):
+    no_node = isinstance(error, redis.exceptions.RedisClusterException) and "cannot be connected" in text
+    if no_node or isinstance(error, (redis.ConnectionError, redis.TimeoutError, ReplyLostError, OSError)):
         return UnreachableError(address, text)
     if isinstance(error, redis.DataError):
         return RefusedError(text)
@@ -120,7 +121,8 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _without_secret(text: str, settings: Settings) -> str:
-    text = " ".join(text.split()) or "no reason given"
+    """Return redis-py's text on one line, without the password and without the command that it quotes after a pipeline."""
+    text = re.sub(r"^Command # \d+ \(.*\) of pipeline caused error: ", "", " ".join(text.split())) or "no reason given"
     return text.replace(settings.password, "***") if settings.password else text
 
 
@@ -263,8 +265,11 @@ def _connect_cluster(settings: Settings) -> AnyClient:
     retries: dict[str, Any] = (
         {"retry": Retry(NoBackoff(), settings.retry_attempts)} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
     )
+    cluster_class: Any = RedisCluster
+    if redis.VERSION[0] < 5:  # looking for a new primary, it deep-copies a bound method of the client, which fails at its lock
+        cluster_class = type("CopyableCluster", (RedisCluster,), {"__deepcopy__": lambda self, memo: self})
     try:
-        return RedisCluster(
+        return cluster_class(
             url=f"redis://{format_nodes([first])}",
             startup_nodes=[ClusterNode(host, port) for host, port in others],  # type: ignore[no-untyped-call]
             connection_class=_patient(settings, SSLConnection if settings.tls else Connection, _PatientClusterConnection),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -43,9 +44,17 @@ def _host(value: object) -> str:
     host = _stripped(value)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    if re.search(r"[\s/@,\[\]]", host) or (":" in host and not re.fullmatch(r"[0-9A-Fa-f:.]+(%\S+)?", host)):
+    if re.search(r"[\s/@,\[\]]", host) or (":" in host and not _is_ipv6(host)):
         raise ConversionError("a host name, an IPv4 or an IPv6 address, without a port")
     return host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _integer(value: object) -> int:

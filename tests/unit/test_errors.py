@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The tree of errors: what belongs where, what they say, and that they survive a trip between processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from keyfleet.core import errors
+
+EXAMPLES = [
+    (errors.SettingsError("a is 1", "b is 2"), "a is 1; b is 2"),
+    (errors.RefusedError("not safe"), "not safe"),
+    (errors.DecodeError("k", "JSON"), "key 'k' holds a value that is not JSON"),
+    (errors.ServerError("h:1: OOM"), "h:1: OOM"),
+    (errors.UnreachableError("h:1", "refused"), "cannot reach h:1: refused"),
+    (errors.CredentialsError("h:1", "wrong"), "h:1 refused the credentials: wrong"),
+    (errors.DeniedError("config get", "no permission"), "command 'config get' is not available: no permission"),
+    (errors.WrongTypeError("k", "hash", "list"), "key 'k' holds a list, not a hash"),
+]
+IDS = [type(error).__name__ for error, _ in EXAMPLES]
+
+
+@pytest.mark.parametrize(("error", "text"), EXAMPLES, ids=IDS)
+def test_an_error_says_what_happened(error: errors.KeyfleetError, text: str) -> None:
+    """The text is a sentence for the user."""
+    assert text == str(error)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES], ids=IDS)
+def test_an_error_pickles(error: errors.KeyfleetError) -> None:
+    """Process pools and Ansible hand errors on; type, text and facts stay."""
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(error), str(error), vars(error)) == (type(copy), str(copy), vars(copy))
+
+
+def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:
+    """One base class; the docstring of the module draws all of them."""
+    classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
+    assert [] == [item.__name__ for item in classes if not issubclass(item, errors.KeyfleetError)]
+    assert [] == [item.__name__ for item in classes if item.__name__ not in str(errors.__doc__)]
+    assert [] == [item.__name__ for item in classes if not item.__name__.endswith("Error")]
+
+
+@pytest.mark.parametrize("kind", [errors.UnreachableError, errors.CredentialsError, errors.DeniedError, errors.WrongTypeError])
+def test_what_a_server_caused_is_a_server_error(kind: type[errors.KeyfleetError]) -> None:
+    """A caller can catch all of them at once."""
+    assert issubclass(kind, errors.ServerError)

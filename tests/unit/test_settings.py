@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""Settings from environment and mapping: what is read, what is refused, and that all problems come at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyfleet.core.errors import SettingsError
+from keyfleet.core.settings import Settings
+
+
+def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
+    """Return what from_env has against *environ*."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ)
+    return caught.value.problems
+
+
+def test_nothing_set_begins_with_the_known_words_and_lists_the_names() -> None:
+    """Scripts look for the beginning; people need the rest."""
+    assert ("REDIS_URL is not defined; set one of REDIS_URL, REDIS_HOST, REDIS_CLUSTER_NODES",) == problems_of({})
+
+
+def test_nothing_set_comes_before_other_problems() -> None:
+    """The first problem names the cause of most."""
+    first, second = problems_of({"REDIS_PORT": "x"})
+    assert first.startswith("REDIS_URL is not defined")
+    assert "REDIS_PORT is 'x'; allowed: a whole number" == second
+
+
+def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an argument, os.environ is the source."""
+    monkeypatch.setenv("REDIS_HOST", "cache.example")
+    assert "cache.example" == Settings.from_env().host
+
+
+def test_all_variables_are_read() -> None:
+    """Each variable fills its field."""
+    environ = {
+        "REDIS_HOST": "cache.example",
+        "REDIS_PORT": "6380",
+        "REDIS_USERNAME": "app",
+        "REDIS_PASSWORD": " p w ",
+        "REDIS_DB": "3",
+        "REDIS_TLS_ENABLED": "yes",
+        "REDIS_TLS_CA_FILE": "/etc/ca.crt",
+        "REDIS_KEY_PREFIX": "app:",
+        "REDIS_RETRY_ATTEMPTS": "7",
+        "REDIS_RETRY_DELAY": "250",
+    }
+    expected = Settings(
+        host="cache.example",
+        port=6380,
+        username="app",
+        password=" p w ",
+        db=3,
+        tls=True,
+        tls_ca_file="/etc/ca.crt",
+        key_prefix="app:",
+        retry_attempts=7,
+        retry_delay_ms=250,
+    )
+    assert expected == Settings.from_env(environ)
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """Compose files often set variables to nothing."""
+    assert Settings(host="h") == Settings.from_env({"REDIS_HOST": "h", "REDIS_PORT": "", "REDIS_PASSWORD": "", "REDIS_URL": " "})
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"),
+    [
+        ("a:7000,b:7001", (("a", 7000), ("b", 7001))),
+        (" a:7000 , b ", (("a", 7000), ("b", 6379))),
+        ("[::1]:7000,[fe80::1]:7001", (("::1", 7000), ("fe80::1", 7001))),
+        ('["a:7000", "[::1]:7001"]', (("a", 7000), ("::1", 7001))),
+        ('[{"host": "a", "port": 7000}, {"host": "b"}]', (("a", 7000), ("b", 6379))),
+        ('[["a", 7000]]', (("a", 7000),)),
+        ("a:7000,", (("a", 7000),)),
+    ],
+)
+def test_cluster_nodes_are_a_list_or_json(text: str, nodes: tuple[tuple[str, int], ...]) -> None:
+    """REDIS_CLUSTER_NODES alone says where the servers are."""
+    assert nodes == Settings.from_env({"REDIS_CLUSTER_NODES": text}).cluster_nodes
+
+
+@pytest.mark.parametrize("text", ["a:b", "::1:7000", "a:70000", '[{"port": 1}]', '{"host": "a"}', "a b:1", "[1]", "a:0"])
+def test_unusable_cluster_nodes_are_quoted(text: str) -> None:
+    """The variable, the value found and the form allowed are named."""
+    (problem,) = problems_of({"REDIS_CLUSTER_NODES": text})
+    assert problem.startswith(f"REDIS_CLUSTER_NODES is {text!r}; allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("REDIS_PORT", "0", "1 to 65535"),
+        ("REDIS_PORT", "65536", "1 to 65535"),
+        ("REDIS_PORT", "6379.0", "a whole number"),
+        ("REDIS_DB", "-1", "0 and above"),
+        ("REDIS_TLS_ENABLED", "maybe", "true or false"),
+        ("REDIS_RETRY_ATTEMPTS", "-1", "0 and above"),
+        ("REDIS_RETRY_DELAY", "fast", "a whole number"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, allowed: str) -> None:
+    """Variable, value, allowed values."""
+    (problem,) = problems_of({"REDIS_HOST": "h", variable: value})
+    assert problem.startswith((f"{variable} is {value}; ", f"{variable} is {value!r}; "))
+    assert problem.endswith((f"allowed: {allowed}", f"allowed are {allowed}"))
+
+
+@pytest.mark.parametrize("host", ["a:6379", "a b", "redis://a", "a,b", "[::1]:6379"])
+def test_a_host_is_only_a_host(host: str) -> None:
+    """A port or URL in REDIS_HOST is a mistake that would be looked up as a name."""
+    (problem,) = problems_of({"REDIS_HOST": host})
+    assert problem.startswith(f"REDIS_HOST is {host!r}; allowed: a host name")
+
+
+@pytest.mark.parametrize(
+    ("found", "host"), [("::1", "::1"), ("[::1]", "::1"), ("fe80::1%eth0", "fe80::1%eth0"), ("2001:db8::5", "2001:db8::5")]
+)
+def test_an_ipv6_host_needs_no_brackets(found: str, host: str) -> None:
+    """Brackets belong to addresses with a port."""
+    assert host == Settings.from_env({"REDIS_HOST": found}).host
+
+
+CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
+    ({"REDIS_URL": "redis://a", "REDIS_HOST": "b"}, "REDIS_URL and REDIS_HOST contradict each other"),
+    ({"REDIS_URL": "redis://a:1", "REDIS_PORT": "2"}, "REDIS_URL and REDIS_PORT contradict each other"),
+    ({"REDIS_URL": "redis://a/1", "REDIS_DB": "2"}, "REDIS_URL and REDIS_DB contradict each other"),
+    ({"REDIS_URL": "redis://u:p@a", "REDIS_USERNAME": "v"}, "REDIS_URL and REDIS_USERNAME contradict each other"),
+    ({"REDIS_URL": "redis://:p@a", "REDIS_PASSWORD": "q"}, "REDIS_URL and REDIS_PASSWORD contradict each other"),
+    ({"REDIS_URL": "redis://a", "REDIS_TLS_ENABLED": "true"}, "REDIS_URL and REDIS_TLS_ENABLED contradict each other"),
+    ({"REDIS_URL": "rediss://a", "REDIS_TLS_ENABLED": "false"}, "REDIS_URL and REDIS_TLS_ENABLED contradict each other"),
+    ({"REDIS_HOST": "a", "REDIS_PASSWORD": "p", "REDIS_PASSWORD_FILE": "/p"}, "REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set"),
+    ({"REDIS_CLUSTER_NODES": "a:1", "REDIS_DB": "2"}, "REDIS_DB is 2; with REDIS_CLUSTER_NODES only 0 is allowed"),
+    ({"REDIS_CLUSTER_NODES": "a:1", "REDIS_URL": "redis://b"}, "REDIS_URL names b:6379, which is not among REDIS_CLUSTER_NODES"),
+    ({"REDIS_CLUSTER_NODES": "a:1", "REDIS_HOST": "a", "REDIS_PORT": "2"}, "REDIS_HOST and REDIS_PORT names a:2, which is not among"),
+    ({"REDIS_URL": "unix:///s", "REDIS_HOST": "a"}, "REDIS_URL names a socket, so REDIS_HOST cannot be set as well"),
+    ({"REDIS_URL": "unix:///s", "REDIS_CLUSTER_NODES": "a:1"}, "REDIS_URL names a socket, so REDIS_CLUSTER_NODES cannot be set as well"),
+    ({"REDIS_URL": "unix:///s", "REDIS_TLS_ENABLED": "1"}, "REDIS_URL and REDIS_TLS_ENABLED exclude each other"),
+    ({"REDIS_HOST": "a", "REDIS_TLS_CA_FILE": "/ca"}, "REDIS_TLS_CA_FILE is set and TLS is off; turn REDIS_TLS_ENABLED on"),
+]
+
+
+@pytest.mark.parametrize(("environ", "problem"), CONTRADICTIONS, ids=[problem for _, problem in CONTRADICTIONS])
+def test_contradictions_name_the_variables(environ: dict[str, str], problem: str) -> None:
+    """Which of two was meant is not guessed."""
+    (found,) = problems_of(environ)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"REDIS_URL": "redis://a:1/2", "REDIS_HOST": "a", "REDIS_PORT": "1", "REDIS_DB": "2"}, Settings(host="a", port=1, db=2)),
+        ({"REDIS_URL": "redis://a", "REDIS_PORT": "6380", "REDIS_PASSWORD": "p"}, Settings(host="a", port=6380, password="p")),
+        ({"REDIS_URL": "redis://u@a", "REDIS_PASSWORD": "p"}, Settings(host="a", username="u", password="p")),
+        ({"REDIS_URL": "rediss://a", "REDIS_TLS_ENABLED": "true"}, Settings(host="a", tls=True)),
+        (
+            {"REDIS_CLUSTER_NODES": "a:1,b:2", "REDIS_HOST": "b", "REDIS_PORT": "2"},
+            Settings(host="b", port=2, cluster_nodes=(("a", 1), ("b", 2))),
+        ),
+    ],
+)
+def test_variables_that_agree_add_up(environ: dict[str, str], expected: Settings) -> None:
+    """A URL in a config map and a password in a secret are one configuration."""
+    assert expected == Settings.from_env(environ)
+
+
+def test_all_problems_come_at_once() -> None:
+    """One run shows everything there is to repair."""
+    found = problems_of(
+        {"REDIS_HOST": "a:1", "REDIS_PORT": "x", "REDIS_DB": "-1", "REDIS_TLS_ENABLED": "?", "REDIS_PASSWORD_FILE": "/nowhere"}
+    )
+    assert ["REDIS_DB", "REDIS_HOST", "REDIS_PASSWORD_FILE", "REDIS_PORT", "REDIS_TLS_ENABLED"] == sorted(text.split()[0] for text in found)
+
+
+def test_a_password_file_is_read_without_its_line_break(tmp_path: Path) -> None:
+    """Editors end a file with a line break; blanks may belong to the password."""
+    file = tmp_path / "password"
+    file.write_text(" pass word \n", encoding="utf-8")
+    assert " pass word " == Settings.from_env({"REDIS_HOST": "a", "REDIS_PASSWORD_FILE": str(file)}).password
+
+
+def test_an_unusable_password_file_is_named(tmp_path: Path) -> None:
+    """Missing, empty and binary files are told apart."""
+    empty, binary = tmp_path / "empty", tmp_path / "binary"
+    empty.write_text("\n", encoding="utf-8")
+    binary.write_bytes(b"\xff\xfe")
+    found = [problems_of({"REDIS_HOST": "a", "REDIS_PASSWORD_FILE": str(path)}) for path in (tmp_path / "none", empty, binary)]
+    assert [
+        (f"REDIS_PASSWORD_FILE is {str(tmp_path / 'none')!r} and cannot be read: No such file or directory",),
+        (f"REDIS_PASSWORD_FILE is {str(empty)!r} and that file is empty",),
+        (f"REDIS_PASSWORD_FILE is {str(binary)!r} and cannot be read: it is not UTF-8 text",),
+    ] == found
+
+
+def test_a_mapping_takes_values_and_texts() -> None:
+    """Profiles hold texts, modules hold values; None means not given."""
+    mapping: dict[str, Any] = {"host": "a", "port": "6380", "tls": "true", "timeout_seconds": "2.5", "db": 1, "password": None}
+    assert Settings(host="a", port=6380, tls=True, timeout_seconds=2.5, db=1) == Settings.from_mapping(mapping)
+
+
+def test_a_mapping_reports_unknown_names() -> None:
+    """A misspelt name is not ignored."""
+    with pytest.raises(SettingsError, match="hots is not a setting; known are host, port"):
+        Settings.from_mapping({"hots": "a"})
+
+
+def test_a_mapping_uses_the_names_of_the_caller() -> None:
+    """A module's user knows login_port, not port."""
+    with pytest.raises(SettingsError, match=r"^login_port is 0; allowed are 1 to 65535; ca_certs is set and TLS is off; turn tls on"):
+        Settings.from_mapping({"port": 0, "tls_ca_file": "/ca"}, {"port": "login_port", "tls_ca_file": "ca_certs"})
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"port": 0}, "port is 0"),
+        ({"sentinels": (("a", 1),)}, "sentinels and sentinel_service belong together"),
+        (
+            {"sentinels": (("a", 1),), "sentinel_service": "s", "cluster_nodes": (("b", 1),)},
+            "cluster_nodes and sentinels exclude each other",
+        ),
+        ({"timeout_seconds": 0}, "timeout_seconds is 0"),
+        ({"tls": True, "tls_key_file": "/k"}, "tls_key_file needs tls_cert_file"),
+        ({"host": ""}, "host is empty"),
+    ],
+)
+def test_settings_made_by_hand_are_checked_too(values: dict[str, Any], problem: str) -> None:
+    """There is no way to hold settings that contradict themselves."""
+    with pytest.raises(SettingsError) as caught:
+        Settings(**values)
+    assert caught.value.problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        (Settings(), "127.0.0.1:6379"),
+        (Settings(host="::1"), "[::1]:6379"),
+        (Settings(unix_socket="/run/s"), "unix:/run/s"),
+        (Settings(cluster_nodes=(("a", 1), ("::1", 2))), "cluster a:1,[::1]:2"),
+        (Settings(sentinels=(("a", 1),), sentinel_service="main"), "service main of Sentinel a:1"),
+    ],
+)
+def test_the_address_is_printable(settings: Settings, address: str) -> None:
+    """Errors and reports say where."""
+    assert address == settings.address

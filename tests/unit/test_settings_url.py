@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""URLs: what they say, what is refused, and that no error shows a part of one."""
+
+from __future__ import annotations
+
+import pytest
+from keyfleet.core.errors import SettingsError
+from keyfleet.core.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://a", Settings(host="a")),
+        ("REDIS://a", Settings(host="a")),
+        ("redis://a:6380/2", Settings(host="a", port=6380, db=2)),
+        ("redis://a/", Settings(host="a")),
+        ("redis://a?db=2", Settings(host="a", db=2)),
+        ("redis://:p%40ss%2Fw%3Ard@a", Settings(host="a", password="p@ss/w:rd")),
+        ("redis://us%40er:p@a:1/0", Settings(host="a", port=1, username="us@er", password="p")),
+        ("redis://:a:b@h", Settings(host="h", password="a:b")),
+        ("rediss://[::1]:6380/1", Settings(host="::1", port=6380, db=1, tls=True)),
+        ("redis://[2001:db8::1]", Settings(host="2001:db8::1")),
+        ("unix:///run/redis.sock", Settings(unix_socket="/run/redis.sock")),
+        ("unix:///run/a%20b.sock?db=2", Settings(unix_socket="/run/a b.sock", db=2)),
+        ("unix://u:p@/run/redis.sock", Settings(unix_socket="/run/redis.sock", username="u", password="p")),
+    ],
+)
+def test_a_url_is_read(url: str, expected: Settings) -> None:
+    """Parts are percent-decoded, IPv6 hosts stand in brackets."""
+    assert expected == Settings.from_url(url)
+
+
+def test_overrides_win() -> None:
+    """What is passed by name counts more than the URL."""
+    assert Settings(host="a", db=5, key_prefix="p:") == Settings.from_url("redis://a/2", db=5, key_prefix="p:")
+
+
+def test_an_override_may_bring_the_password() -> None:
+    """A URL with a user name alone is completed by it."""
+    assert Settings(host="a", username="u", password="p") == Settings.from_url("redis://u@a", password="p")
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://a", "url must begin with one of redis://, rediss://, unix://"),
+        ("a:6379", "url must begin with one of"),
+        ("redis://", "url must begin with one of"),
+        (f"redis://:{SECRET}@", "url has no host"),
+        (f"redis://{SECRET}@a", "url has a user name and no password"),
+        (f"redis://:{SECRET}/x@a", "url cannot be read: special characters"),
+        (f"redis://:{SECRET}?x@a", "url cannot be read: special characters"),
+        (f"redis://:{SECRET}#x@a", "url cannot be read: special characters"),
+        (f"redis://:{SECRET}@x@a", "url cannot be read: special characters"),
+        (f"redis://:[{SECRET}@a", "url cannot be read: special characters"),
+        (f"redis://:{SECRET}@a:99999", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@a:port", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@[::1", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@[{SECRET}]", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@a#{SECRET}", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@a/{SECRET}", "url states no usable database"),
+        (f"redis://:{SECRET}@a/1?db=2", "url states no usable database"),
+        (f"redis://:{SECRET}@a?{SECRET}=1", "url has an option other than ?db=NUMBER"),
+        (f"redis://a:{SECRET}", "url cannot be read as scheme://"),
+        (f"unix://{SECRET}", "url needs an absolute path"),
+        (f"redis://:{SECRET}\u2100@a", None),
+        (f"redis://{SECRET}\u2100", "url cannot be read as scheme://"),
+    ],
+)
+def test_a_bad_url_is_refused_without_showing_it(url: str, problem: str | None) -> None:
+    """Whatever is wrong, a part of the URL may be the password: neither the text nor the chain of errors shows it."""
+    if problem is None:
+        assert SECRET in str(Settings.from_url(url).password)
+        return
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_url(url)
+    assert caught.value.problems[0].startswith(problem)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_the_variable_is_named() -> None:
+    """From the environment, the problem is REDIS_URL's."""
+    with pytest.raises(SettingsError, match=r"^REDIS_URL must begin with"):
+        Settings.from_env({"REDIS_URL": "http://a"})
