@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
 Write docs/reference from what the code says: argument specs of the roles, documentation of the modules.
 
-Usage: scripts/generate_docs.py [--check]     (--check writes nothing and fails when a page is out of date)
+Usage: python scripts/generate_docs.py [--check]     (--check writes nothing and fails when a page is out of date)
 """
 
 from __future__ import annotations

@@ -64,3 +64,15 @@ need_packages() (
     as_root env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@" </dev/null >/dev/null' sh "${missing[@]}" ||
         fail "apt-get could not install ${missing[*]}, which $why needs."
 )
+
+# copy_tree DIRECTORY: copy what git would commit, uncommitted changes included, into a new directory.
+copy_tree() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    git ls-files -z --cached --others --exclude-standard --deduplicate | while IFS= read -r -d '' file; do
+        if [ -e "$file" ] || [ -L "$file" ]; then printf '%s\0' "$file"; fi
+    done | tar --create --null --files-from=- | tar --extract --directory "$1"
+}
+
+# container_prefix: two checkouts on one machine do not share containers.
+container_prefix() { printf 'keyfleet-%s' "$(pwd -P | sha256sum | cut -c 1-8)"; }
