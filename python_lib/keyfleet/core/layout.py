@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any, Optional
 
 UNIT_TEMPLATE = "keyfleet@.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT_TEMPLATE}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,41 @@ class Layout:
         return f"{self.run_dir}/started.conf"
 
     @property
+    def socket_file(self) -> str:
+        """Unix socket of an instance that listens on one."""
+        return f"{self.run_dir}/server.sock"
+
+    @property
+    def runner_file(self) -> str:
+        """The program of the ``process`` manager, one for all instances below the root."""
+        return str(PurePosixPath(self.root) / "usr/local/libexec/keyfleet/runner.py")
+
+    @property
+    def spec_file(self) -> str:
+        """What the runner is to run for this instance."""
+        return f"{self.config_dir}/runner.json"
+
+    @property
     def unit(self) -> str:
         """Name of the systemd unit."""
         return UNIT_TEMPLATE.replace("@", f"@{self.name}")
+
+
+def runner_spec(layout: Layout, binary: str, nofile: int, user: Optional[str] = None, group: Optional[str] = None) -> dict[str, Any]:
+    """
+    Return the specification that the runner starts an instance from; see ``runner.py --help``.
+
+    Args:
+        nofile: Limit of open files.
+        user, group: Who runs the server; only root can choose.
+    """
+    spec = {
+        "name": layout.name,
+        "argv": [binary, layout.server_file, "--include", layout.config_file],
+        "run_dir": layout.run_dir,
+        "log_file": f"{layout.log_dir}/runner.log",
+        "working_dir": layout.data_dir,
+        "nofile": nofile,
+        "config_file": layout.config_file,
+    }
+    return {**spec, **({"user": user, "group": group} if user else {})}

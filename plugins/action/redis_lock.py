@@ -1,0 +1,83 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refuse a second run on the same deployment; runs on the controller, without a connection."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import getpass
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+
+def _started_at(pid: int) -> Optional[str]:
+    """Return a text that tells this process from a later one of the same number; None if there is no such process."""
+    try:
+        # Field 22 of /proc/PID/stat, counted after the command name, which may hold blanks and brackets.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "unknown"
+
+
+def _holder(text: str) -> Optional[dict[str, Any]]:
+    """Return who holds the lock, or None if nobody does any more."""
+    try:
+        record: dict[str, Any] = json.loads(text)
+        if record["host"] == socket.gethostname() and _started_at(record["pid"]) != record["started_at"]:
+            return None
+    except (ValueError, KeyError, TypeError):
+        return None  # written half by a process that was killed
+    return record
+
+
+class ActionModule(ActionBase):
+    """Take the lock for the running ``ansible-playbook``; it ends with that process, however it ends."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Return the result of the task."""
+        result = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec({"path": {"type": "path", "required": True}})
+        path = Path(options["path"])
+        if self._task.check_mode and not path.exists():
+            return {**result, "changed": False}
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # held for the next lines only: the record below is the lock
+            mine = os.getppid()  # the worker's parent is ansible-playbook itself
+            holder = _holder(file.read())
+            if holder is not None and holder["pid"] != mine:
+                raise AnsibleActionFail(
+                    f"another run is at work on this deployment: process {holder['pid']} of {holder['user']} on {holder['host']}, "
+                    f"since {holder['since']}. Wait until it ends; if that host is gone for good, remove {path}."
+                )
+            if not self._task.check_mode:
+                record = {
+                    "pid": mine,
+                    "started_at": _started_at(mine),
+                    "host": socket.gethostname(),
+                    "user": getpass.getuser(),
+                    "since": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                }
+                file.seek(0)
+                file.truncate()
+                json.dump(record, file)
+        return {**result, "changed": False}

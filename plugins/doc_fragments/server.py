@@ -1,0 +1,92 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the options in module_utils/server_options.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options that the modules for the instances of a host share."""
+
+    DOCUMENTATION = r"""
+options:
+  engine:
+    description: The server that the instances run.
+    type: str
+    required: true
+    choices: [redis, valkey]
+  binary:
+    description: Path of the server program.
+    type: path
+    required: true
+  service_manager:
+    description: What starts the instances, V(systemd) or the runner that the role redis_server installs, V(process).
+    type: str
+    required: true
+    choices: [systemd, process]
+  root:
+    description: Folder that all paths of the deployment derive from.
+    type: path
+    default: /
+  start_timeout_seconds:
+    description: Longest wait until a started server has loaded its data, in seconds.
+    type: int
+    default: 300
+  previous_password:
+    description: Password that running servers may still want; empty for none.
+    type: str
+  instances:
+    description: The instances as they should be.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Unique on the host; part of every path and of the unit's name.
+        type: str
+        required: true
+      state:
+        description: V(absent) stops the instance and takes its unit and configuration away; its data stays.
+        type: str
+        choices: [present, absent]
+        default: present
+      purge:
+        description: With O(instances[].state=absent), remove data and logs as well.
+        type: bool
+        default: false
+      port:
+        description: TCP port; V(0) disables TCP.
+        type: int
+        default: 6379
+      bind:
+        description: Addresses to listen on; a leading C(-) marks one that may be missing.
+        type: list
+        elements: str
+        default: ["127.0.0.1", "-::1"]
+      unix_socket:
+        description: Listen on a unix socket in the run directory.
+        type: bool
+        default: false
+      unix_socket_perm:
+        description: Permissions of the socket, octal.
+        type: str
+        default: "770"
+      password:
+        description: Password of the user C(default); an empty text for none, left out if it is not known yet.
+        type: str
+      directives:
+        description: Directives of the inventory that may be shown.
+        type: dict
+        default: {}
+      secret_directives:
+        description: Directives of the inventory whose values are secrets.
+        type: dict
+        default: {}
+      users:
+        description: ACL users, each as its name and rules.
+        type: list
+        elements: str
+        default: []
+"""

@@ -1,0 +1,198 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that shape the variables of the role redis_server; see the YAML files beside for their documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Optional
+
+from ..module_utils.keyfleet.instances import Instance, acl_text, acl_users, config_text, from_variables, problems, with_password
+from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
+from ..module_utils.keyfleet.profile import client_address, profile_text
+
+
+def server_problems(variables: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the variables of the role; empty when nothing is."""
+    return problems(variables)
+
+
+def server_plan(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the instances as the modules redis_preflight, redis_instances and redis_restart take them."""
+    password = variables.get("generated_password")
+    instances = from_variables(variables)
+    if password is not None:
+        instances = [with_password(instance, password) for instance in instances]
+    return [_module_options(instance) for instance in instances]
+
+
+def _module_options(instance: Instance) -> dict[str, Any]:
+    return {
+        "name": instance.name,
+        "state": "present" if instance.present else "absent",
+        "purge": instance.purge,
+        "port": instance.port,
+        "bind": list(instance.bind),
+        "unix_socket": instance.unix_socket,
+        "unix_socket_perm": instance.unix_socket_perm,
+        "directives": instance.public_directives(),
+        "users": acl_users(instance),
+        "secret_directives": instance.secret_directives(),
+        "password": instance.password,
+    }
+
+
+def server_files(wish: Mapping[str, Any], header: str, starter: str) -> list[dict[str, Any]]:
+    """
+    Return the files and directories of the host as the module redis_files takes them.
+
+    Args:
+        wish: The role's variables, with ``generated_password``, ``unprivileged``, ``user``, ``group`` and ``binary``.
+        header: Comment lines for the top of each file.
+        starter: Text of the systemd unit, or of the runner for the manager ``process``.
+    """
+    # What the server only reads belongs to root where root manages the host; without root everything is one user's.
+    ours = {} if wish["unprivileged"] else {"owner": "root", "group": wish["group"]}
+    theirs = {} if wish["unprivileged"] else {"owner": wish["user"], "group": wish["group"]}
+    systemd = wish["service_manager"] == "systemd"
+    place = UNIT_FILE if systemd else Layout(wish["root"], "any").runner_file
+    found = [
+        *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(wish["root"], place)),
+        {"path": place, "content": starter, "mode": "0644"},
+    ]
+    for instance in from_variables(wish):
+        if instance.present:
+            found += _instance_files(with_password(instance, wish["generated_password"] or ""), wish, header, starter, ours, theirs)
+    return found
+
+
+def _instance_files(
+    instance: Instance, wish: Mapping[str, Any], header: str, starter: str, ours: dict[str, Any], theirs: dict[str, Any]
+) -> list[dict[str, Any]]:
+    layout = Layout(wish["root"], instance.name)
+    found = [
+        {"path": layout.config_dir, "state": "directory", **ours, "mode": "0750"},
+        {"path": layout.data_dir, "state": "directory", **theirs, "mode": "0750"},
+        {"path": layout.log_dir, "state": "directory", **theirs, "mode": "0750"},
+    ]
+    if wish["service_manager"] == "process":
+        user = {} if wish["unprivileged"] else {"user": wish["user"], "group": wish["group"]}
+        starter = json.dumps(runner_spec(layout, wish["binary"], nofile=open_files_needed(wish), **user), indent=2) + "\n"
+        found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
+        found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
+    text = config_text(instance, layout, wish["service_manager"], header=header, starter=starter)
+    content = "secret_content" if instance.secret_directives() else "content"
+    return [
+        *found,
+        {"path": layout.config_file, content: text, **ours, "mode": "0640"},
+        {"path": layout.acl_file, "secret_content": acl_text(instance), **ours, "mode": "0640"},
+        {"path": layout.server_file, "state": "seed", "content": "", **theirs, "mode": "0600"},
+    ]
+
+
+def _parents(root: str, place: str) -> list[PurePosixPath]:
+    """Return the folders that a bare root lacks, outermost first; those of the system itself are there."""
+    wanted = {PurePosixPath(place).parent}
+    for top in ("config_dir", "data_dir", "log_dir", "run_dir"):
+        wanted.add(PurePosixPath(getattr(Layout(root, "any"), top)).parent)
+    below = {folder for leaf in wanted for folder in (leaf, *leaf.parents) if folder.is_relative_to(root)}
+    standard = {
+        PurePosixPath(path)
+        for path in ("/", "/etc", "/etc/systemd", "/etc/systemd/system", "/var", "/var/lib", "/var/log", "/run", "/usr", "/usr/local")
+    }
+    return sorted(below - standard, key=lambda folder: len(folder.parts))
+
+
+def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
+    """
+    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``.
+
+    Args:
+        plan: From `server_plan`.
+        public_address: Address of the host for clients elsewhere, for an instance that listens on all addresses; without it the
+            answer is for a client on the host itself.
+    """
+    found = []
+    for options in plan:
+        if options["state"] != "present":
+            continue
+        tcp = options["port"] != 0
+        found.append(
+            {
+                "name": options["name"],
+                "host": client_address(options["bind"], public_address) if tcp else "",
+                "port": options["port"],
+                "unix_socket": "" if tcp else Layout(root, options["name"]).socket_file,
+                "password": options["password"] or "",
+            }
+        )
+    return found
+
+
+def endpoint_files(endpoints: list[dict[str, Any]], path: str, key_prefix: str = "", state: str = "file") -> list[dict[str, Any]]:
+    """Return the env files of the endpoints as the module redis_files takes them; the first one gets *path* itself."""
+    found = []
+    for index, endpoint in enumerate(endpoints):
+        place = PurePosixPath(path)
+        if index:
+            place = place.with_name(f"{place.stem}-{endpoint['name']}{place.suffix}")
+        content = {} if state == "absent" else {"secret_content": profile_text(endpoint, key_prefix), "mode": "0600"}
+        found.append({"path": str(place), "state": state, **content})
+    return found
+
+
+def server_summary(health: list[dict[str, Any]], profile: str, manager: str) -> list[str]:
+    """
+    Return a few lines that say what runs, where, and what to try next.
+
+    Args:
+        health: Results of the module redis_health, a loop over `server_endpoints`.
+        profile: Path of the connection profile.
+        manager: The service manager in use.
+    """
+    lines = []
+    for result in health:
+        if "verdict" not in result:  # check mode: it does not run yet
+            continue
+        endpoint, checks = result["item"], {check["name"]: check for check in result["checks"]}
+        place = endpoint["unix_socket"] or f"{endpoint['host']}:{endpoint['port']}"
+        engine = checks["engine"]["found"]
+        lines.append(
+            f"{engine['engine']} {engine['version']}, instance {endpoint['name']} at {place}: {result['verdict']}; "
+            f"a value was written and read back ({checks['round_trip']['status']})"
+        )
+        lines += [f"  {reason}" for reason in result["reasons"]]
+    if manager == "process":
+        lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
+    if lines:
+        lines += [
+            f"Connection profile: {profile} (mode 0600)",
+            f"Try: set -a; . {profile}; set +a; python -c 'from keyfleet import Client; print(Client.from_env().ping())'",
+        ]
+    return lines
+
+
+def open_files_needed(variables: Mapping[str, Any]) -> int:
+    """Return the limit of open files that the largest ``maxclients`` needs; the server reserves 32 for itself."""
+    wished = [int(instance.directives.get("maxclients", 10000)) for instance in from_variables(variables) if instance.present]
+    return max([65535, *(clients + 96 for clients in wished)])
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {
+            "server_problems": server_problems,
+            "server_plan": server_plan,
+            "server_files": server_files,
+            "server_endpoints": server_endpoints,
+            "endpoint_files": endpoint_files,
+            "server_summary": server_summary,
+            "open_files_needed": open_files_needed,
+        }

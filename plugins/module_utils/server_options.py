@@ -1,0 +1,78 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that the modules for the instances of a host share; documented in the fragment ``server``."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .keyfleet.errors import KeyfleetError
+from .keyfleet.host import Host
+from .keyfleet.instances import Instance
+
+
+def server_argument_spec() -> dict[str, Any]:
+    """Return the shared part of the argument spec."""
+    return {
+        "engine": {"type": "str", "required": True, "choices": ["redis", "valkey"]},
+        "binary": {"type": "path", "required": True},
+        "service_manager": {"type": "str", "required": True, "choices": ["systemd", "process"]},
+        "root": {"type": "path", "default": "/"},
+        "start_timeout_seconds": {"type": "int", "default": 300},
+        "previous_password": {"type": "str", "no_log": True},
+        "instances": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "name": {"type": "str", "required": True},
+                "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+                "purge": {"type": "bool", "default": False},
+                "port": {"type": "int", "default": 6379},
+                "bind": {"type": "list", "elements": "str", "default": ["127.0.0.1", "-::1"]},
+                "unix_socket": {"type": "bool", "default": False},
+                "unix_socket_perm": {"type": "str", "default": "770"},
+                "password": {"type": "str", "no_log": True},
+                "directives": {"type": "dict", "default": {}},
+                "secret_directives": {"type": "dict", "default": {}, "no_log": True},
+                "users": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            },
+        },
+    }
+
+
+def host_from(params: dict[str, Any]) -> Host:
+    """Return the host as the module's parameters describe it."""
+    return Host(
+        engine=params["engine"],
+        binary=params["binary"],
+        service_manager=params["service_manager"],
+        root=params["root"],
+        start_timeout_seconds=params["start_timeout_seconds"],
+        previous_password=params["previous_password"],
+    )
+
+
+def instances_from(params: dict[str, Any]) -> list[Instance]:
+    """Return the wished instances."""
+    return [
+        Instance(
+            name=options["name"],
+            present=options["state"] == "present",
+            purge=options["purge"],
+            port=options["port"],
+            bind=tuple(options["bind"]),
+            unix_socket=options["unix_socket"],
+            unix_socket_perm=options["unix_socket_perm"],
+            password=options["password"],
+            directives={**options["directives"], **options["secret_directives"], "user": options["users"]},
+        )
+        for options in params["instances"]
+    ]
+
+
+def fail(module: Any, error: KeyfleetError, result: Optional[dict[str, Any]] = None) -> None:
+    """End the module with the error's text and class name, and with what was done before it."""
+    module.fail_json(msg=str(error), error=type(error).__name__, **(result or {}))

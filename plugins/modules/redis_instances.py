@@ -1,0 +1,107 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_instances
+short_description: Bring the instances of a host to the wished state, without restarting any
+version_added: "0.1.0"
+description:
+  - Starts an instance that does not run, stops one that shall be absent, and changes what differs on a running one with C(CONFIG SET) and
+    C(ACL LOAD), as far as the server allows it.
+  - The wished values are compared as the server itself writes them, by asking a throw-away server.
+  - What only a restart can apply is named in RV(instances[].restart_needed); M(keyfleet.redis.redis_restart) does it.
+  - The files must be there already; see M(keyfleet.redis.redis_files).
+extends_documentation_fragment:
+  - keyfleet.redis.server
+author:
+  - keyfleet maintainers (@keyfleet)
+attributes:
+  check_mode:
+    support: full
+    description: Says what a run would change, for running and for new instances.
+  diff_mode:
+    support: full
+    description: Active and wished value of every directive that is changed live; secret values are hidden.
+"""
+
+EXAMPLES = r"""
+- name: Start, stop and adjust the instances
+  keyfleet.redis.redis_instances:
+    engine: redis
+    binary: /usr/bin/redis-server
+    service_manager: systemd
+    instances:
+      - name: cache
+        port: 6380
+        password: "{{ cache_password }}"
+        directives:
+          maxmemory: 1gb
+  register: __instances
+"""
+
+RETURN = r"""
+instances:
+  description: What was done for each instance.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the instance.
+      type: str
+      returned: always
+    action:
+      description: V(started), V(adjusted), V(removed) or V(unchanged).
+      type: str
+      returned: always
+    live:
+      description: Directives that were changed on the running server, each with its former and its new value.
+      type: dict
+      returned: always
+    restart_needed:
+      description: Why the instance must be restarted; empty if it need not.
+      type: list
+      elements: str
+      returned: always
+    pid:
+      description: The server's process.
+      type: int
+      returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.keyfleet.apply import settle
+from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.server_options import host_from, instances_from, server_argument_spec
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=server_argument_spec(), supports_check_mode=True)
+    host, outcomes = host_from(module.params), []
+    for instance in instances_from(module.params):
+        try:
+            outcomes.append(settle(host, instance, check=module.check_mode))
+        except KeyfleetError as error:
+            error_text = f"instance {instance.name}: {error}"
+            module.fail_json(
+                msg=error_text,
+                error=type(error).__name__,
+                changed=any(outcome.changed for outcome in outcomes),
+                instances=[outcome.as_dict() for outcome in outcomes],
+            )
+    module.exit_json(
+        changed=any(outcome.changed for outcome in outcomes),
+        instances=[outcome.as_dict() for outcome in outcomes],
+        diff=[outcome.diff() for outcome in outcomes if outcome.changed],
+    )
+
+
+if __name__ == "__main__":
+    main()

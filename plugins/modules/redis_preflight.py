@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_preflight
+short_description: Find what a host and its servers would refuse, before anything is touched
+version_added: "0.1.0"
+description:
+  - Reads only. Looks at the program, at who holds the ports, at the addresses of the host, at the passwords of running instances,
+    and asks a throw-away server of the installed version about every directive.
+  - Fails with all problems at once.
+options:
+  binary_required:
+    description: Whether the program must be there already, and the user with it.
+    type: bool
+    default: false
+  user:
+    description: Who runs the servers.
+    type: str
+    required: true
+  password_file:
+    description: Where the controller keeps the generated password; for messages.
+    type: str
+    required: true
+  package:
+    description: Name of the distribution's package.
+    type: str
+    required: true
+  package_unit:
+    description: The package's own systemd unit.
+    type: str
+    required: true
+  package_config:
+    description: The package's own configuration file.
+    type: path
+    required: true
+extends_documentation_fragment:
+  - keyfleet.redis.server
+author:
+  - keyfleet maintainers (@keyfleet)
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Refuse what the host or its server would refuse
+  keyfleet.redis.redis_preflight:
+    engine: redis
+    binary: /usr/bin/redis-server
+    service_manager: systemd
+    user: redis
+    password_file: "{{ inventory_dir }}/.keyfleet/redis_server_password"
+    package: redis-server
+    package_unit: redis-server.service
+    package_config: /etc/redis/redis.conf
+    instances:
+      - name: cache
+        port: 6380
+        directives:
+          maxmemory: 1gb
+"""
+
+RETURN = r"""
+problems:
+  description: Why the run must not go on, each with the value found and what to do.
+  returned: always
+  type: list
+  elements: str
+binary_present:
+  description: Whether the program is there.
+  returned: always
+  type: bool
+engine_version:
+  description: Its version, null if it is not there.
+  returned: always
+  type: str
+package_version:
+  description: Installed version of the package, empty if it is not installed.
+  returned: always
+  type: str
+package_unit:
+  description: "State of the package's own unit: RV(package_unit.in_the_way) if it would take a port of ours."
+  returned: always
+  type: dict
+running:
+  description: Each deployed instance, and whether it runs.
+  returned: always
+  type: dict
+unlisted:
+  description: Deployed instances that the list does not have.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.preflight import Package, look
+from ..module_utils.server_options import fail, host_from, instances_from, server_argument_spec
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        "binary_required": {"type": "bool", "default": False},
+        "user": {"type": "str", "required": True},
+        "password_file": {"type": "str", "required": True, "no_log": False},
+        "package": {"type": "str", "required": True},
+        "package_unit": {"type": "str", "required": True},
+        "package_config": {"type": "path", "required": True},
+    }
+    module = AnsibleModule(argument_spec={**server_argument_spec(), **spec}, supports_check_mode=True)
+    params = module.params
+    try:
+        findings = look(
+            host_from(params),
+            instances_from(params),
+            Package(params["package_unit"], params["package_config"], params["package"]),
+            user=params["user"],
+            password_file=params["password_file"],
+            binary_required=params["binary_required"],
+        )
+    except KeyfleetError as error:
+        fail(module, error)
+    if findings.problems:
+        module.fail_json(msg="; ".join(findings.problems), **findings.as_dict())
+    module.exit_json(changed=False, **findings.as_dict())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_restart
+short_description: Restart instances one after the other, after saving, and measure the gap
+version_added: "0.1.0"
+description:
+  - For each instance in turn, saves the data, restarts the server, and waits until it answers with its data loaded.
+  - If the data cannot be saved, the server is not stopped and the module fails.
+  - A server that persists nothing keeps its data over this restart all the same.
+  - The module restarts what it is given; M(keyfleet.redis.redis_instances) says which instances need it.
+extends_documentation_fragment:
+  - keyfleet.redis.server
+author:
+  - keyfleet maintainers (@keyfleet)
+attributes:
+  check_mode:
+    support: full
+    description: Restarts nothing and reports a change for every instance given.
+  diff_mode:
+    support: none
+    description: A restart has no lines to show.
+"""
+
+EXAMPLES = r"""
+- name: Restart the instances that need it
+  keyfleet.redis.redis_restart:
+    engine: redis
+    binary: /usr/bin/redis-server
+    service_manager: systemd
+    instances: "{{ __plan | selectattr('name', 'in', __needs_restart) }}"
+  throttle: 1
+"""
+
+RETURN = r"""
+instances:
+  description: What was done for each instance.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the instance.
+      type: str
+      returned: always
+    saved:
+      description: How the data was kept, V(aof), V(rdb) or V(rdb for the restart only).
+      type: str
+      returned: always
+    gap_seconds:
+      description: From the stop until the server answered with its data loaded, in seconds.
+      type: float
+      returned: always
+    keys_before:
+      description: Keys in all databases before the stop.
+      type: int
+      returned: always
+    keys:
+      description: Keys after loading; some may have expired in between.
+      type: int
+      returned: always
+    pid_before:
+      description: The server's process before.
+      type: int
+      returned: always
+    pid:
+      description: The server's process now.
+      type: int
+      returned: always
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.restart import restart
+from ..module_utils.server_options import host_from, instances_from, server_argument_spec
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=server_argument_spec(), supports_check_mode=True)
+    host, done = host_from(module.params), []
+    wanted = instances_from(module.params)
+    if module.check_mode:
+        module.exit_json(changed=bool(wanted), instances=[{"name": instance.name} for instance in wanted])
+    for instance in wanted:
+        try:
+            done.append({"name": instance.name, **asdict(restart(host, instance))})
+        except KeyfleetError as error:
+            module.fail_json(msg=f"instance {instance.name}: {error}", error=type(error).__name__, changed=bool(done), instances=done)
+    module.exit_json(changed=bool(done), instances=done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_secret
+short_description: Read a secret kept on the controller, or make it
+version_added: "0.1.0"
+description:
+  - Reads the secret in a file of the controller. If the file is missing, makes a secret of 256 random bits and keeps it there,
+    mode V(0600).
+  - Refuses a file that is empty or that others can read.
+  - The result holds the secret; give the task C(no_log).
+options:
+  path:
+    description: The file. Its folder is made with mode V(0700) if it is missing.
+    type: path
+    required: true
+  create:
+    description: Make the secret if the file is missing. With V(false), RV(secret) is null then.
+    type: bool
+    default: true
+author:
+  - keyfleet maintainers (@keyfleet)
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing; a secret that a run would make is stood in for by another random one.
+  diff_mode:
+    support: none
+    description: A secret is not shown.
+"""
+
+EXAMPLES = r"""
+- name: Read the password of the deployment, or make it
+  keyfleet.redis.redis_secret:
+    path: "{{ inventory_dir }}/.keyfleet/redis_server_password"
+  no_log: true
+  register: __secret
+"""
+
+RETURN = r"""
+secret:
+  description: The secret, without the line's end.
+  returned: success
+  type: str
+  sample: "(43 characters)"
+"""

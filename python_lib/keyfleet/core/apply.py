@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Bring one instance to the wished state: start, stop, change live; say what only a restart can apply."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from .directive_apply import apply_live, read_active
+from .directive_values import shown, table_for
+from .directives import config_command, plan, startup_only_changes
+from .errors import DeniedError
+from .host import Host, Record, opened, read_record, wait_until_ready, write_record
+from .instances import Instance, acl_lines, config_lines
+from .judge import engine_version, judge
+from .layout import UNIT_FILE
+from .throwaway import throwaway
+
+if TYPE_CHECKING:
+    import redis
+
+
+@dataclass
+class Outcome:
+    """
+    What was done to an instance, or would be.
+
+    Attributes:
+        name: Of the instance.
+        action: ``started``, ``adjusted``, ``removed`` or ``unchanged``.
+        live: Directives changed on the running server: ``{name: {active, wished}}``, secrets hidden.
+        restart_needed: Why it must be restarted, a phrase each.
+        pid: The server's process; None if it does not run.
+    """
+
+    name: str
+    action: str = "unchanged"
+    live: dict[str, dict[str, str]] = field(default_factory=dict)
+    restart_needed: list[str] = field(default_factory=list)
+    pid: Optional[int] = None
+
+    @property
+    def changed(self) -> bool:
+        """True unless nothing was to be done."""
+        return self.action != "unchanged"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as plain data."""
+        return asdict(self)
+
+    def diff(self) -> dict[str, str]:
+        """Return the change in the form of Ansible's diff."""
+        before = "".join(f"{name} {values['active']}\n" for name, values in self.live.items())
+        after = "".join(f"{name} {values['wished']}\n" for name, values in self.live.items())
+        if self.action in ("started", "removed"):
+            before, after = {"started": ("stopped\n", "running\n"), "removed": ("present\n", "absent\n")}[self.action]
+        return {"before_header": self.name, "after_header": self.name, "before": before, "after": after}
+
+
+def settle(host: Host, instance: Instance, *, check: bool = False) -> Outcome:
+    """
+    Start, stop or adjust one instance; never restart it.
+
+    Args:
+        check: Change nothing, and say what would be.
+    Raises:
+        ServiceError: if it does not start or stop.
+        RefusedError: if the server refuses a value.
+        UnreachableError, CredentialsError: if it cannot be asked.
+    """
+    if not instance.present:
+        return _remove(host, instance, check)
+    manager, layout = host.manager(instance.name), host.layout(instance.name)
+    status = manager.status()
+    outcome = Outcome(instance.name, pid=status.pid)
+    if status.active:
+        wait_until_ready(host, instance, status.pid)
+        outcome = _adjust(host, instance, status.pid, check)
+    else:
+        outcome.action = "started"
+    if status.enabled is False:
+        outcome.action = "adjusted" if outcome.action == "unchanged" else outcome.action
+        if not check:
+            manager.enable()
+    if check:
+        return outcome
+    manager.reload_units()
+    if not status.active:
+        write_record(layout, Record.of(instance, host.engine))
+        manager.start()
+        wait_until_ready(host, instance)
+        outcome.pid = manager.status().pid
+    return outcome
+
+
+def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
+    """Stop the instance and take away what starts it; keep its data unless it is to be purged."""
+    layout, manager = host.layout(instance.name), host.manager(instance.name)
+    doomed = [layout.config_dir, *([layout.data_dir, layout.log_dir] if instance.purge else [])]
+    status = manager.status()
+    doomed = [folder for folder in doomed if Path(folder).exists()]
+    if not (doomed or status.active or status.enabled):
+        return Outcome(instance.name)
+    if not check:
+        manager.stop()
+        manager.disable()
+        for folder in [*doomed, layout.run_dir]:
+            shutil.rmtree(folder, ignore_errors=folder == layout.run_dir)
+        if not host.deployed_names():
+            Path(UNIT_FILE if host.service_manager == "systemd" else layout.runner_file).unlink(missing_ok=True)
+            manager.reload_units()
+    return Outcome(instance.name, "removed")
+
+
+def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> Outcome:
+    layout = host.layout(instance.name)
+    record = read_record(layout)
+    outcome = Outcome(instance.name, pid=pid)
+    started = _read_lines(layout.started_file)
+    wished = config_lines(instance, layout, host.service_manager)
+    _, version = engine_version(host.binary)
+    table = table_for(host.engine, version)
+    with opened(host, instance, pid) as client:
+        outcome.restart_needed += _process_reasons(client, host, pid, version)
+        outcome.restart_needed += _starter_reasons(host, instance, started)
+        live: Mapping[str, tuple[Optional[str], str]] = {}
+        command = config_command(instance.directives)
+        try:
+            if command is None:
+                raise DeniedError("CONFIG", "rename-command takes it away")
+            active = read_active(client, instance.directives, command=command)
+        except DeniedError:
+            for name in startup_only_changes(wished, started, every=True):
+                outcome.restart_needed.append(f"{name} differs from what the server was started with, and it answers no CONFIG")
+        else:
+            managed = instance.managed(layout, host.service_manager)
+            values = {**judge(host.binary, instance.directives).values, **managed}
+            difference = plan(values, active, [*instance.directives, *managed], record.applied if record else (), table)
+            live = difference.live
+            for name, (old, new) in difference.restart.items():
+                outcome.restart_needed.append(f"{name} is {shown(name, old or '')} and shall be {shown(name, new)}")
+            outcome.restart_needed += [
+                f"{name} differs from what the server was started with" for name in startup_only_changes(wished, started)
+            ]
+        users_differ = _users_differ(client, host, instance)
+        outcome.live = {name: {"active": shown(name, old or ""), "wished": shown(name, new)} for name, (old, new) in live.items()}
+        if users_differ:
+            outcome.live["user"] = {"active": "(hidden)", "wished": "(hidden)"}
+        wished_record = Record.of(instance, host.engine)
+        if outcome.live:
+            outcome.action = "adjusted"
+        if check:
+            return outcome
+        _apply(client, host, instance, record, live, users_differ, command or "CONFIG")
+    if wished_record != record:
+        write_record(layout, wished_record)
+    return outcome
+
+
+def _apply(
+    client: redis.Redis,
+    host: Host,
+    instance: Instance,
+    record: Optional[Record],
+    live: Mapping[str, tuple[Optional[str], str]],
+    users_differ: bool,
+    command: str,
+) -> None:
+    """Change the running server; the record first names what may be applied, so that a killed run forgets nothing."""
+    if live:
+        before = record or Record.of(instance, host.engine)
+        write_record(
+            host.layout(instance.name), Record(**{**asdict(before), "applied": Record.of(instance, host.engine, before.applied).applied})
+        )
+    if users_differ:
+        client.acl_load()
+    apply_live(client, {name: wished for name, (_, wished) in live.items()}, command=command)
+
+
+def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int], version: str) -> list[str]:
+    """Return why the running process is not the installed program."""
+    info = client.info("server")
+    running = str(info.get("valkey_version") or info.get("redis_version"))
+    if running != version:
+        return [f"version {version} is installed and {running} runs"]
+    with contextlib.suppress(OSError):
+        if str(Path(f"/proc/{pid}/exe").readlink()).endswith(" (deleted)"):
+            return ["the program was replaced since the server started"]
+    return []
+
+
+def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list[str]:
+    """Return whether the unit or the runner's specification changed since the server started."""
+    current = _read_lines(host.layout(instance.name).config_file)
+    marks = [[line for line in lines if line.startswith("# starter ")] for lines in (started, current)]
+    if marks[0] == marks[1]:
+        return []
+    return ["its systemd unit changed" if host.service_manager == "systemd" else "the runner's specification changed"]
+
+
+def _read_lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _users_differ(client: redis.Redis, host: Host, instance: Instance) -> bool:
+    """Compare the users with those of the file, as the server writes both; there the user ``default`` goes by another name, so that it answers."""
+    renamed = [line.replace("user default ", "user default-as-wished ", 1) for line in acl_lines(instance)]
+    with throwaway(host.binary, renamed) as ask:
+        listed = [str(line) for line in ask("ACL", "LIST")]
+    wished = [line.replace("default-as-wished", "default", 1) for line in listed if not line.startswith("user default ")]
+    active = [line.decode() if isinstance(line, bytes) else str(line) for line in client.acl_list()]
+    return sorted(wished) != sorted(active)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""The connection profile: what an application needs to know, as an env file; pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+
+def client_address(bind: Sequence[str], public_address: Optional[str] = None) -> str:
+    """
+    Return the address that clients use for a server bound to *bind*.
+
+    Args:
+        public_address: Address of the host as other hosts know it, used if the server listens on all addresses; without it the
+            answer is an address for a client on the host itself.
+    """
+    plain = [address.lstrip("-") for address in bind]
+    if any(address in ("*", "0.0.0.0", "::*", "::") for address in plain):  # noqa: S104 - nothing is bound here
+        return public_address or ("127.0.0.1" if any(address in ("*", "0.0.0.0") for address in plain) else "::1")  # noqa: S104
+    public = [address for address in plain if not ipaddress.ip_address(address).is_loopback]
+    return next(iter(public if public and public_address else plain))
+
+
+def profile_text(endpoint: Mapping[str, Any], key_prefix: str = "") -> str:
+    """
+    Return an env file with the names that ``Settings.from_env`` reads.
+
+    Args:
+        endpoint: ``host`` and ``port``, or ``unix_socket``; ``password``, empty for none; ``name`` of the instance.
+    """
+    values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
+    if not values:
+        values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
+    if endpoint.get("password"):
+        values["REDIS_PASSWORD"] = str(endpoint["password"])
+    if key_prefix:
+        values["REDIS_KEY_PREFIX"] = key_prefix
+    lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    return "\n".join([f"# Ansible managed: how applications reach instance {endpoint['name']}", *lines, ""])

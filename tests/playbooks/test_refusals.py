@@ -1,0 +1,139 @@
+"""Bad input is refused before anything is touched, naming the variable, the value found and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from tests.support.playbooks import ROOT, Deployment
+
+ONE = {"name": "default", "port": 7399}
+
+
+def directives(**values: Any) -> dict[str, Any]:
+    """Return extra variables with directives for all instances."""
+    return {"redis_server_directives": {name.replace("_", "-"): value for name, value in values.items()}}
+
+
+def instances(*options: dict[str, Any]) -> dict[str, Any]:
+    """Return extra variables with these instances."""
+    return {"redis_server_instances": list(options)}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
+    "engine_not_installed": (
+        {"redis_server_engine": "valkey", "redis_server_bin_dir": "/nonexistent"},
+        ["valkey-server", "redis_server_bin_dir"],
+    ),
+    "install_method": ({"redis_server_install_method": "magic"}, ["redis_server_install_method", "magic", "distro"]),
+    "distro_without_root": ({"redis_server_install_method": "distro"}, ["redis_server_install_method", "ansible_become"]),
+    "service_manager": ({"redis_server_service_manager": "upstart"}, ["redis_server_service_manager", "upstart", "process"]),
+    "systemd_below_a_root": ({"redis_server_service_manager": "systemd"}, ["redis_server_root", "process"]),
+    "restart_policy": ({"redis_server_restart_policy": "now"}, ["redis_server_restart_policy", "now", "rolling"]),
+    "root_not_absolute": ({"redis_server_root": "here"}, ["redis_server_root", "here", "absolute"]),
+    "no_instances": (instances(), ["redis_server_instances", "at least one"]),
+    "name_missing": (instances({"port": 7399}), ["name"]),
+    "name_with_a_slash": (instances({"name": "../x"}), ["redis_server_instances", "../x"]),
+    "name_twice": (instances(ONE, {**ONE, "port": 7398}), ["default", "twice"]),
+    "port_too_high": (instances({**ONE, "port": 70000}), ["port", "70000", "65535"]),
+    "port_too_low": (instances({**ONE, "port": 80}), ["port", "80", "1024"]),
+    "port_is_no_number": (instances({**ONE, "port": "abc"}), ["port", "abc"]),
+    "port_twice": (instances(ONE, {"name": "other", "port": 7399}), ["7399", "other", "default"]),
+    "no_port_and_no_socket": (instances({**ONE, "port": 0}), ["port", "unix_socket"]),
+    "socket_permissions": (instances({**ONE, "unix_socket": True, "unix_socket_perm": "999"}), ["unix_socket_perm", "999", "octal"]),
+    "unknown_option": (instances({**ONE, "maxmemory": "1gb"}), ["maxmemory"]),
+    "state": (instances({**ONE, "state": "gone"}), ["state", "gone", "absent"]),
+    "bind_is_a_name": (instances({**ONE, "bind": ["localhost"]}), ["bind", "localhost", "addresses"]),
+    "bind_is_not_of_this_host": (instances({**ONE, "bind": ["192.0.2.7"]}), ["bind", "192.0.2.7", "no address of this host"]),
+    "public_without_password": (instances({**ONE, "bind": ["0.0.0.0"], "password": ""}), ["bind", "0.0.0.0", "password"]),
+    "unknown_directive": (directives(maxmemry="1gb"), ["maxmemry", "maxmemory"]),
+    "directive_of_the_other_engine": (directives(availability_zone="a"), ["availability-zone"]),
+    "bad_size": (directives(maxmemory="1 gigabyte"), ["maxmemory", "1 gigabyte"]),
+    "bad_choice": (directives(maxmemory_policy="lru"), ["maxmemory-policy", "lru", "allkeys-lru"]),
+    "bad_bool": (directives(appendonly="maybe"), ["appendonly", "maybe", "yes"]),
+    "bad_integer": (directives(databases="many"), ["databases", "many"]),
+    "out_of_range": (directives(databases=0), ["databases", "0"]),
+    "list_where_none_is_taken": (directives(maxmemory=["1gb", "2gb"]), ["maxmemory"]),
+    "bad_save": (directives(save=["3600"]), ["save", "3600"]),
+    "bad_events": (directives(notify_keyspace_events="KQ"), ["notify-keyspace-events", "KQ"]),
+    "reserved_port": (directives(port=7000), ["port", "instance option"]),
+    "reserved_password": (directives(requirepass="s3cret-in-the-wrong-place"), ["requirepass", "password"]),
+    "replication": (directives(replicaof="127.0.0.1 1"), ["replicaof", "not supported"]),
+    "plain_password_of_a_user": (directives(user=["app on >s3cret-in-the-wrong-place ~* +@read"]), ["user", "plain text"]),
+    "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_before_anything_is_touched(deployment: Deployment, name: str) -> None:
+    """The run fails with a message that helps, and neither host nor controller has a file more than before."""
+    extra, words = REFUSED[name]
+    deployment.write()
+    before = deployment.tree()
+    run = deployment.run(**extra)
+    assert 2 == run.rc, run.output[-3000:]
+    assert [] == [word for word in words if word not in run.failures], run.failures
+    assert "s3cret-in-the-wrong-place" not in run.output
+    assert before == deployment.tree()
+    assert [] == run.changed
+    kept = {path.name for path in deployment.inventory.rglob("*") if path.is_file()}
+    assert kept <= {"hosts.yml", "run.lock"}
+
+
+def test_running_deployment_is_not_touched_by_a_refused_change(deployment: Deployment, port: int) -> None:
+    """A refused change leaves the running server, its files and its process as they are."""
+    deployment.run().ok()
+    before = deployment.tree()
+    with deployment.client(port) as client:
+        pid = client.info("server")["process_id"]
+        assert 2 == deployment.run(redis_server_directives={"maxmemory-policy": "lru"}).rc
+        assert pid == client.info("server")["process_id"]
+    assert before == deployment.tree()
+
+
+def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) -> None:
+    """A server that is not ours and holds the port is named by program and process, and left alone."""
+    foreign = subprocess.Popen(
+        [str(shutil.which("redis-server")), "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", str(deployment.folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with deployment.client(port, password=None, retry_on_timeout=False) as client:
+            _wait_for(client)
+            deployment.write()
+            before = deployment.tree()
+            run = deployment.run()
+            assert 2 == run.rc
+            assert f"port is {port}" in run.failures
+            assert before == deployment.tree()
+            assert foreign.pid == client.info("server")["process_id"]
+    finally:
+        foreign.terminate()
+        foreign.wait(10)
+
+
+def test_inventory_without_hosts_says_so(deployment: Deployment) -> None:
+    """An inventory without the group redis is an error, not a run that does nothing."""
+    deployment.write()
+    (deployment.inventory / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"node1": {"ansible_connection": "local"}}}}))
+    run = subprocess.run(deployment.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=deployment.environ())
+    assert 0 != run.returncode
+    assert "group" in run.stdout + run.stderr
+
+
+def _wait_for(client: Any) -> None:
+    for _ in range(100):
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the foreign server did not start")

@@ -1,0 +1,257 @@
+"""site.yml on one node: deploy, prove, run again, change, restart, remove."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.playbooks import ROOT, Deployment, free_port, unprivileged
+
+EXECS_OF_A_RERUN = 10
+
+
+def pid_of(deployment: Deployment, port: int, **options: Any) -> int:
+    """Return the server's process."""
+    with deployment.client(port, **options) as client:
+        return int(client.info("server")["process_id"])
+
+
+def instance(port: int, **options: Any) -> dict[str, Any]:
+    """Return extra variables for the one instance."""
+    return {"redis_server_instances": [{"name": "default", "port": port, **options}]}
+
+
+def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) -> None:
+    """The first run ends with a healthy server, a proof and a profile; the second changes nothing and needs few round trips."""
+    first = deployment.run().ok()
+    assert "redis_server_summary" not in first.output
+    health = first.result("redis_health")["results"][0]
+    assert "ok" == health["verdict"]
+    assert {"round_trip": "ok"} == {check["name"]: check["status"] for check in health["checks"] if check["name"] == "round_trip"}
+
+    before = deployment.tree()
+    second = deployment.run().ok()
+    assert [] == second.changed
+    assert before == deployment.tree()
+    assert len(second.execs) <= EXECS_OF_A_RERUN, second.execs
+
+
+def test_profile_connects_the_client_library(deployment: Deployment) -> None:
+    """The env file is private and is all that Client.from_env needs."""
+    deployment.run().ok()
+    profile = deployment.inventory / "redis.env"
+    assert 0o600 == stat.S_IMODE(profile.stat().st_mode)
+    program = "from keyfleet import Client\nwith Client.from_env() as c: c.set('greeting', 'hello'); print(c.get('greeting'))"
+    shell = f'set -a; . {profile}; set +a; exec {sys.executable} -c "{program}"'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False, cwd=ROOT, env={"PATH": os.environ["PATH"]})
+    assert ("hello\n", "") == (done.stdout, done.stderr)
+
+
+def test_live_directive_keeps_the_process(deployment: Deployment, port: int) -> None:
+    """What CONFIG SET can change is changed in the running process, survives its restart, and is not changed again."""
+    deployment.run().ok()
+    pid = pid_of(deployment, port)
+    wish = instance(port, directives={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "notify-keyspace-events": "KEA"})
+    run = deployment.run(**wish).ok()
+    assert {"maxmemory", "maxmemory-policy", "notify-keyspace-events"} == set(run.result("redis_instances")["instances"][0]["live"])
+    assert pid == pid_of(deployment, port)
+    with deployment.client(port) as client:
+        assert str(64 * 1024 * 1024) == client.config_get("maxmemory")["maxmemory"]
+    assert [] == deployment.run(**wish).ok().changed
+
+
+def test_startup_directive_restarts_after_saving(deployment: Deployment, port: int) -> None:
+    """What only a start applies is announced with its reason, restarted once with the data kept, and the gap is told."""
+    deployment.run().ok()
+    pid = pid_of(deployment, port)
+    with deployment.client(port) as client:
+        client.mset({f"key:{number}": number for number in range(1000)})
+    run = deployment.run(**instance(port, directives={"databases": 4})).ok()
+    assert "databases is '16' and shall be '4'" in run.output
+    restarted = run.result("redis_restart")["instances"][0]
+    assert (1000, 1000) == (restarted["keys_before"], restarted["keys"])
+    assert restarted["gap_seconds"] > 0
+    assert pid != pid_of(deployment, port)
+    with deployment.client(port) as client:
+        assert 1000 == client.dbsize()
+        assert "4" == client.config_get("databases")["databases"]
+    assert [] == deployment.run(**instance(port, directives={"databases": 4})).ok().changed
+
+
+def test_report_policy_restarts_nothing(deployment: Deployment, port: int) -> None:
+    """With restart_policy report the run says what must restart and leaves the process alone, each time."""
+    deployment.run().ok()
+    pid = pid_of(deployment, port)
+    wish = {**instance(port, directives={"databases": 4}), "redis_server_restart_policy": "report"}
+    for _ in range(2):
+        run = deployment.run(**wish).ok()
+        assert "must be restarted (redis_server_restart_policy is report" in run.output
+        assert pid == pid_of(deployment, port)
+
+
+def test_cache_without_persistence_keeps_its_data_over_a_restart(deployment: Deployment, port: int) -> None:
+    """A server that saves nothing keeps its keys over our restart, and no dump stays behind to come back later."""
+    deployment.run(**instance(port, directives={"save": ""})).ok()
+    with deployment.client(port) as client:
+        client.set("kept", "yes")
+    run = deployment.run(**instance(port, directives={"save": "", "databases": 4})).ok()
+    assert "rdb for the restart only" == run.result("redis_restart")["instances"][0]["saved"]
+    with deployment.client(port) as client:
+        assert "yes" == client.get("kept")
+    assert [] == list(deployment.root().rglob("*.rdb"))
+
+
+def test_directive_that_leaves_the_inventory_returns_to_its_default(deployment: Deployment, port: int) -> None:
+    """A directive taken out of the inventory gets its default again; what an operator set by hand and we never named stays."""
+    deployment.run(**instance(port, directives={"maxmemory": "64mb", "hz": 20})).ok()
+    with deployment.client(port) as client:
+        client.config_set("slowlog-max-len", 99)
+        client.config_rewrite()
+    deployment.run(**instance(port, directives={"hz": 20})).ok()
+    with deployment.client(port) as client:
+        assert "0" == client.config_get("maxmemory")["maxmemory"]
+        assert "99" == client.config_get("slowlog-max-len")["slowlog-max-len"]
+        assert "20" == client.config_get("hz")["hz"]
+
+
+def test_drift_of_a_named_directive_is_corrected(deployment: Deployment, port: int) -> None:
+    """A named directive that someone changed by hand is what the inventory says again after the next run."""
+    deployment.run(**instance(port, directives={"maxmemory": "64mb"})).ok()
+    with deployment.client(port) as client:
+        client.config_set("maxmemory", "32mb")
+    run = deployment.run(**instance(port, directives={"maxmemory": "64mb"})).ok()
+    assert {"maxmemory": {"active": str(32 << 20), "wished": str(64 << 20)}} == run.result("redis_instances")["instances"][0]["live"]
+
+
+def test_rewrite_then_change_then_restart_ours_holds(deployment: Deployment, port: int) -> None:
+    """After CONFIG REWRITE our later change still wins over what the server wrote, modes stay, and no password moves."""
+    deployment.run(**instance(port, directives={"maxmemory": "64mb"})).ok()
+    with deployment.client(port) as client:
+        client.config_rewrite()
+    deployment.run(**instance(port, directives={"maxmemory": "96mb", "databases": 4})).ok()
+    with deployment.client(port) as client:
+        assert str(96 << 20) == client.config_get("maxmemory")["maxmemory"]
+        client.config_rewrite()
+    folder = deployment.root() / "etc/keyfleet/default"
+    assert {"0o640"} == {oct(stat.S_IMODE((folder / name).stat().st_mode)) for name in ("keyfleet.conf", "users.acl")}
+    server_file = deployment.root() / "var/lib/keyfleet/default/server.conf"
+    assert 0o600 == stat.S_IMODE(server_file.stat().st_mode)
+    written = server_file.read_text(encoding="utf-8")
+    assert "maxmemory" in written
+    assert [] == [word for word in ("requirepass", "user default", deployment.password()) if word in written]
+
+
+def test_absent_instance_leaves_the_other_alone(deployment: Deployment, port: int) -> None:
+    """state absent stops one instance and keeps its data; the other keeps its process. Listed again, the data is back."""
+    other = free_port()
+    both = [{"name": "default", "port": port}, {"name": "extra", "port": other}]
+    deployment.run(redis_server_instances=both).ok()
+    pid = pid_of(deployment, port)
+    with deployment.client(other) as client:
+        client.set("kept", "yes")
+    gone = [both[0], {**both[1], "state": "absent"}]
+    run = deployment.run(redis_server_instances=gone).ok()
+    assert "removed" == run.result("redis_instances")["instances"][1]["action"]
+    assert pid == pid_of(deployment, port)
+    assert not (deployment.root() / "etc/keyfleet/extra").exists()
+    assert (deployment.root() / "var/lib/keyfleet/extra/dump.rdb").exists()
+    assert [] == deployment.run(redis_server_instances=gone).ok().changed
+    deployment.run(redis_server_instances=both).ok()
+    with deployment.client(other) as client:
+        assert "yes" == client.get("kept")
+
+
+def test_unlisted_instance_is_reported_and_left_alone(deployment: Deployment, port: int) -> None:
+    """An instance that the inventory does not list any more goes on running, and the run says so."""
+    other = free_port()
+    deployment.run(redis_server_instances=[{"name": "default", "port": port}, {"name": "extra", "port": other}]).ok()
+    pid = pid_of(deployment, other)
+    run = deployment.run(**instance(port)).ok()
+    assert "left alone: extra" in run.output
+    assert [] == run.changed
+    assert pid == pid_of(deployment, other)
+
+
+def test_socket_only_and_ipv6(deployment: Deployment, port: int) -> None:
+    """An instance may listen on a unix socket alone, another on IPv6 alone."""
+    wish = [{"name": "socket", "port": 0, "unix_socket": True}, {"name": "six", "port": port, "bind": ["::1"]}]
+    deployment.run(redis_server_instances=wish).ok()
+    socket_path = deployment.root() / "run/keyfleet/socket/server.sock"
+    with deployment.client(0, unix_socket_path=str(socket_path)) as client:
+        assert client.ping()
+    with deployment.client(port, host="::1") as client:
+        assert client.ping()
+    assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis.env").read_text(encoding="utf-8")
+    assert [] == deployment.run(redis_server_instances=wish).ok().changed
+
+
+def test_port_moves_live(deployment: Deployment, port: int) -> None:
+    """A new port is taken by the running process; the profile follows."""
+    deployment.run().ok()
+    pid, other = pid_of(deployment, port), free_port()
+    deployment.run(**instance(other)).ok()
+    assert pid == pid_of(deployment, other)
+    assert f"REDIS_PORT={other}" in (deployment.inventory / "redis.env").read_text(encoding="utf-8")
+
+
+def test_check_mode_on_a_bare_and_on_a_running_host(deployment: Deployment, port: int) -> None:
+    """--check --diff changes nothing anywhere and names the tasks that the run then changes."""
+    foreseen = deployment.run("--check", "--diff").ok()
+    assert {} == {path: mode for path, mode in deployment.tree().items()}
+    assert not (deployment.inventory / ".keyfleet").exists()
+    real = deployment.run("--diff").ok()
+    assert foreseen.changed == real.changed
+
+    wish = instance(port, directives={"maxmemory": "64mb", "databases": 4})
+    before, pid = deployment.tree(), pid_of(deployment, port)
+    foreseen = deployment.run("--check", "--diff", **wish).ok()
+    assert "maxmemory" in foreseen.output
+    assert (before, pid) == (deployment.tree(), pid_of(deployment, port))
+    real = deployment.run("--diff", **wish).ok()
+    assert foreseen.changed == real.changed
+
+
+def test_tags_and_limit_are_safe_alone(deployment: Deployment, port: int) -> None:
+    """Each documented tag, and --limit to one host of several, works on a bare and on a running deployment."""
+    deployment.hosts = ("node1", "node2")
+    first, second = port, free_port()
+    deployment.variables["redis_server_instances"] = [{"name": "default", "port": "{{ ports[inventory_hostname] }}"}]
+    deployment.variables["ports"] = {"node1": first, "node2": second}
+    deployment.run("--limit", "node2").ok()
+    assert not (deployment.inventory / "redis.env").exists()
+    assert f"REDIS_PORT={second}" in (deployment.inventory / "redis-node2.env").read_text(encoding="utf-8")
+    pid = pid_of(deployment, second)
+    deployment.run().ok()
+    for tag in ("redis_host", "redis_server", "verify"):
+        assert [] == deployment.run("--tags", tag).ok().changed
+    assert pid == pid_of(deployment, second)
+
+
+def test_destroy_keeps_data_unless_purged(deployment: Deployment, port: int) -> None:
+    """destroy stops everything and keeps data and password, so that the next deployment has them; with purge nothing is left."""
+    deployment.run().ok()
+    with deployment.client(port) as client:
+        client.set("kept", "yes")
+    password = deployment.password()
+    deployment.run(playbook="playbooks/destroy.yml").ok()
+    assert [] == list(deployment.root().glob("etc/keyfleet/*")) + list(deployment.inventory.glob("*.env"))
+    assert [] == deployment.run(playbook="playbooks/destroy.yml").ok().changed
+    deployment.run().ok()
+    assert password == deployment.password()
+    with deployment.client(port) as client:
+        assert "yes" == client.get("kept")
+    deployment.run(playbook="playbooks/destroy.yml", redis_server_purge=True).ok()
+    assert [] == [path for path in deployment.root().rglob("*") if path.is_file()]
+    assert not (deployment.inventory / ".keyfleet/redis_server_password").exists()
+
+
+def test_playbook_runs_without_root() -> None:
+    """These tests prove what they say only if the runs have no privileges."""
+    command = [*unprivileged(), sys.executable, "-c", "import os; print(os.geteuid())"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "0" != done.stdout.strip()
+    assert Path("/proc/self").exists()

@@ -1,0 +1,198 @@
+"""Run the real playbooks on loopback: unprivileged, with the process manager, everything below one temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "tests/playbooks/plugins"
+RUN_SECONDS = 180
+
+
+def unprivileged() -> list[str]:
+    """Return what to put before a command so that it runs without root, as a member of no special group."""
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Run:
+    """What a run of ansible-playbook did."""
+
+    rc: int
+    output: str
+    records: list[dict[str, Any]] = field(default_factory=list)
+    execs: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> list[str]:
+        """Return the names of the tasks that changed something."""
+        return [record["task"] for record in self.records if record["outcome"] == "changed"]
+
+    @property
+    def failures(self) -> str:
+        """Return the messages of the tasks that failed."""
+        return "\n".join(json.dumps(record["result"]) for record in self.records if record["outcome"] == "failed")
+
+    def result(self, module: str) -> dict[str, Any]:
+        """Return the last result of a module of ours."""
+        return next(record["result"] for record in reversed(self.records) if record["action"] == f"keyfleet.redis.{module}")
+
+    def ok(self) -> Run:
+        """Return the run itself if it went well; fail with its output otherwise."""
+        assert self.rc == 0, self.output[-6000:]
+        return self
+
+
+@dataclass
+class Deployment:
+    """An inventory in a folder of its own, whose hosts all live below that folder."""
+
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+    hosts: Sequence[str] = ("node1",)
+
+    @property
+    def inventory(self) -> Path:
+        """Folder of the inventory."""
+        return self.folder / "inventory"
+
+    def root(self, host: str = "node1") -> Path:
+        """Folder that stands for the host's root."""
+        return self.folder / host
+
+    def write(self) -> None:
+        """Write the inventory."""
+        self.inventory.mkdir(exist_ok=True)
+        hosts = {}
+        for host in self.hosts:
+            self.root(host).mkdir(exist_ok=True)
+            hosts[host] = {"redis_server_root": str(self.root(host))}
+        common = {
+            "ansible_connection": "counted",
+            "ansible_python_interpreter": sys.executable,
+            "redis_server_install_method": "none",
+            "redis_server_service_manager": "process",
+            **self.variables,
+        }
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"redis": {"hosts": hosts, "vars": common}}), encoding="utf-8")
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment of a run."""
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "REDIS_"))},
+            "HOME": str(self.folder),
+            "USER": "nobody" if os.geteuid() == 0 else os.environ.get("USER", "nobody"),
+            "LOGNAME": "nobody" if os.geteuid() == 0 else os.environ.get("LOGNAME", "nobody"),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS / "connection"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "ansible-local"),
+            "ANSIBLE_REMOTE_TEMP": str(self.folder / "ansible-remote"),
+            "ANSIBLE_NOCOLOR": "1",
+            "KEYFLEET_EXEC_LOG": str(self.folder / "execs.log"),
+            "KEYFLEET_RESULT_LOG": str(self.folder / "results.log"),
+        }
+
+    def command(self, *arguments: str, playbook: str = "site.yml") -> list[str]:
+        """Return the command of a run."""
+        program = [sys.executable, "-m", "ansible", "playbook", playbook, "-i", str(self.inventory)]
+        return [*unprivileged(), *program, *arguments]
+
+    def start(self, *arguments: str, playbook: str = "site.yml") -> subprocess.Popen[str]:
+        """Start a run in the background, in a process group of its own."""
+        self.write()
+        for name in ("execs.log", "results.log"):
+            (self.folder / name).write_text("", encoding="utf-8")
+        return subprocess.Popen(
+            self.command(*arguments, playbook=playbook),
+            cwd=ROOT,
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> Run:
+        """Wait for a run and return what it did."""
+        try:
+            output, _ = process.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        records = [json.loads(line) for line in (self.folder / "results.log").read_text(encoding="utf-8").splitlines()]
+        execs = (self.folder / "execs.log").read_text(encoding="utf-8").splitlines()
+        return Run(process.returncode, output, records, execs)
+
+    def run(self, *arguments: str, playbook: str = "site.yml", **extra: Any) -> Run:
+        """Run a playbook; *extra* are extra variables."""
+        given = ["-e", json.dumps(extra)] if extra else []
+        return self.finish(self.start(*arguments, *given, playbook=playbook))
+
+    def password(self) -> str:
+        """Return the generated password."""
+        return (self.inventory / ".keyfleet/redis_server_password").read_text(encoding="utf-8").strip()
+
+    def client(self, port: int, **options: Any) -> redis.Redis:
+        """Return a plain redis-py client of an instance."""
+        options.setdefault("password", self.password())
+        return redis.Redis(port=port, decode_responses=True, **options)
+
+    def tree(self) -> dict[str, tuple[int, int]]:
+        """Return mode and change time of everything below the hosts' roots, to see that nothing was touched."""
+        found = {}
+        for host in self.hosts:
+            for path in sorted(self.root(host).rglob("*")):
+                status = path.lstat()
+                found[str(path)] = (status.st_mode, status.st_mtime_ns)
+        return found
+
+    def stop_everything(self) -> None:
+        """Take the deployment away with its own playbook; and whatever a test left behind, by its recorded pid."""
+        for status in self.folder.glob("*/run/keyfleet/*/status.json"):
+            record = json.loads(status.read_text(encoding="utf-8"))
+            for kind in ("runner_pid", "server_pid"):
+                if record.get(kind):
+                    _end(int(record[kind]), str(self.folder))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _end(pid: int, folder: str) -> None:
+    """Kill a process of ours: one that still has our folder in its command line or working directory."""
+    try:
+        place = os.readlink(f"/proc/{pid}/cwd") + Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    if folder in place or "runner.py" in place:
+        os.kill(pid, signal.SIGKILL)
+
+
+def deployments(folder: Path) -> Iterator[Deployment]:
+    """Yield a deployment, and take it away."""
+    deployment = Deployment(folder)
+    try:
+        yield deployment
+    finally:
+        deployment.stop_everything()
