@@ -5,6 +5,7 @@ Every error that keyfleet raises, one tree.
     KeyfleetError
     ├── SettingsError            the connection settings are missing, wrong or contradict each other
     ├── RefusedError             the request is not safe or not possible; nothing was touched
+    ├── FilesError               a file could not be written; some may have been
     ├── ServiceError             a service could not be started, stopped or asked
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     └── ServerError              a server was asked, and it did not go well
@@ -51,6 +52,17 @@ class DecodeError(KeyfleetError):
 
     def __str__(self) -> str:
         return f"key {self.key!r} holds a value that is not {self.wanted}"
+
+
+class FilesError(KeyfleetError):
+    """A file could not be written or removed; those in *changed_paths* were."""
+
+    def __init__(self, path: str, reason: str, changed_paths: tuple[str, ...] = ()) -> None:
+        super().__init__(path, reason, changed_paths)
+        self.path, self.reason, self.changed_paths = path, reason, changed_paths
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class ServiceError(KeyfleetError):
