@@ -220,13 +220,13 @@ def _unknown(name: str, found: str, candidates: Sequence[Table]) -> Problem:
     names = {known for table in candidates for known in table.directives}
     near = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=0.7)
     elsewhere = [str(table) for table in tables() if name in table.directives]
+    reason = f"is no directive of {' or '.join(str(table) for table in candidates)}"
+    allowed = f"did you mean {near[0]}?" if near else "a name that this server has"
     if "." in name:
         allowed = "a directive of a module together with loadmodule"
     elif elsewhere:
-        allowed = f"{' and '.join(elsewhere)} know it"
-    else:
-        allowed = f"did you mean {near[0]}?" if near else "a name that CONFIG GET * of that server lists"
-    return Problem(name, found, f"is no directive of {' or '.join(str(table) for table in candidates)}", allowed)
+        reason += f", but of {' and '.join(elsewhere)}"
+    return Problem(name, found, reason, allowed)
 
 
 def _check_users(value: object) -> list[Problem]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .directive_values import HIDDEN, SECRET_DIRECTIVES, Problem, canonical, is_file_only, shown, table_for, to_lines
+from .directive_values import HIDDEN, SECRET_DIRECTIVES, Problem, Table, canonical, is_file_only, shown, table_for, to_lines
 from .directives import acl_lines, config_command, render
 from .throwaway import StartFailedError, config_get, engine_version, throwaway
 
@@ -68,7 +68,7 @@ def judge(binary: str, directives: Mapping[str, object], users: Optional[Sequenc
     wished = dict(directives)
     if users is not None:
         wished["user"] = [line.split(" ", 1)[1] for line in users if not line.startswith("user default ")]
-    values, refused = _values_and_problems(binary, wished)
+    values, refused = _values_and_problems(binary, wished, table)
     if values:
         kept_away = {name: canonical(name, value, table) for name, value in directives.items() if name in _KEPT_AWAY}
         defaults = {name: directive.default for name, directive in table.directives.items() if name in _KEPT_AWAY}
@@ -76,14 +76,14 @@ def judge(binary: str, directives: Mapping[str, object], users: Optional[Sequenc
     return Verdict(values, (*_missing_modules(directives), *refused))
 
 
-def _values_and_problems(binary: str, directives: Mapping[str, object]) -> tuple[dict[str, str], list[Problem]]:
+def _values_and_problems(binary: str, directives: Mapping[str, object], table: Table) -> tuple[dict[str, str], list[Problem]]:
     """Start the server without what it refuses, until it starts."""
     problems: list[Problem] = []
     left = dict(directives)
     while True:
         lines = _lines(left)
         try:
-            return _ask_for_values(binary, [line for _, line in lines], left), problems
+            return _ask_for_values(binary, lines, config_command(left), [*left, *table.directives]), problems
         except StartFailedError as failure:
             refused = _problems(failure.output, lines, left) or _problems_alone(binary, left) or [_nameless(failure.output, left)]
         problems += refused
@@ -105,13 +105,13 @@ def _lines(directives: Mapping[str, object]) -> list[tuple[str, str]]:
     return lines
 
 
-def _ask_for_values(binary: str, lines: Sequence[str], directives: Mapping[str, object]) -> dict[str, str]:
-    command = config_command(directives) or "CONFIG"
-    with throwaway(binary, lines) as ask:
-        values = config_get(ask, "*", command)
-        for name in directives:
+def _ask_for_values(binary: str, lines: Sequence[tuple[str, str]], command: Optional[str], names: Iterable[str]) -> dict[str, str]:
+    """Return what CONFIG GET tells, asking for *names* too, since it lists some only then."""
+    with throwaway(binary, [line for _, line in lines]) as ask:
+        values = config_get(ask, "*", command or "CONFIG")
+        for name in names:
             if name not in values and not is_file_only(name):
-                values.update(config_get(ask, name, command))
+                values.update(config_get(ask, name, command or "CONFIG"))
     return values
 
 
@@ -133,7 +133,7 @@ def _problems_alone(binary: str, directives: Mapping[str, object]) -> list[Probl
         alone = {name: directives[name]}
         lines = _lines(alone)
         try:
-            _ask_for_values(binary, [line for _, line in lines], alone)
+            _ask_for_values(binary, lines, config_command(alone), [])
         except StartFailedError as failure:
             words = _last_words(failure.output, directives)
             problems += _problems(failure.output, lines, alone) or [_problem(name, directives, words)]

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, BinaryIO, Callable, cast
+from typing import IO, Any, BinaryIO, Callable
 
 from .errors import KeyfleetError, RefusedError
 
@@ -85,8 +85,8 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
         with tempfile.TemporaryFile(dir=folder) as output:
             process = _spawn(command, folder, output, "\n".join([*lines, *own, ""]))
             try:
-                with _connect(process, address, output) as connection, connection.makefile("rwb") as stream:
-                    yield lambda *words: _ask(cast(BinaryIO, stream), words)
+                with _connect(process, address, output) as connection, connection.makefile("rb") as replies:
+                    yield lambda *words: _ask(connection, replies, words)
             except _LostError as error:  # it listens before it has read users and data, and may end then
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(1)
@@ -142,25 +142,24 @@ def _printed(output: IO[bytes]) -> str:
     return output.read(1_000_000).decode("utf-8", "replace")
 
 
-def _ask(stream: BinaryIO, words: Sequence[str]) -> Any:
+def _ask(connection: socket.socket, replies: BinaryIO, words: Sequence[str]) -> Any:
     parts = [word.encode("utf-8", "surrogateescape") for word in words]
     try:
-        stream.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        stream.flush()
-        return _read(stream)
+        connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+        return _read(replies)
     except OSError as error:
         raise _LostError from error
 
 
-def _read(stream: BinaryIO) -> Any:
-    line = stream.readline()
+def _read(replies: BinaryIO) -> Any:
+    line = replies.readline()
     if not line.endswith(b"\r\n"):
         raise _LostError
     kind, text = line[:1], line[1:-2].decode("utf-8", "surrogateescape")
     if kind == b"-":
         raise AnswerError(text)
     if kind == b"*":
-        return [_read(stream) for _ in range(int(text))]
+        return [_read(replies) for _ in range(int(text))]
     if kind == b"$":
-        return stream.read(int(text) + 2)[:-2].decode("utf-8", "surrogateescape")
+        return replies.read(int(text) + 2)[:-2].decode("utf-8", "surrogateescape")
     return text
