@@ -70,9 +70,10 @@ def main() -> int:
     parser.add_argument("binaries", nargs="*", help="server binaries; by default redis-server and valkey-server on PATH")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the table differs")
     arguments = parser.parse_args()
-    binaries = arguments.binaries or [found for found in map(shutil.which, ("redis-server", "valkey-server")) if found]
-    if not binaries:
-        parser.error("neither redis-server nor valkey-server is on PATH; name a binary")
+    names = arguments.binaries or ["redis-server", "valkey-server"]
+    binaries = [found for found in map(shutil.which, names) if found]
+    if not binaries or len(binaries) < len(arguments.binaries):
+        parser.error(f"cannot run {' or '.join(names)}: install it, or name the path of a server")
     tables = stored_tables()
     differences = []
     for binary in binaries:

@@ -141,7 +141,9 @@ def test_a_plain_password_is_answered_with_the_command_that_hashes_it() -> None:
     assert "sha256sum" in problem.allowed
 
 
-@pytest.mark.parametrize("name", ["masterauth", "tls-key-file-pass", "requirepass", "rename-command", "primaryauth"])
+@pytest.mark.parametrize(
+    "name", ["masterauth", "tls-key-file-pass", "requirepass", "rename-command", "primaryauth", "master_auth", "requirepassword"]
+)
 def test_secrets_are_not_repeated(name: str) -> None:
     """A refused secret is named and not shown, whatever is wrong with it."""
     (problem,) = check({name: [SECRET]}, "redis", "7.0")

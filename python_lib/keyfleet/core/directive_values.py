@@ -139,9 +139,9 @@ def describe(directive: Directive) -> str:
 
 
 def shown(name: str, value: object) -> str:
-    """Return a value for people to read, or ``(hidden)`` for a directive that holds a secret."""
-    if name in SECRET_DIRECTIVES or name == "user" or "." in name:  # password hashes; a module's directives may hold anything
-        return HIDDEN
+    """Return a value for people to read, or ``(hidden)`` for a directive that holds a secret, a misspelt one included."""
+    if name in SECRET_DIRECTIVES or name == "user" or "." in name or re.search(r"(auth|pass|password|secret)$", name, re.IGNORECASE):
+        return HIDDEN  # a user has password hashes; a module's directives may hold anything
     return repr(str(value)) if isinstance(value, str) else str(value)
 
 

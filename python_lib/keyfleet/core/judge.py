@@ -29,9 +29,19 @@ _KEPT_AWAY = frozenset(
         "maxmemory-clients",
         "pidfile",
         "port",
+        "rdma-port",
+        "replicaof",
+        "requirepass",
+        "slaveof",
+        "supervised",
+        "syslog-enabled",
+        "tls-cluster",
+        "tls-port",
+        "tls-replication",
+        "unixsocket",
+        "unixsocketgroup",
+        "unixsocketperm",
     ]
-    + ["rdma-port", "replicaof", "requirepass", "slaveof", "supervised", "syslog-enabled", "tls-cluster", "tls-port", "tls-replication"]
-    + ["unixsocket", "unixsocketgroup", "unixsocketperm"]
 )
 
 
@@ -49,7 +59,7 @@ class Verdict:
     problems: Sequence[Problem] = ()
 
 
-def judge(binary: str, directives: Mapping[str, object], users: Optional[Sequence[str]] = None) -> Verdict:
+def judge(binary: str, directives: Mapping[str, object]) -> Verdict:
     """
     Start *binary* with directives on a private socket and return the values it then has; ``{}`` gives the defaults.
 
@@ -59,16 +69,12 @@ def judge(binary: str, directives: Mapping[str, object], users: Optional[Sequenc
     Args:
         binary: Path of the server.
         directives: Such that ``directives.check`` finds nothing wrong.
-        users: Lines of an ACL file to judge in place of the directive ``user``; the user ``default`` is left out.
     Raises:
         RefusedError: if the binary cannot be run.
     """
     engine, version = engine_version(binary)
     table = table_for(engine, version)
-    wished = dict(directives)
-    if users is not None:
-        wished["user"] = [line.split(" ", 1)[1] for line in users if not line.startswith("user default ")]
-    values, refused = _values_and_problems(binary, wished, table)
+    values, refused = _values_and_problems(binary, directives, table)
     if values:
         kept_away = {name: canonical(name, value, table) for name, value in directives.items() if name in _KEPT_AWAY}
         defaults = {name: directive.default for name, directive in table.directives.items() if name in _KEPT_AWAY}
