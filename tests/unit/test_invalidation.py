@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from keyfleet.core.errors import DeniedError, InvalidationError, RefusedError, ServerError
 from keyfleet.core.invalidation import Outcome, escape, printable, select
-from keyfleet.core.key_sweep import PAGE, Distinct, Pace, Selection, Tally, pages
+from keyfleet.core.key_sweep import MOST, PAGE, Distinct, Pace, Selection, Tally, pages
 
 
 class Clock:
@@ -167,9 +167,9 @@ def test_pace_without_a_rate_never_waits() -> None:
     """Whole pages go at once."""
     clock = Clock()
     pace = Pace(None, None, clock, clock.sleep)
-    assert PAGE == pace.chunk
-    pace.admit(PAGE)
-    pace.admit(PAGE)
+    assert MOST == pace.chunk
+    pace.admit(MOST)
+    pace.admit(MOST)
     assert 0.0 == clock.now
 
 

@@ -33,7 +33,9 @@ Ask = Callable[[Sequence[Command]], list[Any]]
 
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
 PAGE = 2000
-"""Keys asked for in one SCAN: other clients wait some 4 ms for it, and serverless caches take 3,999 arguments at most."""
+"""Keys asked for in one SCAN, which answers with a few more; other clients wait some 4 ms for that."""
+MOST = 3900
+"""Keys removed by one command; serverless caches take 3,999 arguments at most."""
 CHUNKS_PER_SECOND = 10
 
 
@@ -162,7 +164,7 @@ class Pace:
     def __init__(self, rate: Optional[float], limit: Optional[int], clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._rate, self._limit, self._clock, self._sleep = rate, limit, clock, sleep
         self._sent, self._next = 0, clock()
-        self.chunk = PAGE if rate is None else min(PAGE, max(1, int(rate / CHUNKS_PER_SECOND)))
+        self.chunk = MOST if rate is None else min(MOST, max(1, int(rate / CHUNKS_PER_SECOND)))
 
     def admit(self, count: int) -> None:
         """
