@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_kernel
+short_description: Make the kernel ready for Redis or Valkey, now and after a reboot
+description:
+  - Sets kernel settings and transparent huge pages, and keeps them in a file of C(sysctl.d) and in a systemd unit, in one round trip.
+  - What a host does not allow, as in most containers, is left alone and named in RV(left_alone). It is no failure.
+  - A user who is not root changes nothing, which is one entry of RV(left_alone).
+author:
+  - keyfleet maintainers (@keyfleet)
+options:
+  sysctl:
+    description: Settings and their values, such as C(vm.overcommit_memory). One that is not listed any more leaves O(sysctl_file); its
+      active value stays.
+    type: dict
+    default: {}
+  sysctl_minimum:
+    description: Settings and the least value they should have, such as C(net.core.somaxconn). They are raised and never lowered, and kept
+      in O(sysctl_file) only if they had to be raised.
+    type: dict
+    default: {}
+  transparent_hugepage:
+    description: Value for C(/sys/kernel/mm/transparent_hugepage/enabled). If not given, it is left alone and O(thp_unit) is taken away.
+    type: str
+    choices: [madvise, never]
+  service_manager:
+    description: What runs the host. Only with V(systemd) a unit is written; with V(auto) the host is looked at.
+    type: str
+    choices: [auto, systemd, process]
+    default: auto
+  sysctl_file:
+    description: Where the settings are kept. Removed when there are none.
+    type: path
+    default: /etc/sysctl.d/90-keyfleet.conf
+  thp_unit:
+    description: The unit that sets transparent huge pages at boot. It is enabled by a link in C(basic.target.wants) beside it.
+    type: path
+    default: /etc/systemd/system/keyfleet-thp.service
+  proc_sys:
+    description: Where the kernel shows its settings.
+    type: path
+    default: /proc/sys
+  thp_path:
+    description: Where the kernel shows transparent huge pages.
+    type: path
+    default: /sys/kernel/mm/transparent_hugepage/enabled
+attributes:
+  check_mode:
+    description: Predicts the real run, except for a setting that the kernel opens for writing and then refuses.
+    support: full
+  diff_mode:
+    description: Shows each setting and file before and after.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make the kernel ready for Redis
+  keyfleet.redis.redis_kernel:
+    sysctl:
+      vm.overcommit_memory: 1
+    sysctl_minimum:
+      net.core.somaxconn: 1024
+    transparent_hugepage: madvise
+  register: kernel
+
+- name: Say what the host does not allow
+  ansible.builtin.debug:
+    msg: "{{ kernel.left_alone | map(attribute='reason') | unique }}"
+"""
+
+RETURN = r"""
+applied:
+  description: Settings that were changed, or would be.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: vm.overcommit_memory, before: "0", after: "1"}]
+changed_paths:
+  description: Files that were changed, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/sysctl.d/90-keyfleet.conf]
+left_alone:
+  description: What was left as it is, and why.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: vm.overcommit_memory, reason: "the host does not allow it: Read-only file system"}]
+units_changed:
+  description: Whether systemd must read its units again.
+  returned: always
+  type: bool
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.keyfleet.errors import FilesError, RefusedError
+from ..module_utils.keyfleet.kernel import THP_VALUES, Findings, Wish, look
+
+
+def report(found: Findings) -> dict:
+    """Return findings as the module's result."""
+    return {
+        "changed": found.changed,
+        "applied": [{"name": setting.name, "before": setting.before, "after": setting.after} for setting in found.settings],
+        "changed_paths": found.files.changed_paths,
+        "left_alone": [{"name": name, "reason": reason} for name, reason in found.skipped.items()],
+        "units_changed": any(path.endswith(".service") for path in found.files.changed_paths),
+    }
+
+
+def main() -> None:
+    """Look, change, report."""
+    module = AnsibleModule(
+        argument_spec={
+            "sysctl": {"type": "dict", "default": {}},
+            "sysctl_minimum": {"type": "dict", "default": {}},
+            "transparent_hugepage": {"type": "str", "choices": list(THP_VALUES)},
+            "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
+            "sysctl_file": {"type": "path", "default": Wish.sysctl_file},
+            "thp_unit": {"type": "path", "default": Wish.thp_unit},
+            "proc_sys": {"type": "path", "default": Wish.proc_sys},
+            "thp_path": {"type": "path", "default": Wish.thp_path},
+        },
+        supports_check_mode=True,
+    )
+    given = dict(module.params)
+    manager = given.pop("service_manager")
+    exact = {name: str(value) for name, value in given.pop("sysctl").items()}
+    least = given.pop("sysctl_minimum")
+    wrong = sorted(name for name, value in least.items() if not str(value).isdigit())
+    if wrong:
+        module.fail_json(msg=f"sysctl_minimum needs whole numbers; found {', '.join(f'{name}: {least[name]!r}' for name in wrong)}")
+    systemd = manager == "systemd" or (manager == "auto" and Path("/run/systemd/system").is_dir())
+    wish = Wish(exact, {name: int(value) for name, value in least.items()}, given.pop("transparent_hugepage"), systemd=systemd, **given)
+    try:
+        found = look(wish)
+        diffs = list(found.diffs())
+        if not module.check_mode:
+            found.apply()
+    except (FilesError, RefusedError) as error:
+        module.fail_json(msg=str(error), changed=bool(getattr(error, "changed_paths", ())))
+    module.exit_json(**report(found), **({"diff": diffs} if module._diff else {}))
+
+
+if __name__ == "__main__":
+    main()
