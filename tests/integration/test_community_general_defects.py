@@ -33,7 +33,7 @@ def test_same_value_is_no_change(server: Server, python: str) -> None:
 def test_same_ttl_is_no_change(server: Server, python: str) -> None:
     """There: a task with an expiration reports a change in every run."""
     task = {"login_port": server.port, "key": "k", "value": "v", "ttl_seconds": 1000}
-    assert [True, False] == [run_module("redis_key", task, python=python).changed for _ in range(2)]
+    assert [True, False] == [run_module("redis_key", task, python=python).changed for _turn in range(2)]
 
 
 def test_key_of_another_type_is_deleted(server: Server, python: str) -> None:

@@ -9,6 +9,7 @@ A scalar is stored as text: numbers as Python prints them (``1``, ``1.5``), bool
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -241,7 +242,7 @@ class SortedSetType(ValueType):
             score = float("nan") if isinstance(raw, bool) else float(raw)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             score = float("nan")
-        if score != score:
+        if math.isnan(score):
             raise ValueError("every score must be a number, inf or -inf")
         return score
 
@@ -359,8 +360,8 @@ class StreamType(ValueType):
 
 
 def _id_number(stream_id: bytes) -> tuple[int, int]:
-    milliseconds, _, sequence = stream_id.partition(b"-")
-    return int(milliseconds), int(sequence or 0)
+    milliseconds, sequence = stream_id.split(b"-")
+    return int(milliseconds), int(sequence)
 
 
 TYPES: dict[str, ValueType] = {

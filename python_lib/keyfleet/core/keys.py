@@ -200,7 +200,7 @@ class _Job:
     def work_off(self, chunk: list[Entry]) -> None:
         """Record an outcome for each entry of the chunk."""
         pending = chunk
-        for _ in range(ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             planned = self._plan(pending)
             pending = [] if self.check else self._write(planned)
             if not pending:
@@ -253,7 +253,7 @@ class _Job:
         ]
         replies = iter(pipe.execute(raise_on_error=False) if any(counts) else [])
         return [
-            _with_value(state, reader, [next(replies) for _ in range(count)]) if reader else state
+            _with_value(state, reader, [next(replies) for _reply in range(count)]) if reader else state
             for state, reader, count in zip(states, readers, counts)
         ]
 
@@ -273,7 +273,7 @@ class _Job:
     def _write(self, planned: list[tuple[Entry, Plan]]) -> list[Entry]:
         """Send the commands and record the outcomes; return the entries whose keys have changed since they were read."""
         pipe = self.client.pipeline(transaction=False)
-        for _, plan in planned:
+        for _entry, plan in planned:
             pipe.execute_command(*plan.command)
         try:
             replies = pipe.execute(raise_on_error=False)
