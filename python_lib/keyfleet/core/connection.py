@@ -74,9 +74,14 @@ def connect(settings: Settings) -> AnyClient:
 
 def close(client: AnyClient) -> None:
     """Close the connections of *client*; redis-py closes only pools that it made itself."""
+    if isinstance(client, RedisCluster):
+        client.disconnect_connection_pools()  # type: ignore[no-untyped-call]
+    else:
+        pool = client.connection_pool
+        pool.disconnect()
+        for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
+            sentinel.connection_pool.disconnect()
     client.close()
-    if not isinstance(client, RedisCluster):
-        client.connection_pool.disconnect()
 
 
 @contextlib.contextmanager

@@ -80,6 +80,7 @@ def start_cluster(
                 "bind-source-addr": host,  # without it all bus connections come from 127.0.0.1 and the nodes never meet
                 "replica-announce-ip": host,
                 "repl-diskless-sync-delay": 0,
+                "repl-ping-replica-period": 1,  # a replica is listed once its offset has moved, which this ping does
                 "protected-mode": "no",  # takes 127.0.0.2 for a stranger, and nothing else can reach a loopback address
             }
             folder = Path(directory) / host

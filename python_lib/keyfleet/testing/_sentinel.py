@@ -74,9 +74,10 @@ def start_sentinel(
     """
     folder = Path(directory)
     with ExitStack() as undo:
-        servers = [undo.enter_context(start_server(folder / "primary", engine=engine, password=password, directives=directives))]
+        common = {"repl-diskless-sync-delay": 0, **(directives or {})}
+        servers = [undo.enter_context(start_server(folder / "primary", engine=engine, password=password, directives=common))]
         for number in range(1, replicas + 1):
-            lines = {"replicaof": f"{servers[0].host} {servers[0].port}", "repl-diskless-sync-delay": 0, **(directives or {})}
+            lines = {"replicaof": f"{servers[0].host} {servers[0].port}", **common}
             servers.append(
                 undo.enter_context(start_server(folder / f"replica{number}", engine=engine, password=password, directives=lines))
             )
@@ -87,6 +88,7 @@ def start_sentinel(
         group = SentinelGroup(servers, [], service, password)
         for number in range(1, sentinels + 1):
             group.sentinels.append(undo.enter_context(_start_one(folder / f"sentinel{number}", engine, watched)))
+        wait_until(lambda: all(_is_in_sync(server) for server in servers[1:]), "the replicas to be in sync", 30.0)
         wait_until(lambda: all(_is_informed(sentinel, group) for sentinel in group.sentinels), "the Sentinels to meet", 30.0)
         undo.pop_all()
     return group
@@ -99,6 +101,14 @@ def _start_one(folder: Path, engine: str, watched: list[str]) -> Server:
     write_config(server.config_file, {"bind": settings.host, "port": settings.port, "dir": str(folder), "sentinel": watched})
     server.start()
     return server
+
+
+def _is_in_sync(replica: Server) -> bool:
+    client = replica.client()
+    try:
+        return bool(client.info("replication").get("master_link_status") == "up")
+    finally:
+        close(client)
 
 
 def _is_informed(sentinel: Server, group: SentinelGroup) -> bool:

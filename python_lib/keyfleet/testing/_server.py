@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..core.connection import AnyClient, close, connect
+from ..core.connection import AnyClient, close, connect, translated
+from ..core.errors import ServerError, UnreachableError
 from ..core.settings import Settings
 from ._certificates import make_certificates
 
@@ -96,13 +97,18 @@ class Server:
     def _answers(self) -> bool:
         if not self.is_running():
             raise ServerStartError(f"the process of {self._settings.address} ended at once")
-        client = connect(self.settings(retry_attempts=0, timeout_seconds=1.0))
+        settings = self.settings(retry_attempts=0, timeout_seconds=1.0, tls_verify=False)
+        client = connect(settings)
         try:
-            return bool(client.ping())
-        except Exception as error:  # noqa: BLE001  (any failure of a server that is just starting means: not yet)
-            return "NOPERM" in str(error) or "no permissions" in str(error)
+            with translated(settings):
+                client.ping()
+        except UnreachableError:
+            return False
+        except ServerError:
+            pass  # a refusal is an answer
         finally:
             close(client)
+        return True
 
     def stop(self) -> None:
         """Ask the process to end, wait for it, and kill it if it takes more than ten seconds."""

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""A command whose reply does not come may have run: it is never sent a second time."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+import pytest
+from conftest import Target
+from keyfleet.core.connection import close, connect, translated
+from keyfleet.core.errors import UnreachableError
+from keyfleet.testing.servers import Server
+
+# INCR, then let the client wait longer than its timeout.
+SLOW_INCR = """
+local value = redis.call('INCR', KEYS[1])
+local start = redis.call('TIME')
+repeat
+    local now = redis.call('TIME')
+until (now[1] - start[1]) * 1000000 + now[2] - start[2] > 300000
+return value
+"""
+IMPATIENT: dict[str, Any] = {"timeout_seconds": 0.1, "retry_attempts": 5, "retry_delay_ms": 1}
+
+
+def value_when_quiet(target: Target, key: str) -> int:
+    """Return the counter's value once the server has read whatever was sent to it before."""
+    client = target.client()
+    try:
+        return [int(client.get(key)) for _ in range(3)][-1]
+    finally:
+        close(client)
+
+
+def test_a_command_with_a_lost_reply_runs_once(target: Target) -> None:
+    """redis-py with its defaults counts two here, and says nothing."""
+    client = target.client(**IMPATIENT)
+    client.ping()
+    with pytest.raises(UnreachableError, match="Timeout reading"), translated(target.settings()):
+        client.eval(SLOW_INCR, 1, "n")
+    close(client)
+    assert 1 == value_when_quiet(target, "n")
+
+
+def test_a_pipeline_with_a_lost_reply_runs_once(target: Target) -> None:
+    """All its commands may have run; none is sent again."""
+    client = target.client(**IMPATIENT)
+    client.ping()
+    with pytest.raises(UnreachableError), translated(target.settings()):
+        client.pipeline(transaction=False).incr("{n}a").execute_command("EVAL", SLOW_INCR, 1, "n").incr("{n}b").execute()
+    close(client)
+    assert [1, 1, 1] == [value_when_quiet(target, key) for key in ("n", "{n}a", "{n}b")]
+
+
+def test_the_client_works_after_a_lost_reply(target: Target) -> None:
+    """The late reply is not taken for the answer to the next command."""
+    client = target.client(**IMPATIENT)
+    client.set("k", "right")
+    with pytest.raises(UnreachableError), translated(target.settings()):
+        client.eval(SLOW_INCR, 1, "{k}n")
+    assert 1 == value_when_quiet(target, "{k}n")
+    assert b"right" == client.get("k")
+    close(client)
+
+
+def test_a_connection_cut_before_the_reply_is_not_a_reason_to_repeat(server: Server) -> None:
+    """The same uncertainty as a timeout: a relay hands the command to the server and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        relay = threading.Thread(target=hand_over_and_hang_up, args=(listener, server))
+        relay.start()
+        settings = server.settings(port=listener.getsockname()[1], retry_attempts=5, retry_delay_ms=1)
+        client = connect(settings)
+        with pytest.raises(UnreachableError), translated(settings):
+            client.incr("n")
+        close(client)
+        listener.shutdown(socket.SHUT_RDWR)
+        relay.join()
+    assert 1 == value_when_quiet(server, "n")
+
+
+def hand_over_and_hang_up(listener: socket.socket, server: Server) -> None:
+    """Pass each connection on to the server until it has answered INCR, and close instead of handing that answer back."""
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client, socket.create_connection((server.host, server.port)) as upstream:
+                while request := client.recv(65536):
+                    upstream.sendall(request)
+                    reply = upstream.recv(65536)
+                    if b"INCR" in request:
+                        break
+                    client.sendall(reply)
