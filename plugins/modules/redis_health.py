@@ -207,7 +207,7 @@ def threshold_options() -> dict[str, dict[str, Any]]:
     """Return one option for each field of Thresholds, with its default."""
     options: dict[str, dict[str, Any]] = {}
     for field in fields(Thresholds):
-        options[field.name] = {"type": "float" if isinstance(field.default, float) else "int"}
+        options[field.name] = {"type": "float" if isinstance(field.default, float) else "int", "no_log": False}
         if field.default is not None:
             options[field.name]["default"] = field.default
     return options

@@ -109,7 +109,7 @@ def worst(statuses: list[str]) -> str:
 
 def judged(name: str, found: Mapping[str, Any], problems: list[Problem]) -> Check:
     """Build a check from what was found and its ``(status, reason)`` problems; ``ok`` when there is none."""
-    return Check(name, worst([status for status, _ in problems]), "; ".join(reason for _, reason in problems), found)
+    return Check(name, worst([status for status, _reason in problems]), "; ".join(reason for _status, reason in problems), found)
 
 
 def unknown(name: str, reason: str, expect: Expect) -> Check:

@@ -42,7 +42,7 @@ def check_ping(node: Node, settings: Settings, thresholds: Thresholds, clock: Cl
         with translated(settings):
             try:
                 node.client.ping()  # opens the connection
-                best = min(_milliseconds(node.client.ping, clock) for _ in range(3))
+                best = min(_milliseconds(node.client.ping, clock) for _attempt in range(3))
             except BusyLoadingError as busy:  # an answer, though redis-py counts it among the connection errors
                 return Check("ping", FAILED, f"the server answers: {busy}")
     except (UnreachableError, CredentialsError):
@@ -164,7 +164,7 @@ def _delete(node: Node, key: str) -> str:
 
 def _probe_key(client: AnyClient, node: Node, settings: Settings) -> Optional[str]:
     """Return a random key that lives on *node*; None if none was found, because the node has lost its slots."""
-    for _ in range(10_000):
+    for _attempt in range(10_000):
         key = f"{settings.key_prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
         if _owner(client, key, node.address) == node.address:
             return key

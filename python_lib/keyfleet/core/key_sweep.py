@@ -131,7 +131,7 @@ class Distinct:
     """
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(256)]
+        self._buckets = [array("Q") for _bucket in range(256)]
         self.upper_bound = 0
 
     def add(self, keys: Sequence[bytes]) -> None:
@@ -243,7 +243,7 @@ class Remover:
         denied: list[bytes] = []
         moving: list[bytes] = []
         failures: list[Exception] = []
-        for (_, *keys), reply in zip(removals, replies):
+        for (_verb, *keys), reply in zip(removals, replies):
             if isinstance(reply, int):
                 self.tally.deleted += reply
             elif isinstance(reply, (MovedError, AskError, TryAgainError)) and isinstance(self._client, RedisCluster):
