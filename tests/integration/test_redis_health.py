@@ -68,7 +68,7 @@ def test_values_have_their_unit(server: Server) -> None:
 
 def test_second_run_is_the_same(server: Server) -> None:
     """Asking changes nothing, so asking again finds the same."""
-    first, second = (run_module("redis_health", at(server)) for _ in range(2))
+    first, second = (run_module("redis_health", at(server)) for _run in range(2))
     statuses = [{entry["name"]: entry["status"] for entry in result["checks"]} for result in (first, second)]
     assert statuses[0] == statuses[1]
     assert not second.changed

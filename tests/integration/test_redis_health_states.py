@@ -17,6 +17,7 @@ from keyfleet.core.health_checks import Check, Expect, Thresholds
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.servers import Server, start_cluster, start_server
 
+from tests.integration.conftest import Target
 from tests.support.modules import run_module
 
 
@@ -54,6 +55,13 @@ def soon(start: Callable[[], Any], seconds: float = 0.5) -> Iterator[None]:
         timer.join()
 
 
+def test_every_kind_of_deployment_is_well_and_takes_a_write(target: Target) -> None:
+    """Also behind a socket, TLS, a password, Sentinel, and on each primary of a cluster."""
+    report = wait_for_health(target.settings(), thresholds=Thresholds(certificate_days=1), write_probe=True)
+    assert ("ok", []) == (report.verdict, report.reasons)
+    assert {"ok"} == {entry.status for entry in report.checks if entry.name == "round_trip"}
+
+
 def test_full_memory_that_refuses_writes_fails(tmp_path: Path) -> None:
     """Memory and the write probe both say so."""
     with start_server(tmp_path) as server:
@@ -80,7 +88,7 @@ def test_full_cache_that_evicts_is_well(tmp_path: Path) -> None:
 def test_rejected_connections_are_counted_and_a_full_server_is_named(tmp_path: Path) -> None:
     """While all places are taken the server cannot be reached and says why; afterwards the count remains."""
     with start_server(tmp_path, directives={"maxclients": 3}) as server:
-        clients = [server.client() for _ in range(3)]
+        clients = [server.client() for _place in range(3)]
         for client in clients:
             client.ping()
         full = wait_for_health(server.settings(retry_attempts=0))
@@ -94,7 +102,7 @@ def test_rejected_connections_are_counted_and_a_full_server_is_named(tmp_path: P
 def test_many_clients_are_degraded(tmp_path: Path) -> None:
     """Nine of ten places and ours make ten."""
     with start_server(tmp_path, directives={"maxclients": 10}) as server:
-        clients = [server.client() for _ in range(9)]
+        clients = [server.client() for _place in range(9)]
         for client in clients:
             client.ping()
         report = wait_for_health(server.settings())

@@ -12,8 +12,11 @@ import pytest
 from keyfleet.core.connection import AnyClient, close
 from keyfleet.core.errors import InvalidationError, RefusedError, UnreachableError
 from keyfleet.core.invalidation import invalidate, select
+from keyfleet.core.topology import primaries
 from keyfleet.testing._server import free_port
 from keyfleet.testing.servers import Server, start_cluster, start_server
+
+from tests.integration.conftest import Target
 
 
 class Clock:
@@ -46,6 +49,16 @@ def put(client: AnyClient, prefix: str, count: int) -> None:
         for number in range(count):
             pipe.set(f"{prefix}{number}", "x")
         pipe.execute()
+
+
+def test_every_kind_of_deployment_is_emptied_exactly(target: Target) -> None:
+    """Also behind a socket, TLS, a password, Sentinel, and on each primary of a cluster."""
+    with closing(target.client()) as (client,):
+        put(client, "a:", 300)
+        put(client, "b:", 7)
+        outcome = invalidate(client, target.settings(), select(prefix="a:"))
+        left = sum(node.client.dbsize() for node in primaries(client))
+    assert (300, 300, 0, 7) == (outcome.matched, outcome.deleted, outcome.unconfirmed, left)
 
 
 def test_rate_is_bounded(server: Server, client: AnyClient) -> None:

@@ -36,7 +36,7 @@ class Script:
 
     def __call__(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         self.cursors += [command[1] for command in commands]
-        return [self.replies.pop(0) for _ in commands]
+        return [self.replies.pop(0) for _command in commands]
 
 
 def test_prefix_stands_before_patterns_and_keys() -> None:
@@ -137,7 +137,7 @@ def test_counting_200_000_keys_takes_less_than_5_mib() -> None:
     for start in range(0, 200_000, PAGE):
         distinct.add([b"key:%d" % number for number in range(start, start + PAGE)])
     count = distinct.count()
-    _, peak = tracemalloc.get_traced_memory()
+    _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 200_000 == count
     assert peak < 5 * 1024 * 1024
@@ -148,7 +148,7 @@ def test_pace_bounds_the_rate() -> None:
     clock = Clock()
     pace = Pace(100, None, clock, clock.sleep)
     assert 10 == pace.chunk
-    for _ in range(100):
+    for _part in range(100):
         pace.admit(pace.chunk)
     assert 9.9 == pytest.approx(clock.now)
 

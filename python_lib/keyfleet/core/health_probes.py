@@ -135,7 +135,7 @@ def check_round_trip(client: AnyClient, node: Node, settings: Settings, clock: C
     """
     key, value = _probe_key(client, node, settings), secrets.token_hex(16).encode()
     if key is None:
-        return Check("round_trip", SKIPPED, "no slot belongs to this node")
+        return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
     started, reason = clock(), ""
     try:
         with translated(settings):
@@ -163,7 +163,7 @@ def _delete(node: Node, key: str) -> str:
 
 
 def _probe_key(client: AnyClient, node: Node, settings: Settings) -> Optional[str]:
-    """Return a random key that lives on *node*; None if none was found, because the node has lost its slots."""
+    """Return a random key that lives on *node*; None if none was found: it lost its slots, or the prefix has a hash tag."""
     for _attempt in range(10_000):
         key = f"{settings.key_prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
         if _owner(client, key, node.address) == node.address:
