@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
+from .runner import descriptors
+
 IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 _LISTENING_TCP, _LISTENING_UNIX = "0A", "00010000"
 _PROC = Path("/proc")
@@ -144,12 +146,11 @@ def _holder(address: str, inode: str, user: Optional[str]) -> Listener:
 
 
 def _process_with(target: str) -> Optional[str]:
-    for pid in (entry.name for entry in os.scandir(_PROC) if entry.name.isdigit()):
-        with suppress(OSError):
-            for descriptor in os.scandir(_PROC / pid / "fd"):
-                with suppress(OSError):
-                    if str(Path(descriptor.path).readlink()) == target:
-                        return pid
+    for pid in [entry.name for entry in os.scandir(_PROC) if entry.name.isdigit()]:
+        for descriptor in descriptors(pid):
+            with suppress(OSError):
+                if str(Path(descriptor).readlink()) == target:
+                    return pid
     return None
 
 

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import IO, Any, Optional, Union
 
 POLL_SECONDS = 0.05
-LOCK_PATIENCE_SECONDS = 2.0
+LOCK_PATIENCE_SECONDS = 0.5
 SETTLE_SECONDS = 2.0
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 HELP = """\
@@ -123,7 +123,7 @@ def start_ticks(pid: int) -> Optional[int]:
     return None if rest[0] in "ZX" else int(rest[19])
 
 
-def _descriptors(pid: Union[int, str]) -> list[str]:
+def descriptors(pid: Union[int, str]) -> list[str]:
     """Return the open descriptors of a process of this user, as paths; none if it has ended or is someone else's."""
     with suppress(OSError):
         return [entry.path for entry in os.scandir(f"/proc/{pid}/fd")]
@@ -133,7 +133,7 @@ def _descriptors(pid: Union[int, str]) -> list[str]:
 def listens(pid: int) -> bool:
     """Return whether a process of this user holds a listening socket, TCP or unix."""
     held = set()
-    for descriptor in _descriptors(pid):
+    for descriptor in descriptors(pid):
         with suppress(OSError):
             held.add(str(Path(descriptor).readlink()))
     for table, state, listening, inode in (("tcp", 3, "0A", 9), ("tcp6", 3, "0A", 9), ("unix", 3, "00010000", 6)):
@@ -216,7 +216,7 @@ class Lock:
         """Return the other processes of this user that have the file open."""
         mine, found = os.fstat(self.descriptor), set()
         for pid in (entry.name for entry in os.scandir("/proc") if entry.name.isdigit()):
-            for descriptor in _descriptors(pid):
+            for descriptor in descriptors(pid):
                 with suppress(OSError):
                     if os.path.samestat(Path(descriptor).stat(), mine):
                         found.add(int(pid))
@@ -450,7 +450,7 @@ class Supervisor:
             for pid in lock.holders():  # a background save of the dead server could later replace newer data
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            if not lock.try_hold(LOCK_PATIENCE_SECONDS):
+            if not lock.try_hold(10 * LOCK_PATIENCE_SECONDS):
                 raise OSError(f"{self._spec.path('server.lock')} is held by another process")
         child = subprocess.Popen(  # noqa: S603 - the argument list of the specification
             self._spec.argv,

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Who listens where, with a real server."""
+
+from __future__ import annotations
+
+from keyfleet.core.ports import listener
+from keyfleet.testing.servers import Server
+
+
+def test_a_running_server_is_found_by_its_address(server: Server) -> None:
+    """With pid and name, so that an operator knows whom to ask."""
+    found = listener(server.host, server.port)
+
+    assert found is not None
+    assert (server.pid, "redis-server") == (found.pid, found.process)
+    assert listener("127.255.0.9", server.port) is None
