@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import sys
 from collections.abc import Iterator
@@ -139,3 +140,16 @@ def test_a_process_that_may_not_be_seen_is_unknown_and_not_an_error() -> None:
     shown = str(ports.Listener("0.0.0.0:6379", user="redis"))
 
     assert "a process that this user may not see of user redis on 0.0.0.0:6379" == shown
+
+
+def test_an_unseen_process_is_known_by_its_user() -> None:
+    """Root in a container without CAP_SYS_PTRACE cannot see which process holds the socket of another user."""
+    mine = pwd.getpwuid(os.geteuid()).pw_name
+    seen, unseen, other = (
+        ports.Listener("x", pid=os.getpid(), user=mine),
+        ports.Listener("x", user=mine),
+        ports.Listener("x", user="nobody-else"),
+    )
+
+    assert (True, False, False) == (seen.held_by(os.getpid()), seen.held_by(os.getppid()), seen.held_by(None))
+    assert (True, False, False) == (unseen.held_by(os.getpid()), unseen.held_by(None), other.held_by(os.getpid()))

@@ -46,6 +46,14 @@ class Listener:
     unit: Optional[str] = None
     user: Optional[str] = None
 
+    def held_by(self, pid: Optional[int]) -> bool:
+        """Return whether a process holds it; where that may not be seen, whether the process is one of the owner of the socket."""
+        if pid is None or self.pid is not None:
+            return pid is not None and pid == self.pid
+        with suppress(OSError, KeyError):
+            return pwd.getpwuid((_PROC / str(pid)).stat().st_uid).pw_name == self.user
+        return False
+
     def __str__(self) -> str:
         who = (
             f"{self.process} (pid {self.pid}{f', {self.unit}' if self.unit else ''})"
