@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The collection, built from the checkout as it is and installed into an empty folder."""
+"""The collection, built from the checkout and installed into an empty folder."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,34 @@ from tests.support.collection import ansible
 ROOT = Path(__file__).resolve().parents[2]
 
 
+LITTER = (
+    ".venv/bin/python",
+    ".cache/sanity/x",
+    ".git/config",
+    ".ansible/x",
+    ".mypy_cache/x",
+    "build/x",
+    "keyfleet-redis-0.0.1.tar.gz",
+    "plugins/modules/__pycache__/redis_key.pyc",
+    "python_lib/keyfleet.egg-info/PKG-INFO",
+    "inventories/local/.keyfleet/redis_server_password",
+    "inventories/local/redis.env",
+    "inventories/local/redis-node2.env",
+    "redis.env",
+)
+"""What lies around in a checkout that is worked in, secrets among it."""
+
+
 @pytest.fixture(scope="session")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built collection."""
+    """The collection, built from a copy of this checkout that is littered."""
     folder = tmp_path_factory.mktemp("build")
-    ansible("galaxy", "collection", "build", str(ROOT), "--output-path", str(folder), folder=folder)
+    copy = folder / "checkout"
+    subprocess.run(["bash", "-c", f". {ROOT}/scripts/lib.sh; copy_tree {copy}"], check=True, timeout=60)
+    for name in LITTER:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("litter", encoding="utf-8")
+    ansible("galaxy", "collection", "build", str(copy), "--output-path", str(folder), folder=folder)
     return next(folder.glob("keyfleet-redis-*.tar.gz"))
 
 

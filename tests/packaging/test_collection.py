@@ -13,6 +13,7 @@ import pytest
 import yaml
 from keyfleet.testing.servers import Server
 
+from tests.packaging.conftest import LITTER
 from tests.support.collection import ansible
 from tests.support.playbooks import free_port, unprivileged
 
@@ -26,21 +27,11 @@ def names(tarball: Path) -> set[str]:
         return {member.name for member in archive.getmembers()}
 
 
-def test_tarball_has_no_caches_environments_or_secrets(tarball: Path) -> None:
-    """What lies around in a checkout that is worked in does not travel."""
-    unwanted = {
-        ".venv",
-        ".cache",
-        ".git",
-        ".collections",
-        ".keyfleet",
-        ".ansible",
-        "__pycache__",
-        ".pytest_cache",
-        ".mypy_cache",
-        ".ruff_cache",
+def test_tarball_has_no_litter_and_no_secrets(tarball: Path) -> None:
+    """What lies around in a checkout that is worked in does not travel; what git keeps does."""
+    assert set() == {
+        name for name in names(tarball) if name in LITTER or {".venv", ".cache", ".git", ".keyfleet", "__pycache__"} & set(Path(name).parts)
     }
-    assert set() == {name for name in names(tarball) if unwanted & set(Path(name).parts) or name.endswith((".tar.gz", ".pyc", "redis.env"))}
 
 
 def test_tarball_has_the_core_and_the_licences(tarball: Path) -> None:

@@ -1,2 +1,0 @@
-def test_systemd(host):
-    assert host.check_output("systemctl is-system-running") == "running"
