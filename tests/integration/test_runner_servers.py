@@ -284,7 +284,7 @@ def test_a_server_that_no_record_names_is_never_joined_by_a_second_one(make: Cal
 def test_many_starts_at_once_start_one_server(make: Callable[..., Instance]) -> None:
     """One of them changes something; all of them return when it is up, and name the same process."""
     cache = make()
-    starts = [subprocess.Popen(cache.command("start"), stdout=subprocess.PIPE) for _ in range(5)]
+    starts = [subprocess.Popen(cache.command("start"), stdout=subprocess.PIPE) for attempt in range(5)]
     results = [json.loads(start.communicate(timeout=60)[0]) for start in starts]
     holding = subprocess.run(
         ["pgrep", "-f", f"redis-server 127.0.0.1:{cache.port}"], capture_output=True, text=True, check=True

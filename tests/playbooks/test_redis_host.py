@@ -61,9 +61,9 @@ def test_check_first_run_and_second_run(root: Path) -> None:
 
 def test_each_setting_is_optional_and_each_notice_names_the_reason(root: Path) -> None:
     """What is not on the list is left alone, and what cannot survive a reboot is said."""
-    code, _, output = play(root, redis_host_settings=["transparent_hugepage"], redis_host_service_manager="process")
+    code, changes, output = play(root, redis_host_settings=["transparent_hugepage"], redis_host_service_manager="process")
 
-    assert (0, "0\n") == (code, (root / "proc/sys/vm/overcommit_memory").read_text())
+    assert (0, 1, "0\n") == (code, changes, (root / "proc/sys/vm/overcommit_memory").read_text())
     assert "does not survive a reboot" in output
     assert (0, 0) == play(root, redis_host_settings=[])[:2]
 
@@ -79,7 +79,7 @@ def test_each_setting_is_optional_and_each_notice_names_the_reason(root: Path) -
 )
 def test_bad_values_are_refused_before_anything_is_changed(root: Path, variables: dict[str, Any], message: str) -> None:
     """With the value found and the values allowed."""
-    code, _, output = play(root, **variables)
+    code, changes, output = play(root, **variables)
 
-    assert (2, True) == (code, message in output)
+    assert (2, 0, True) == (code, changes, message in output)
     assert not (root / "etc").exists()

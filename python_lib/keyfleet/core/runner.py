@@ -314,7 +314,7 @@ def _spawn(spec: Spec, end: float) -> dict[str, Any]:
     seconds = None if end == float("inf") else max(0.0, end - time.monotonic())
     with process:
         try:
-            printed, _ = process.communicate(json.dumps(asdict(spec)).encode(), seconds)
+            printed = process.communicate(json.dumps(asdict(spec)).encode(), seconds)[0]
         except subprocess.TimeoutExpired:
             raise RunnerTimeoutError(f"{spec.name}: not listening in time, and still starting") from None
     with suppress(ValueError, TypeError):
@@ -392,7 +392,7 @@ class Supervisor:
         due = {"starting": POLL_SECONDS, "backing-off": max(0.0, self._next_start - time.monotonic())}.get(self._record["state"])
         if self._record["server_pid"] and self._child is None:
             due = 10 * POLL_SECONDS  # nothing tells us when an adopted server ends
-        ready, _, _ = select.select([self._wakeup, self._stdout or self._wakeup], [], [], due)
+        ready = select.select([self._wakeup, self._stdout or self._wakeup], [], [], due)[0]
         if self._stdout in ready:
             self._read_output()
         if self._wakeup in ready:
@@ -537,7 +537,7 @@ def prepare(spec: Spec) -> None:
             folder.mkdir(parents=True)
             os.chown(folder, *(user or (-1, -1)))
     if spec.nofile:
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         for pair in ((spec.nofile, spec.nofile), (min(spec.nofile, hard), hard)):
             with suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, pair)
