@@ -2,7 +2,8 @@
 """
 Run one server and keep it running where no init system does: start, stop, restart and status of a detached supervisor.
 
-The file needs Python >= 3.9 on Linux and nothing else, so that the same file is a module of the library and a program on a managed host.
+The file needs Python >= 3.9 on Linux and nothing else, so that the same file is a module of the library and a program on a managed host;
+that is why it is longer than others.
 
 How it stays truthful:
     runner.lock   held (flock) by the supervisor as long as it lives: two supervisors of one instance are impossible.
@@ -35,7 +36,7 @@ from typing import IO, Any, Optional, Union
 
 POLL_SECONDS = 0.05
 LOCK_PATIENCE_SECONDS = 0.5
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 2.0  # a server whose sockets cannot be seen counts as up after this time
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 HELP = """\
 start    returns when the server listens, or has ended: then with its last words. Does nothing if it runs; adopts an orphan.
@@ -43,7 +44,8 @@ stop     sends SIGTERM and waits as long as saving takes, unless --timeout-secon
 status   prints state: starting, running, backing-off, stopping, orphaned (the supervisor was killed), failed or stopped.
 
 Exit status: 0 done; 1 failed; 2 wrong usage; 3 (status) not running; 4 not finished within --timeout-seconds, still under way.
-"""
+
+FILE:"""
 
 
 class RunnerError(Exception):
@@ -441,8 +443,7 @@ class Supervisor:
             self._words.append(f"cannot start: {error}")
             self._after_end(None)
         else:
-            pid = self._child.pid
-            self._record.update(server_pid=pid, server_ticks=start_ticks(pid), server_started_at=time.time())
+            self._record.update(server_pid=self._child.pid, server_ticks=start_ticks(self._child.pid), server_started_at=time.time())
             self._enter("starting")
 
     def _spawn_server(self, lock: Lock) -> subprocess.Popen[bytes]:
@@ -535,6 +536,7 @@ def prepare(spec: Spec) -> None:
     for folder in (Path(spec.run_dir), Path(spec.log_file).parent):
         if not folder.is_dir():
             folder.mkdir(parents=True)
+            folder.chmod(0o755)  # clients of another group reach a socket in it; all files of ours are 0600
             os.chown(folder, *(user or (-1, -1)))
     if spec.nofile:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -571,9 +573,7 @@ def _account(spec: Spec) -> Optional[tuple[int, int]]:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command and print the status as JSON; see HELP for the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="runner.py", epilog=f"{HELP}\nFILE:{Spec.__doc__}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(epilog=HELP + str(Spec.__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("start", "stop", "restart", "status"))
     parser.add_argument("--spec", required=True, metavar="FILE", help="what to run (JSON)")
     parser.add_argument("--timeout-seconds", type=float, default=float("inf"), help="give up waiting after this time (default: never)")
