@@ -161,7 +161,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
     check = parser.parse_args().check
     wanted = pages()
-    found = {path.relative_to(REFERENCE): path.read_text() for folder in ("", "roles", "modules") for path in (REFERENCE / folder).glob("*.md")}
+    ours = [*REFERENCE.glob("README.md"), *REFERENCE.glob("roles/*.md"), *REFERENCE.glob("modules/*.md")]
+    found = {path.relative_to(REFERENCE): path.read_text() for path in ours}
     differing = sorted(str(path) for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
     if check:
         if differing:
