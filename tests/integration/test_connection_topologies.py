@@ -75,9 +75,28 @@ def test_a_denied_command_on_a_cluster_is_named(tmp_path: Path) -> None:
     assert "cluster slots" == error.command
 
 
+def test_a_cluster_with_a_hole_serves_the_rest(tmp_path: Path) -> None:
+    """A slot that nobody serves is for the health check to report, not a reason to refuse all others."""
+    with start_cluster(tmp_path, shards=1, directives={"cluster-require-full-coverage": "no"}) as cluster:
+        node = cluster.nodes[0].client()
+        node.execute_command("CLUSTER", "DELSLOTS", 5)
+        close(node)
+        client = connect(cluster.settings(**FAST))
+        assert client.set("k", "v")
+        close(client)
+
+
+def test_a_cluster_that_is_not_formed_says_so(tmp_path: Path) -> None:
+    """Cluster mode is on, slots are not given out yet."""
+    with start_server(tmp_path, directives={"cluster-enabled": "yes"}) as server:
+        error = error_of(Settings(cluster_nodes=((server.host, server.port),), **FAST))
+    assert ServerError is type(error)
+    assert "no node serves a slot" in str(error)
+
+
 def test_a_single_server_is_no_cluster(server: Server) -> None:
-    """The settings name the wrong thing, and the error says which way."""
-    error = error_of(Settings(cluster_nodes=((server.host, server.port),)))
+    """The settings name the wrong thing, and the error says which way; a dead node beside it does not hide that."""
+    error = error_of(Settings(cluster_nodes=(("127.0.0.9", 1), (server.host, server.port)), **FAST))
     assert f"{server.host}:{server.port} does not run in cluster mode; name it as the single host instead" == str(error)
 
 

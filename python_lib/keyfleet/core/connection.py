@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 # A redis.Redis or RedisCluster. Their annotations mix sync and async replies and differ from version to version.
 AnyClient = Any
 
+# What redis-py raises; RedisClusterException is no RedisError.
+FOREIGN_ERRORS = (RedisError, RedisClusterException, OSError)
 LONGEST_DELAY_SECONDS = 2.0
 
 
@@ -73,15 +75,14 @@ def connect(settings: Settings) -> AnyClient:
 
 
 def close(client: AnyClient) -> None:
-    """Close the connections of *client*; redis-py closes only pools that it made itself."""
+    """Close the connections of *client*; redis-py closes only pools that it made itself. A later command connects again."""
     if isinstance(client, RedisCluster):
         client.disconnect_connection_pools()  # type: ignore[no-untyped-call]
-    else:
-        pool = client.connection_pool
-        pool.disconnect()
-        for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
-            sentinel.connection_pool.disconnect()
-    client.close()
+        return
+    pool = client.connection_pool
+    pool.disconnect()
+    for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
+        sentinel.connection_pool.disconnect()
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def translated(settings: Settings) -> Iterator[None]:
     """Turn errors of redis-py within the block into ours, with the original as the cause."""
     try:
         yield
-    except (RedisError, RedisClusterException, OSError) as error:
+    except FOREIGN_ERRORS as error:
         raise translate(error, settings) from error
 
 
@@ -280,26 +281,37 @@ def _connect_cluster(settings: Settings) -> AnyClient:
             connection_class=_patient(settings, SSLConnection if settings.tls else Connection, _PatientClusterConnection),
             username=settings.username,
             password=settings.password,
+            require_full_coverage=False,  # a key is served although another slot is not
             **retries,
             **_options(settings),
         )
-    except RedisClusterException as error:
+    except IndexError as error:  # what redis-py makes of an empty CLUSTER SLOTS
+        raise ServerError(f"{settings.address}: no node serves a slot; the cluster is not formed yet") from error
+    except RedisClusterException:
         _raise_cluster_reason(settings)
-        raise error
+        raise
 
 
 def _raise_cluster_reason(settings: Settings) -> None:
-    """Ask each node for itself and raise what it says; RedisCluster does not tell why it found no cluster."""
+    """Ask each node for itself and raise what it says; RedisCluster does not always tell why it found no cluster."""
+    silent: list[UnreachableError] = []
     for host, port in settings.cluster_nodes:
         single = replace(settings, cluster_nodes=(), host=host, port=port, retry_attempts=0)
         client = _connect_single(single)
         try:
             with translated(single):
                 enabled = client.info("cluster").get("cluster_enabled")
+        except UnreachableError as error:
+            silent.append(error)
+            continue
+        except DeniedError:
+            continue
         finally:
             close(client)
         if not enabled:
             raise ServerError(f"{single.address} does not run in cluster mode; name it as the single host instead")
+    if len(silent) == len(settings.cluster_nodes):
+        raise silent[0]
 
 
 def _check_files(settings: Settings) -> None:

@@ -29,9 +29,10 @@ def primaries(client: AnyClient) -> list[Node]:
 
     The primaries of a cluster are those that the client knows; it learns of changes when a command is redirected or fails.
     """
-    if hasattr(client, "get_primaries"):
-        found = sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
-        return [Node(node.name, client.get_redis_connection(node)) for node in found]
+    if hasattr(client, "nodes_manager"):
+        # By slots, not by get_primaries(): redis-py 4.3 keeps a node's old role after a failover.
+        serving = {nodes[0].name: nodes[0] for nodes in client.nodes_manager.slots_cache.values()}
+        return [Node(name, client.get_redis_connection(serving[name])) for name in sorted(serving)]
     return [Node(_address(client), client)]
 
 

@@ -162,7 +162,8 @@ def start_server(
     """
     folder = Path(directory).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    settings = Settings(host=host, port=port or free_port(host), password=password, timeout_seconds=5.0)
+    port = port or free_port(host, bus="cluster-enabled" in (directives or {}))
+    settings = Settings(host=host, port=port, password=password)
     lines: dict[str, Any] = {"bind": host, "port": settings.port, "dir": str(folder), "save": '""', "appendonly": "no"}
     if unix_socket:
         settings = Settings(unix_socket=socket_path(folder), password=password)
