@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
-from redis.exceptions import RedisError
-
 from . import _json
-from .core.connection import AnyClient, close, connect, translate
+from .core.connection import FOREIGN_ERRORS, AnyClient, close, connect, translate
 from .core.errors import DecodeError, WrongTypeError
 from .core.health import Report, check_health
 from .core.settings import Settings
@@ -244,7 +242,7 @@ class Client:
         """Translate redis-py's errors; *key* and *wanted* say what a wrong type would be about."""
         try:
             yield
-        except (RedisError, OSError) as error:
+        except FOREIGN_ERRORS as error:
             if key is not None and str(error).startswith("WRONGTYPE"):
                 raise WrongTypeError(key, wanted, self._type_of(key)) from error
             raise translate(error, self._settings) from error
@@ -252,7 +250,7 @@ class Client:
     def _type_of(self, key: str) -> str:
         try:
             return str(self._raw.type(self._name(key)).decode())
-        except (RedisError, OSError):  # only an addition to an error that is raised anyway
+        except FOREIGN_ERRORS:  # only an addition to an error that is raised anyway
             return "value of another type"
 
 

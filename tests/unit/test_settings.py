@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import SettingsError
-from keyfleet.core.settings import Settings
+from keyfleet.core.settings import ENVIRONMENT, Settings
 
 
 def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
@@ -252,3 +252,10 @@ def test_settings_made_by_hand_are_checked_too(values: dict[str, Any], problem: 
 def test_the_address_is_printable(settings: Settings, address: str) -> None:
     """Errors and reports say where."""
     assert address == settings.address
+
+
+def test_the_documentation_lists_the_variables() -> None:
+    """One row for each name, no more."""
+    page = Path(__file__).parents[2] / "docs" / "client" / "getting_started.md"
+    rows = [line.split("`")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `REDIS_")]
+    assert sorted(["REDIS_URL", "REDIS_PASSWORD_FILE", *ENVIRONMENT]) == sorted(rows)
