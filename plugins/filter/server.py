@@ -145,12 +145,13 @@ def endpoint_files(endpoints: list[dict[str, Any]], path: str, key_prefix: str =
     return found
 
 
-def server_summary(health: list[dict[str, Any]], profile: str, manager: str) -> list[str]:
+def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]], profile: str, manager: str) -> list[str]:
     """
     Return a few lines that say what runs, where, and what to try next.
 
     Args:
-        health: Results of the module redis_health, a loop over `server_endpoints`.
+        health: Results of the module redis_health, a loop over names.
+        endpoints: From `server_endpoints`.
         profile: Path of the connection profile.
         manager: The service manager in use.
     """
@@ -158,7 +159,8 @@ def server_summary(health: list[dict[str, Any]], profile: str, manager: str) -> 
     for result in health:
         if "verdict" not in result:  # check mode: it does not run yet
             continue
-        endpoint, checks = result["item"], {check["name"]: check for check in result["checks"]}
+        endpoint = next(one for one in endpoints if one["name"] == result["item"])
+        checks = {check["name"]: check for check in result["checks"]}
         place = endpoint["unix_socket"] or f"{endpoint['host']}:{endpoint['port']}"
         engine = checks["engine"]["found"]
         lines.append(

@@ -80,7 +80,7 @@ def test_second_run_at_the_same_time_refuses(deployment: Deployment) -> None:
 
 
 def _playbook_pid(process: subprocess.Popen[str]) -> int:
-    return process.pid  # unshare executes the program in its own place
+    return process.pid  # nsenter executes the program in its own place
 
 
 def test_lost_secret_is_never_made_anew(deployment: Deployment, port: int) -> None:

@@ -52,12 +52,12 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "state": (instances({**ONE, "state": "gone"}), ["state", "gone", "absent"]),
     "bind_is_a_name": (instances({**ONE, "bind": ["localhost"]}), ["bind", "localhost", "addresses"]),
     "bind_is_not_of_this_host": (instances({**ONE, "bind": ["192.0.2.7"]}), ["bind", "192.0.2.7", "no address of this host"]),
-    "public_without_password": (instances({**ONE, "bind": ["0.0.0.0"], "password": ""}), ["bind", "0.0.0.0", "password"]),
+    "public_without_password": (instances({**ONE, "bind": ["0.0.0.0"], "password": ""}), ["bind", "0.0.0.0", "password"]),  # noqa: S104
     "unknown_directive": (directives(maxmemry="1gb"), ["maxmemry", "maxmemory"]),
     "directive_of_the_other_engine": (directives(availability_zone="a"), ["availability-zone"]),
     "bad_size": (directives(maxmemory="1 gigabyte"), ["maxmemory", "1 gigabyte"]),
     "bad_choice": (directives(maxmemory_policy="lru"), ["maxmemory-policy", "lru", "allkeys-lru"]),
-    "bad_bool": (directives(appendonly="maybe"), ["appendonly", "maybe", "yes"]),
+    "bad_bool": (directives(appendonly="maybe"), ["appendonly", "maybe", "true or false"]),
     "bad_integer": (directives(databases="many"), ["databases", "many"]),
     "out_of_range": (directives(databases=0), ["databases", "0"]),
     "list_where_none_is_taken": (directives(maxmemory=["1gb", "2gb"]), ["maxmemory"]),
@@ -105,7 +105,7 @@ def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) 
         stdout=subprocess.DEVNULL,
     )
     try:
-        with deployment.client(port, password=None, retry_on_timeout=False) as client:
+        with deployment.client(port, password=None) as client:
             _wait_for(client)
             deployment.write()
             before = deployment.tree()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -9,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +25,22 @@ PLUGINS = ROOT / "tests/playbooks/plugins"
 RUN_SECONDS = 180
 
 
+@functools.cache
+def _user_namespace() -> int:
+    """Return the process that holds a user namespace in which root is the user nobody; all runs share it, as one user's runs would."""
+    holder = subprocess.Popen(["unshare", "--user", "--map-user=65534", "--map-group=65534", "sleep", "7200"])
+    atexit.register(holder.wait)
+    atexit.register(holder.terminate)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{holder.pid}/uid_map").read_text(encoding="utf-8").split()[:1] != ["65534"]:
+        assert time.monotonic() < deadline, "no user namespace: the playbook tests need one to run without root"
+        time.sleep(0.01)
+    return holder.pid
+
+
 def unprivileged() -> list[str]:
-    """Return what to put before a command so that it runs without root, as a member of no special group."""
-    return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+    """Return what to put before a command so that it runs without root, with no capability."""
+    return ["nsenter", f"--target={_user_namespace()}", "--user", "--preserve-credentials"] if os.geteuid() == 0 else []
 
 
 def free_port() -> int:
@@ -157,8 +173,8 @@ class Deployment:
 
     def client(self, port: int, **options: Any) -> redis.Redis:
         """Return a plain redis-py client of an instance."""
-        options.setdefault("password", self.password())
-        return redis.Redis(port=port, decode_responses=True, **options)
+        password = options.pop("password") if "password" in options else self.password()
+        return redis.Redis(port=port, decode_responses=True, password=password, **options)
 
     def tree(self) -> dict[str, tuple[int, int]]:
         """Return mode and change time of everything below the hosts' roots, to see that nothing was touched."""
@@ -182,7 +198,7 @@ class Deployment:
 def _end(pid: int, folder: str) -> None:
     """Kill a process of ours: one that still has our folder in its command line or working directory."""
     try:
-        place = os.readlink(f"/proc/{pid}/cwd") + Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+        place = str(Path(f"/proc/{pid}/cwd").readlink()) + Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
     if folder in place or "runner.py" in place:

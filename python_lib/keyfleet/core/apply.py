@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from .directive_apply import apply_live, read_active
-from .directive_values import shown, table_for
-from .directives import config_command, plan, startup_only_changes
+from .directive_values import HIDDEN, shown, table_for
+from .directives import Plan, config_command_in, plan, startup_only_changes
 from .errors import DeniedError
-from .host import Host, Record, opened, read_record, wait_until_ready, write_record
+from .host import Host, Record, opened, read_record, wait_until_ready, write_record, written_names
 from .instances import Instance, acl_lines, config_lines
 from .judge import engine_version, judge
 from .layout import UNIT_FILE
@@ -117,72 +116,67 @@ def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
 
 
 def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> Outcome:
+    """Compare a running server with the wish, change live what the server allows, and name what waits for a restart."""
     layout = host.layout(instance.name)
-    record = read_record(layout)
-    outcome = Outcome(instance.name, pid=pid)
+    record = read_record(layout) or Record.of(instance, host.engine)
     started = _read_lines(layout.started_file)
-    wished = config_lines(instance, layout, host.service_manager)
-    _, version = engine_version(host.binary)
-    table = table_for(host.engine, version)
+    outcome = Outcome(instance.name, pid=pid)
     with opened(host, instance, pid) as client:
-        outcome.restart_needed += _process_reasons(client, host, pid, version)
-        outcome.restart_needed += _starter_reasons(host, instance, started)
-        live: Mapping[str, tuple[Optional[str], str]] = {}
-        command = config_command(instance.directives)
-        try:
-            if command is None:
-                raise DeniedError("CONFIG", "rename-command takes it away")
-            active = read_active(client, instance.directives, command=command)
-        except DeniedError:
-            for name in startup_only_changes(wished, started, every=True):
-                outcome.restart_needed.append(f"{name} differs from what the server was started with, and it answers no CONFIG")
-        else:
-            managed = instance.managed(layout, host.service_manager)
-            values = {**judge(host.binary, instance.directives).values, **managed}
-            difference = plan(values, active, [*instance.directives, *managed], record.applied if record else (), table)
-            live = difference.live
-            for name, (old, new) in difference.restart.items():
-                outcome.restart_needed.append(f"{name} is {shown(name, old or '')} and shall be {shown(name, new)}")
-            outcome.restart_needed += [
-                f"{name} differs from what the server was started with" for name in startup_only_changes(wished, started)
-            ]
+        outcome.restart_needed = [*_process_reasons(client, host, pid), *_starter_reasons(host, instance, started)]
+        difference, command, reasons = _compare(client, host, instance, record, started)
+        outcome.restart_needed += reasons
         users_differ = _users_differ(client, host, instance)
-        outcome.live = {name: {"active": shown(name, old or ""), "wished": shown(name, new)} for name, (old, new) in live.items()}
+        outcome.live = {
+            name: {"active": _public(name, old or ""), "wished": _public(name, new)} for name, (old, new) in difference.live.items()
+        }
         if users_differ:
-            outcome.live["user"] = {"active": "(hidden)", "wished": "(hidden)"}
-        wished_record = Record.of(instance, host.engine)
-        if outcome.live:
-            outcome.action = "adjusted"
+            outcome.live["user"] = {"active": HIDDEN, "wished": HIDDEN}
+        outcome.action = "adjusted" if outcome.live else "unchanged"
         if check:
             return outcome
-        _apply(client, host, instance, record, live, users_differ, command or "CONFIG")
-    if wished_record != record:
+        waiting = tuple(name for name in record.applied if name in difference.restart)
+        if difference.live:  # named before they are set, so that a killed run forgets nothing
+            write_record(layout, replace(record, applied=Record.of(instance, host.engine, record.applied).applied))
+        if users_differ:
+            client.acl_load()
+        apply_live(client, {name: wished for name, (_, wished) in difference.live.items()}, command=command or "CONFIG")
+        if set(difference.live) - set(instance.directives) & written_names(layout):
+            client.execute_command(command or "CONFIG", "REWRITE")  # type: ignore[no-untyped-call]  # else the old value is back at the next start
+    wished_record = Record.of(instance, host.engine, waiting)
+    if wished_record != read_record(layout):
         write_record(layout, wished_record)
     return outcome
 
 
-def _apply(
-    client: redis.Redis,
-    host: Host,
-    instance: Instance,
-    record: Optional[Record],
-    live: Mapping[str, tuple[Optional[str], str]],
-    users_differ: bool,
-    command: str,
-) -> None:
-    """Change the running server; the record first names what may be applied, so that a killed run forgets nothing."""
-    if live:
-        before = record or Record.of(instance, host.engine)
-        write_record(
-            host.layout(instance.name), Record(**{**asdict(before), "applied": Record.of(instance, host.engine, before.applied).applied})
-        )
-    if users_differ:
-        client.acl_load()
-    apply_live(client, {name: wished for name, (_, wished) in live.items()}, command=command)
+def _compare(
+    client: redis.Redis, host: Host, instance: Instance, record: Record, started: list[str]
+) -> tuple[Plan, Optional[str], list[str]]:
+    """Return what differs, what CONFIG is called on the running server, and the reasons for a restart."""
+    wished = config_lines(instance, host.layout(instance.name), host.service_manager)
+    command = config_command_in(started)
+    try:
+        if command is None:
+            raise DeniedError("CONFIG", "rename-command takes it away")
+        active = read_active(client, [*instance.directives, *record.applied], command=command)
+    except DeniedError:
+        changes = startup_only_changes(wished, started, every=True)
+        return Plan(), None, [f"{name} differs from what the server was started with, and it answers no CONFIG" for name in changes]
+    managed = instance.managed(host.layout(instance.name), host.service_manager)
+    values = {**judge(host.binary, instance.directives).values, **managed}
+    table = table_for(*engine_version(host.binary))
+    difference = plan(values, active, [*instance.directives, *managed], record.applied, table)
+    reasons = [f"{name} is {shown(name, old or '')} and shall be {shown(name, new)}" for name, (old, new) in difference.restart.items()]
+    reasons += [f"{name} differs from what the server was started with" for name in startup_only_changes(wished, started)]
+    return difference, command, reasons
 
 
-def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int], version: str) -> list[str]:
+def _public(name: str, value: str) -> str:
+    return HIDDEN if shown(name, value) == HIDDEN else value
+
+
+def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:
     """Return why the running process is not the installed program."""
+    _, version = engine_version(host.binary)
     info = client.info("server")
     running = str(info.get("valkey_version") or info.get("redis_version"))
     if running != version:
@@ -210,7 +204,7 @@ def _read_lines(path: str) -> list[str]:
 
 
 def _users_differ(client: redis.Redis, host: Host, instance: Instance) -> bool:
-    """Compare the users with those of the file, as the server writes both; there the user ``default`` goes by another name, so that it answers."""
+    """Compare the users with those of the file, as the server writes both; ``default`` goes by another name there, so that it answers."""
     renamed = [line.replace("user default ", "user default-as-wished ", 1) for line in acl_lines(instance)]
     with throwaway(host.binary, renamed) as ask:
         listed = [str(line) for line in ask("ACL", "LIST")]

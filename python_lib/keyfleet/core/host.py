@@ -109,6 +109,19 @@ def write_record(layout: Layout, record: Record) -> None:
     draft.replace(layout.record_file)
 
 
+def written_names(layout: Layout) -> set[str]:
+    """Return the directives in the server's own file, which CONFIG REWRITE put there."""
+    return {line.split(" ", 1)[0] for line in Path(layout.server_file).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"}
+
+
+def forget_written(layout: Layout, names: set[str]) -> None:
+    """Take directives out of the server's own file; only while the server is stopped, since the file is its own."""
+    if names & written_names(layout):
+        path = Path(layout.server_file)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if line.split(" ", 1)[0].rstrip() not in names), encoding="utf-8")
+
+
 def settings_of(instance: Instance, layout: Layout) -> Settings:
     """Return how this host itself connects to an instance."""
     common: dict[str, Any] = {"password": instance.password or None, "timeout_seconds": ASK_TIMEOUT_SECONDS, "retry_attempts": 0}

@@ -93,7 +93,7 @@ def look(host: Host, instances: Sequence[Instance], package: Package, *, user: s
     _look_at_binary(host, user, binary_required, found)
     _look_at_package(host, package, instances, found)
     for name in host.deployed_names():
-        found.running[name] = host.manager(name).status().active
+        found.running[name] = host.manager(name).status().pid is not None
     found.unlisted = sorted(set(found.running) - {instance.name for instance in instances})
     for instance in instances:
         if instance.present:
@@ -192,8 +192,8 @@ def _password_problems(host: Host, instance: Instance, where: str, password_file
             f"{password_file} if it is there, and run again: a new password is made then, and every application needs the new profile"
         ]
     try:
-        with opened(host, instance, host.manager(instance.name).status().pid) as client:
-            client.ping()
+        with opened(host, instance, host.manager(instance.name).status().pid):
+            pass
     except CredentialsError as error:
         return [f"{where} runs and refuses its password ({error.reason}): set redis_server_previous_password to the one it accepts"]
     except KeyfleetError as error:
@@ -205,8 +205,12 @@ def _port_problems(host: Host, instance: Instance, where: str, package: Package,
     """Return which other process holds a port that the instance shall have."""
     if instance.port == 0:
         return []
-    ours = host.manager(instance.name).status().pid if instance.name in found.running else None
+    ours = host.manager(instance.name).status().pid if found.running.get(instance.name) else None
+    record = read_record(host.layout(instance.name))
+    held = record.bind if ours and record and record.port == instance.port else ()
     for address in instance.bind:
+        if address in held:
+            continue  # _password_problems has seen our own process answer there
         holder = listener(address.lstrip("-"), instance.port)
         if holder is None or (ours is not None and holder.pid == ours):
             continue

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .errors import RefusedError, ServerError
-from .host import POLL_SECONDS, Host, opened, wait_until_ready
+from .host import POLL_SECONDS, Host, Record, forget_written, opened, read_record, wait_until_ready, write_record
 from .instances import Instance
 
 if TYPE_CHECKING:
@@ -54,11 +54,17 @@ def restart(host: Host, instance: Instance) -> Restarted:
         saved, carrier = _save(client)
         keys_before = _keys(client)
     stopped = time.monotonic()
-    manager.restart()
+    manager.stop()
+    record = read_record(host.layout(instance.name))
+    gone = set(record.applied if record else ()) - set(instance.directives)
+    forget_written(host.layout(instance.name), gone)
+    manager.start()
     wait_until_ready(host, instance)
     gap_seconds = time.monotonic() - stopped
     if carrier is not None:
         carrier.unlink(missing_ok=True)
+    if gone:
+        write_record(host.layout(instance.name), Record.of(instance, host.engine))
     after = manager.status()
     with opened(host, instance, after.pid) as client:
         return Restarted(saved, round(gap_seconds, 3), before.pid, after.pid, keys_before, _keys(client))

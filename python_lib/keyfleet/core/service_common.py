@@ -93,7 +93,7 @@ class ServiceManager(ABC):
 
     @abstractmethod
     def reload_units(self) -> None:
-        """Make the manager read its unit files again, if it has some."""
+        """Make the manager read its unit files again, if one changed since."""
 
     def failure(self, action: str, reason: str, *more: str) -> ServiceError:
         """Return an error with a reason, *more* lines, and the end of the server's log."""

@@ -9,7 +9,17 @@ from typing import Optional
 
 from .service_common import ServiceManager, ServiceStatus, run
 
-PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "NRestarts", "ExecMainStartTimestampMonotonic", "Result")
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "MainPID",
+    "NRestarts",
+    "ExecMainStartTimestampMonotonic",
+    "Result",
+)
 _STATES = {"active": "running", "reloading": "running", "deactivating": "stopping", "failed": "failed", "inactive": "stopped"}
 
 
@@ -71,8 +81,9 @@ class SystemdManager(ServiceManager):
         self._systemctl("disable", "disable", self.layout.unit)
 
     def reload_units(self) -> None:
-        """Run ``systemctl daemon-reload``."""
-        self._systemctl("reload the units of", "daemon-reload")
+        """Run ``systemctl daemon-reload`` if the unit's file is not the one that systemd has read."""
+        if self._properties().get("NeedDaemonReload") == "yes":
+            self._systemctl("reload the units of", "daemon-reload")
 
     def _properties(self) -> dict[str, str]:
         return parse_properties(self._systemctl("ask for", "show", f"--property={','.join(PROPERTIES)}", "--", self.layout.unit))

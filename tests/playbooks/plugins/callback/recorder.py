@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -32,7 +33,7 @@ class CallbackModule(CallbackBase):
             "action": result._task.action,
             "result": json.loads(self._dump_results(result._result)),
         }
-        with open(os.environ["KEYFLEET_RESULT_LOG"], "a", encoding="utf-8") as log:
+        with Path(os.environ["KEYFLEET_RESULT_LOG"]).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
 
     def v2_runner_on_ok(self, result: Any) -> None:

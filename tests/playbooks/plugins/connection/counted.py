@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.connection.local import Connection as Local
@@ -13,7 +14,7 @@ short_description: local, counted
 description: Each exec and each file transfer adds a line to the file that KEYFLEET_EXEC_LOG names.
 author: keyfleet maintainers
 extends_documentation_fragment:
-  - connection_pipeline
+  - connection_pipelining
 options:
   become_success_timeout:
     description: As for the local connection.
@@ -31,7 +32,7 @@ options:
 
 
 def _note(what: str, detail: str) -> None:
-    with open(os.environ["KEYFLEET_EXEC_LOG"], "a", encoding="utf-8") as log:
+    with Path(os.environ["KEYFLEET_EXEC_LOG"]).open("a", encoding="utf-8") as log:
         log.write(f"{what} {detail}\n")
 
 
