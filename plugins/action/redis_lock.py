@@ -56,6 +56,8 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec({"path": {"type": "path", "required": True}})
         path = Path(options["path"])
+        if not Path(self._task.args["path"]).is_absolute():
+            raise AnsibleActionFail(f"path is {self._task.args['path']!r}: give an absolute path")
         if self._task.check_mode and not path.exists():
             return {**result, "changed": False}
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
+from ..module_utils.keyfleet.directive_values import SECRET_DIRECTIVES
 from ..module_utils.keyfleet.instances import Instance, acl_text, acl_users, config_text, from_variables, problems, with_password
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
 from ..module_utils.keyfleet.profile import client_address, profile_text
+
+# The beginning of a line of the configuration whose value no diff may show.
+SECRET_LINES = f"(?:{'|'.join(sorted(SECRET_DIRECTIVES))}) "
 
 
 def server_problems(variables: Mapping[str, Any]) -> list[str]:
@@ -85,10 +89,9 @@ def _instance_files(
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
     text = config_text(instance, layout, wish["service_manager"], header=header, starter=starter)
-    content = "secret_content" if instance.secret_directives() else "content"
     return [
         *found,
-        {"path": layout.config_file, content: text, **ours, "mode": "0640"},
+        {"path": layout.config_file, "content": text, "hide_lines": SECRET_LINES, **ours, "mode": "0640"},
         {"path": layout.acl_file, "secret_content": acl_text(instance), **ours, "mode": "0640"},
         {"path": layout.server_file, "state": "seed", "content": "", **theirs, "mode": "0600"},
     ]

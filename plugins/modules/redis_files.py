@@ -65,6 +65,10 @@ options:
         description: Do not show the content of this file in a diff; owner and mode are shown.
         type: bool
         default: false
+      hide_lines:
+        description: Regular expression for the beginning of lines that hold secrets. A diff shows of such a line, old or new, no more than
+          what the expression matches.
+        type: str
   hide_diff:
     description: Do not show the content of any file in a diff.
     type: bool
@@ -153,6 +157,7 @@ def main() -> None:
         "mode": {"type": "str"},
         "recurse": {"type": "bool", "default": False},
         "hide_diff": {"type": "bool", "default": False},
+        "hide_lines": {"type": "str"},
     }
     module = AnsibleModule(
         argument_spec={

@@ -150,3 +150,14 @@ def test_no_content_in_the_log_of_the_managed_host(
 
     assert (0, True) == (ended.value.code, '"changed": true' in capsys.readouterr().out)
     assert "c0rrect-horse" not in str(logged)
+
+
+def test_hidden_lines_show_no_secret_old_or_new(tmp_path: Path) -> None:
+    """A diff of a file with secret lines shows the other lines, and of the secret ones the name alone."""
+    place = tmp_path / "server.conf"
+    place.write_text("port 1\nmasterauth old-secret\n", encoding="utf-8")
+    wished = {"path": str(place), "content": "port 2\nmasterauth new-secret\n", "mode": "0600", "hide_lines": "masterauth "}
+    result = run_module("redis_files", {"files": [wished]}, diff=True)
+    assert {"before": "port 1\nmasterauth (hidden)\n", "after": "port 2\nmasterauth (hidden)\n"} == {
+        side: result["diff"][0][side] for side in ("before", "after")
+    }

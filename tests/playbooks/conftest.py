@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.support.playbooks import Deployment, deployments, free_port
+from support.playbooks import Deployment, deployments, free_port
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from tests.support.playbooks import Deployment
+from support.playbooks import Deployment
 
 PATIENCE_SECONDS = 60
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-
-from tests.support.playbooks import ROOT, Deployment
+from support.playbooks import ROOT, Deployment
 
 ONE = {"name": "default", "port": 7399}
 

@@ -7,7 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from tests.support.playbooks import ROOT, Deployment
+from support.playbooks import ROOT, Deployment
 
 PASSWORD = "kf-known-secret-8461"
 MASTER = "kf-known-secret-of-the-primary-2957"

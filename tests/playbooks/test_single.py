@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.playbooks import ROOT, Deployment, free_port, unprivileged
+from support.playbooks import ROOT, Deployment, free_port, unprivileged
 
 EXECS_OF_A_RERUN = 10
 

@@ -37,6 +37,7 @@ class Entry:
         mode: Permission bits of a file, seed or directory.
         recurse: With ``absent``, remove a directory with all it holds.
         hide_diff: Do not show the content in a diff.
+        hide_lines: Regular expression of the lines, old and new, that a diff shows without their end; empty for none.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Entry:
     mode: int = 0
     recurse: bool = False
     hide_diff: bool = False
+    hide_lines: str = ""
 
 
 def parse(entries: Sequence[Mapping[str, Any]], *, hide_diff: bool = False) -> list[Entry]:
@@ -84,6 +86,7 @@ def _entry(given: Mapping[str, Any], hide_diff: bool) -> Entry:
         mode=int(given.get("mode", "0"), 8),
         recurse=given.get("recurse", False),
         hide_diff=hide_diff or given.get("hide_diff", False) or "secret_content" in given,
+        hide_lines=given.get("hide_lines", ""),
     )
 
 
@@ -92,7 +95,9 @@ def _problems(given: Mapping[str, Any]) -> list[str]:
     problems = []
     if not given["path"].startswith("/") or given["path"] != os.path.normpath(given["path"]):
         problems.append("the path must be absolute, without '..' and without a doubled or final slash")
-    odd = sorted(name for name, value in given.items() if value is not False and name not in {"path", "state", "hide_diff", *taken})
+    odd = sorted(
+        name for name, value in given.items() if value is not False and name not in {"path", "state", "hide_diff", "hide_lines", *taken}
+    )
     if odd:
         problems.append(f"state {state!r} does not take {', '.join(odd)}")
     if "content" in taken and ("content" in given) == ("secret_content" in given):

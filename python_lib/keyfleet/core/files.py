@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 import pwd
 import secrets
 import shutil
@@ -82,7 +83,14 @@ class Change:
             return self.found.target and f"{self.found.target}\n", f"{self.entry.target}\n"
         if self.entry.hide_diff:
             return "" if self.found.kind == "absent" else "(content hidden, old)\n", "(content hidden, new)\n"
-        return _text(self.found.content), _text(self.entry.content)
+        return self._shown(self.found.content), self._shown(self.entry.content)
+
+    def _shown(self, content: bytes) -> str:
+        text = _text(content)
+        if not self.entry.hide_lines:
+            return text
+        hidden = re.compile(f"({self.entry.hide_lines}).*")
+        return "".join(hidden.sub(r"\1(hidden)", line, count=1) if hidden.match(line) else line for line in text.splitlines(keepends=True))
 
     def _attributes(self) -> tuple[str, str]:
         found, entry = self.found, self.entry
