@@ -135,11 +135,11 @@ unknown:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
 from ..module_utils.keyfleet.file_entries import STATES, parse
 from ..module_utils.keyfleet.files import plan
+from ..module_utils.quiet_module import QuietModule
 
 CONTENTS = ("content", "secret_content")
 
@@ -159,13 +159,12 @@ def main() -> None:
         "hide_diff": {"type": "bool", "default": False},
         "hide_lines": {"type": "str"},
     }
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": entry},
             "hide_diff": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
-        no_log=True,  # the log of invocations quotes line ends, so that a value of several lines is not recognised and masked
     )
     files = [
         {name: "(hidden)" if name in CONTENTS and value is not None else value for name, value in file.items()}

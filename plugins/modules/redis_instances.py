@@ -74,16 +74,16 @@ instances:
       returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.apply import settle
 from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=server_argument_spec(), supports_check_mode=True)
+    module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
     host, outcomes = host_from(module.params), []
     for instance in instances_from(module.params):
         try:

@@ -244,21 +244,17 @@ error:
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.key_plan import parse_entries
 from ..module_utils.keyfleet.keys import Report, apply_entries
 from ..module_utils.keyfleet.settings import Settings
+from ..module_utils.quiet_module import QuietModule
 
 DEFAULTS = {"type": "string", "state": "present"}
 
 
-class KeyModule(AnsibleModule):
-    """An Ansible module that keeps values out of the system log, and a long list of entries out of the result."""
-
-    def _log_invocation(self) -> None:
-        self.log("Invoked, values are not logged")
+class KeyModule(QuietModule):
+    """A quiet module that keeps a long list of entries out of the result."""
 
     def exit_json(self, **kwargs: Any) -> NoReturn:
         """Print the result and end."""

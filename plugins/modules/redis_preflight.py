@@ -103,10 +103,10 @@ unlisted:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.preflight import Package, look
+from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import fail, host_from, instances_from, server_argument_spec
 
 
@@ -120,7 +120,7 @@ def main() -> None:
         "package_unit": {"type": "str", "required": True},
         "package_config": {"type": "path", "required": True},
     }
-    module = AnsibleModule(argument_spec={**server_argument_spec(), **spec}, supports_check_mode=True)
+    module = QuietModule(argument_spec={**server_argument_spec(), **spec}, supports_check_mode=True)
     params = module.params
     try:
         findings = look(

@@ -206,13 +206,9 @@ def _port_problems(host: Host, instance: Instance, where: str, package: Package,
     if instance.port == 0:
         return []
     ours = host.manager(instance.name).status().pid if found.running.get(instance.name) else None
-    record = read_record(host.layout(instance.name))
-    held = record.bind if ours and record and record.port == instance.port else ()
     for address in instance.bind:
-        if address in held:
-            continue  # _password_problems has seen our own process answer there
         holder = listener(address.lstrip("-"), instance.port)
-        if holder is None or (ours is not None and holder.pid == ours):
+        if holder is None or holder.held_by(ours):
             continue
         if holder.unit == package.unit and _keys_at(instance.port) == 0:
             found.package_unit.in_the_way = True
