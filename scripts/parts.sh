@@ -5,6 +5,8 @@ logs=$PWD/.cache/logs
 results=()
 failed=()
 export NO_COLOR=1 # the output goes to a file as well
+# shellcheck disable=SC2034 # used by the scripts that source this
+parallel=(--numprocesses 2 --dist worksteal) # pytest mostly waits: for servers, for ansible-playbook
 
 # start_parts: forget the last run.
 start_parts() {

@@ -11,8 +11,7 @@ import sys
 
 import pytest
 from keyfleet.testing.servers import Server
-
-from tests.support.modules import DEBIAN_PYTHON, run_module
+from support.modules import DEBIAN_PYTHON, run_module
 
 pytestmark = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current", "distribution"])
 

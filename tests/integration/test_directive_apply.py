@@ -14,8 +14,7 @@ from keyfleet.core.errors import DeniedError, RefusedError
 from keyfleet.core.judge import engine_version, judge
 from keyfleet.core.throwaway import config_get, throwaway
 from keyfleet.testing.servers import Server, start_server
-
-from tests.support.directives import ENGINES, binary, other_values
+from support.directives import ENGINES, binary, other_values
 
 SECRET = "hush-hush-hush"
 

@@ -11,8 +11,8 @@ import pytest
 from keyfleet.core.directive_values import describe, refusal
 from keyfleet.core.directives import canonical, check, table_for
 from keyfleet.core.judge import engine_version, judge
+from support.directives import ENGINES, SAMPLES, binary, other_values
 
-from tests.support.directives import ENGINES, SAMPLES, binary, other_values
 from tests.unit.test_directives import BAD, GOOD
 
 ROOT = Path(__file__).resolve().parents[2]

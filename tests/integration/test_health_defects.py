@@ -15,8 +15,7 @@ from ansible_collections.keyfleet.redis.plugins.modules import redis_health, red
 from keyfleet.core.connection import close
 from keyfleet.testing._server import free_port
 from keyfleet.testing.servers import Cluster, Server
-
-from tests.support.modules import run_module
+from support.modules import run_module
 
 
 def at(server: Server, **options: Any) -> dict[str, Any]:

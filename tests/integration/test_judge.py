@@ -14,8 +14,7 @@ from keyfleet.core.errors import RefusedError
 from keyfleet.core.judge import engine_version, judge
 from keyfleet.core.throwaway import StartFailedError, throwaway
 from keyfleet.testing._server import wait_until
-
-from tests.support.directives import ENGINES, binary
+from support.directives import ENGINES, binary
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hush-hush-hush"

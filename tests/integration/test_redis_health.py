@@ -15,8 +15,7 @@ from ansible_collections.keyfleet.redis.plugins.modules import redis_health
 from keyfleet.core.connection import close
 from keyfleet.core.health import CHECKS
 from keyfleet.testing.servers import Cluster, Server, start_server
-
-from tests.support.modules import DEBIAN_PYTHON, Result, run_module
+from support.modules import DEBIAN_PYTHON, Result, run_module
 
 PYTHONS = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current redis-py", "redis-py 4.3.4"])
 

@@ -16,9 +16,9 @@ from keyfleet.core.health import Report, wait_for_health
 from keyfleet.core.health_checks import Check, Expect, Thresholds
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.servers import Server, start_cluster, start_server
+from support.modules import run_module
 
 from tests.integration.conftest import Target
-from tests.support.modules import run_module
 
 
 def check(report: Report, name: str) -> Check:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from keyfleet.core.connection import close
 from keyfleet.testing.servers import Cluster, Server, start_server
-
-from tests.support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
+from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
 
 PYTHONS = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current redis-py", "redis-py 4.3.4"])
 COUNTS = ("matched", "deleted", "unconfirmed")

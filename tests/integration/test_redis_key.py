@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from keyfleet.testing.servers import Server, start_server
-
-from tests.support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
+from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 
 Run = Callable[..., Result]
 USERS = [

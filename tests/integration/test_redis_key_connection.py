@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
-
-from tests.support.modules import DEBIAN_PYTHON, Result, run_module
+from support.modules import DEBIAN_PYTHON, Result, run_module
 
 PASSWORD = "correct-horse-battery"
 

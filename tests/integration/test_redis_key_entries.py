@@ -15,8 +15,7 @@ from keyfleet.core.errors import UnreachableError
 from keyfleet.core.key_plan import parse_entries
 from keyfleet.core.keys import apply_entries
 from keyfleet.testing.servers import Cluster, Server, start_server
-
-from tests.support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
+from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
 
 TEN_THOUSAND = [{"key": f"k{number}", "value": number} for number in range(10_000)]
 PYTHONS = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current", "distribution"])

@@ -13,8 +13,7 @@ import pytest
 from keyfleet.core.key_plan import parse_entries
 from keyfleet.core.keys import apply_entries
 from keyfleet.testing.servers import Cluster, Server
-
-from tests.support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
+from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 
 FIRST: dict[str, Any] = {
     "string": 1.5,

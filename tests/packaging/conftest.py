@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from tests.support.collection import ansible
+from support.collection import ansible
 
 ROOT = Path(__file__).resolve().parents[2]
 

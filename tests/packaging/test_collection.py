@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 from keyfleet.testing.servers import Server
+from support.collection import ansible
+from support.playbooks import free_port, unprivileged
 
 from tests.packaging.conftest import LITTER
-from tests.support.collection import ansible
-from tests.support.playbooks import free_port, unprivileged
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = Path("ansible_collections/keyfleet/redis")
