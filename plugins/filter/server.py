@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters that shape the variables of the role redis_server; see the YAML files beside for their documentation."""
+"""Filters of the roles redis_server and redis_endpoint: variables in, what the modules take out. Not for other playbooks."""
 
 from __future__ import annotations
 
