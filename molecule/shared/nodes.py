@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
+from base64 import b64decode
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,11 @@ class Instance:
         """``redis`` or ``valkey``, as the scenario wants it: the name of the container ends with it."""
         return str(self.host.backend.name).rpartition("-")[2]
 
+    @property
+    def needles(self) -> list[str]:
+        """What to look for when the secret is searched: itself, and the parts that no quoting changes."""
+        return [self.password, *re.findall(r"[A-Za-z0-9]{10,}", self.password)]
+
     def cli(self, *command: str, password: str | None = None) -> str:
         """Send a command and return the reply; the password is in the environment of this one process only."""
         environ = {**os.environ, "REDISCLI_AUTH": self.password if password is None else password}
@@ -72,13 +80,20 @@ class Instance:
             assert time.monotonic() < deadline, f"{self.unit} does not come back: {self.cli('PING')}"
             time.sleep(0.1)
 
-    def files_with(self, secret: str, *paths: str) -> list[str]:
-        """Return the files below *paths* that user nobody can read and that contain *secret*, which travels on standard input."""
+    def files_with(self, secrets: list[str], *paths: str) -> list[str]:
+        """Return the files below *paths* that user nobody can read and that contain one of *secrets*, which travel on standard input."""
         as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "grep", "-rslF", "-f", "-", *paths]
         program = ["docker", "exec", "--interactive", self.host.backend.name, *as_nobody]
-        return subprocess.run(program, input=secret, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False).stdout.split()
+        return subprocess.run(
+            program, input="\n".join(secrets), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        ).stdout.split()
 
 
-def generated_password(scenario: Path) -> str:
-    """Return the password that the playbooks generated for *scenario*."""
-    return (scenario / "inventory/.keyfleet/redis_server_password").read_text(encoding="utf-8").strip()
+@cache
+def password_of(scenario: Path, container: str) -> str:
+    """Return the password of the instances in *container*, as the inventory of *scenario* has it."""
+    host = container.removeprefix(os.environ["KEYFLEET_CONTAINER_PREFIX"] + "-")
+    message = ["ansible.builtin.debug", "-a", "msg={{ server_password | b64encode }}"]
+    command = ["ansible", "-i", str(scenario / "inventory"), "-c", "local", "-m", *message, host]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True).stdout
+    return b64decode(re.search(r'"msg": "([^"]+)"', shown)[1]).decode()  # type: ignore[index]  # debug always shows it

@@ -53,15 +53,3 @@ def test_package_instance_does_not_run(instance: Instance) -> None:
     """The unit that the package brings is not in the way, now and after a reboot."""
     shown = instance.host.check_output("systemctl show --property=ActiveState,LoadState --value %s", f"{instance.engine}-server.service")
     assert {"inactive", "masked"} == set(shown.split())
-
-
-def test_config_rewrite_cannot_undo_ours(instance: Instance) -> None:
-    """The server writes what it likes into its own file; after a restart ours holds, modes are kept, no secret moved."""
-    own = f"/var/lib/keyfleet/{instance.name}/server.conf"
-    assert "OK" == instance.cli("CONFIG", "SET", "maxmemory", "1gb")
-    assert "OK" == instance.cli("CONFIG", "REWRITE")
-    instance.restart()
-    assert "67108864" == instance.config("maxmemory")
-    assert instance.password not in instance.host.file(own).content_string
-    assert 0 == instance.host.file(own).mode & 0o007
-    assert 0o640 == instance.host.file(f"/etc/keyfleet/{instance.name}/keyfleet.conf").mode
