@@ -56,7 +56,7 @@ instances:
       type: str
       returned: always
     action:
-      description: V(started), V(adjusted), V(removed) or V(unchanged).
+      description: V(started), V(adopted) (its supervisor was gone, and is back), V(adjusted), V(removed) or V(unchanged).
       type: str
       returned: always
     live:
@@ -85,7 +85,8 @@ def main() -> None:
     """Run the module."""
     module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
     host, outcomes = host_from(module.params), []
-    for instance in instances_from(module.params):
+    # Those that go away first: another one may take their port.
+    for instance in sorted(instances_from(module.params), key=lambda one: one.present):
         try:
             outcomes.append(settle(host, instance, check=module.check_mode))
         except KeyfleetError as error:

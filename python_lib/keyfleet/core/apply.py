@@ -10,10 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from .directive_apply import apply_live, read_active
-from .directive_values import HIDDEN, shown, table_for
+from .directive_values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
 from .directives import Plan, config_command_in, plan, startup_only_changes
 from .errors import DeniedError
-from .host import Host, Record, opened, read_record, wait_until_ready, write_record, written_names
+from .host import (
+    Host,
+    Record,
+    forget_written,
+    opened,
+    prepare_start,
+    read_lines,
+    read_record,
+    wait_until_ready,
+    write_record,
+    written_names,
+)
 from .instances import Instance, acl_lines, config_lines
 from .judge import engine_version, judge
 from .layout import UNIT_FILE
@@ -30,7 +41,7 @@ class Outcome:
 
     Attributes:
         name: Of the instance.
-        action: ``started``, ``adjusted``, ``removed`` or ``unchanged``.
+        action: ``started``, ``adopted`` (its supervisor was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
         live: Directives changed on the running server: ``{name: {active, wished}}``, secrets hidden.
         restart_needed: Why it must be restarted, a phrase each.
         pid: The server's process; None if it does not run.
@@ -73,40 +84,49 @@ def settle(host: Host, instance: Instance, *, check: bool = False) -> Outcome:
     """
     if not instance.present:
         return _remove(host, instance, check)
-    manager, layout = host.manager(instance.name), host.layout(instance.name)
-    status = manager.status()
-    outcome = Outcome(instance.name, pid=status.pid)
-    if status.active:
-        wait_until_ready(host, instance, status.pid)
-        outcome = _adjust(host, instance, status.pid, check)
+    manager = host.manager(instance.name)
+    before = manager.status()
+    if before.active:
+        wait_until_ready(host, instance, before.pid)
+        outcome = _adjust(host, instance, before.pid, check)
     else:
-        outcome.action = "started"
-    if status.enabled is False:
-        outcome.action = "adjusted" if outcome.action == "unchanged" else outcome.action
-        if not check:
-            manager.enable()
+        outcome = Outcome(instance.name, "started")
+    if before.enabled is False and not outcome.changed:
+        outcome.action = "adjusted"
     if check:
         return outcome
+    if before.enabled is False:
+        manager.enable()
     manager.reload_units()
-    if not status.active:
-        write_record(layout, Record.of(instance, host.engine))
-        manager.start()
-        wait_until_ready(host, instance)
-        outcome.pid = manager.status().pid
-    return outcome
+    return outcome if before.active else _start(host, instance, before.pid)
+
+
+def _start(host: Host, instance: Instance, orphan: Optional[int]) -> Outcome:
+    """Start an instance; one whose supervisor was killed is taken up as it runs, and adjusted."""
+    manager = host.manager(instance.name)
+    if orphan is None:
+        prepare_start(host, instance)
+    manager.start()
+    pid = manager.status().pid
+    wait_until_ready(host, instance, pid)
+    if pid != orphan:
+        return Outcome(instance.name, "started", pid=pid)
+    return replace(_adjust(host, instance, pid, check=False), action="adopted")
 
 
 def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
     """Stop the instance and take away what starts it; keep its data unless it is to be purged."""
     layout, manager = host.layout(instance.name), host.manager(instance.name)
-    doomed = [layout.config_dir, *([layout.data_dir, layout.log_dir] if instance.purge else [])]
     status = manager.status()
+    doomed = [layout.config_dir, *([layout.data_dir, layout.log_dir] if instance.purge else [])]
     doomed = [folder for folder in doomed if Path(folder).exists()]
-    if not (doomed or status.active or status.enabled):
+    if not (doomed or status.pid or status.enabled):
         return Outcome(instance.name)
     if not check:
         manager.stop()
         manager.disable()
+        record = read_record(layout)
+        forget_written(layout, set(record.applied if record else ()))  # the record goes; what it knows must not come back
         for folder in [*doomed, layout.run_dir]:
             shutil.rmtree(folder, ignore_errors=folder == layout.run_dir)
         if not host.deployed_names():
@@ -119,7 +139,7 @@ def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> 
     """Compare a running server with the wish, change live what the server allows, and name what waits for a restart."""
     layout = host.layout(instance.name)
     record = read_record(layout) or Record.of(instance, host.engine)
-    started = _read_lines(layout.started_file)
+    started = read_lines(layout.started_file)
     outcome = Outcome(instance.name, pid=pid)
     with opened(host, instance, pid) as client:
         outcome.restart_needed = [*_process_reasons(client, host, pid), *_starter_reasons(host, instance, started)]
@@ -134,17 +154,21 @@ def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> 
         outcome.action = "adjusted" if outcome.live else "unchanged"
         if check:
             return outcome
-        waiting = tuple(name for name in record.applied if name in difference.restart)
+        wished = Record.of(instance, host.engine)
         if difference.live:  # named before they are set, so that a killed run forgets nothing
-            write_record(layout, replace(record, applied=Record.of(instance, host.engine, record.applied).applied))
+            write_record(layout, record.knowing(wished.applied))
         if users_differ:
             client.acl_load()
-        apply_live(client, {name: wished for name, (_, wished) in difference.live.items()}, command=command or "CONFIG")
-        if set(difference.live) - set(instance.directives) & written_names(layout):
-            client.execute_command(command or "CONFIG", "REWRITE")  # type: ignore[no-untyped-call]  # else the old value is back at the next start
-    wished_record = Record.of(instance, host.engine, waiting)
-    if wished_record != read_record(layout):
-        write_record(layout, wished_record)
+        apply_live(client, {name: new for name, (_, new) in difference.live.items()}, command=command or "CONFIG")
+        outdated = (set(difference.live) - set(wished.applied)) | (set(difference.live) & SECRET_DIRECTIVES)
+        if outdated & written_names(layout):  # else the old value is back at the next start, or an old secret stays
+            client.execute_command(command or "CONFIG", "REWRITE")  # type: ignore[no-untyped-call]
+    waiting = set(difference.restart) if command else {"port", "bind", "unixsocket"}
+    wished = wished.knowing(tuple(name for name in record.applied if name in waiting))
+    if waiting & {"port", "bind", "unixsocket"}:
+        wished = wished.at(record)
+    if wished != read_record(layout):
+        write_record(layout, wished)
     return outcome
 
 
@@ -164,10 +188,19 @@ def _compare(
     managed = instance.managed(host.layout(instance.name), host.service_manager)
     values = {**judge(host.binary, instance.directives).values, **managed}
     table = table_for(*engine_version(host.binary))
-    difference = plan(values, active, [*instance.directives, *managed], record.applied, table)
+    difference = _keep_reachable(plan(values, active, [*instance.directives, *managed], record.applied, table))
     reasons = [f"{name} is {shown(name, old or '')} and shall be {shown(name, new)}" for name, (old, new) in difference.restart.items()]
     reasons += [f"{name} differs from what the server was started with" for name in startup_only_changes(wished, started)]
     return difference, command, reasons
+
+
+def _keep_reachable(difference: Plan) -> Plan:
+    """Let port and address wait for the restart if the socket does, so that the server is reached in one way until then."""
+    if "unixsocket" not in difference.restart:
+        return difference
+    waits = {name: values for name, values in difference.live.items() if name in ("port", "bind")}
+    live = {name: values for name, values in difference.live.items() if name not in waits}
+    return Plan(live, {**difference.restart, **waits})
 
 
 def _public(name: str, value: str) -> str:
@@ -189,18 +222,11 @@ def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> lis
 
 def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list[str]:
     """Return whether the unit or the runner's specification changed since the server started."""
-    current = _read_lines(host.layout(instance.name).config_file)
+    current = read_lines(host.layout(instance.name).config_file)
     marks = [[line for line in lines if line.startswith("# starter ")] for lines in (started, current)]
     if marks[0] == marks[1]:
         return []
     return ["its systemd unit changed" if host.service_manager == "systemd" else "the runner's specification changed"]
-
-
-def _read_lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def _users_differ(client: redis.Redis, host: Host, instance: Instance) -> bool:

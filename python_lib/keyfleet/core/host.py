@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -71,7 +71,7 @@ class Record:
 
     Attributes:
         engine: The engine that wrote the data.
-        port, bind, unix_socket: Where it listened.
+        port, bind, unix_socket: Where it listens, or did last.
         applied: Directives of the inventory; one that leaves the inventory returns to its default.
     """
 
@@ -82,10 +82,18 @@ class Record:
     applied: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, instance: Instance, engine: str, also: tuple[str, ...] = ()) -> Record:
-        """Return the record of an instance as wished; *also* names directives that were applied before."""
-        names = {name for name in instance.directives if name != "user"} | set(also)
+    def of(cls, instance: Instance, engine: str) -> Record:
+        """Return the record of an instance as wished."""
+        names = {name for name in instance.directives if name != "user"}
         return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)))
+
+    def knowing(self, names: Iterable[str]) -> Record:
+        """Return the record with more directives that were applied."""
+        return replace(self, applied=tuple(sorted({*self.applied, *names})))
+
+    def at(self, other: Record) -> Record:
+        """Return the record with the address of another."""
+        return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket)
 
     def as_instance(self, wished: Instance) -> Instance:
         """Return *wished* at the address on record."""
@@ -96,9 +104,11 @@ def read_record(layout: Layout) -> Optional[Record]:
     """Return the record of an instance; None if there is none."""
     try:
         stored: dict[str, Any] = json.loads(Path(layout.record_file).read_text(encoding="utf-8"))
+        return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
     except FileNotFoundError:
         return None
-    return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusedError(f"{layout.record_file} is not as keyfleet writes it ({error}): put it back, or remove it") from error
 
 
 def write_record(layout: Layout, record: Record) -> None:
@@ -109,17 +119,36 @@ def write_record(layout: Layout, record: Record) -> None:
     draft.replace(layout.record_file)
 
 
+def read_lines(path: str) -> list[str]:
+    """Return the lines of a file; none if it is not there."""
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _directive_of(line: str) -> str:
+    return "" if line.startswith("#") else line.partition(" ")[0]
+
+
 def written_names(layout: Layout) -> set[str]:
     """Return the directives in the server's own file, which CONFIG REWRITE put there."""
-    return {line.split(" ", 1)[0] for line in Path(layout.server_file).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"}
+    return {_directive_of(line) for line in read_lines(layout.server_file)} - {""}
 
 
 def forget_written(layout: Layout, names: set[str]) -> None:
     """Take directives out of the server's own file; only while the server is stopped, since the file is its own."""
     if names & written_names(layout):
-        path = Path(layout.server_file)
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if line.split(" ", 1)[0].rstrip() not in names), encoding="utf-8")
+        kept = [line for line in read_lines(layout.server_file) if _directive_of(line) not in names]
+        Path(layout.server_file).write_text("\n".join([*kept, ""]), encoding="utf-8")
+
+
+def prepare_start(host: Host, instance: Instance) -> None:
+    """Record the wish, and take out of the stopped server's own file what has left the inventory since it was last applied."""
+    layout = host.layout(instance.name)
+    record, wished = read_record(layout), Record.of(instance, host.engine)
+    forget_written(layout, set(record.applied if record else ()) - set(wished.applied))
+    write_record(layout, wished)
 
 
 def settings_of(instance: Instance, layout: Layout) -> Settings:

@@ -114,5 +114,6 @@ def runner_spec(layout: Layout, binary: str, nofile: int, user: Optional[str] = 
         "working_dir": layout.data_dir,
         "nofile": nofile,
         "config_file": layout.config_file,
+        "own_file": layout.server_file,
     }
     return {**spec, **({"user": user, "group": group} if user else {})}

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .errors import RefusedError, ServerError
-from .host import POLL_SECONDS, Host, Record, forget_written, opened, read_record, wait_until_ready, write_record
+from .directive_apply import apply_live, read_active
+from .directives import config_command_in
+from .errors import RefusedError
+from .host import POLL_SECONDS, Host, opened, prepare_start, read_lines, wait_until_ready
 from .instances import Instance
 
 if TYPE_CHECKING:
@@ -49,23 +50,20 @@ def restart(host: Host, instance: Instance) -> Restarted:
         ServiceError, UnreachableError: if it does not come back.
     """
     manager = host.manager(instance.name)
+    started = read_lines(host.layout(instance.name).started_file)
     before = manager.status()
     with opened(host, instance, before.pid) as client:
-        saved, carrier = _save(client)
+        saved, carrier = _save(client, started)
         keys_before = _keys(client)
     stopped = time.monotonic()
-    manager.stop()
-    record = read_record(host.layout(instance.name))
-    gone = set(record.applied if record else ()) - set(instance.directives)
-    forget_written(host.layout(instance.name), gone)
+    manager.stop(host.start_timeout_seconds)
+    prepare_start(host, instance)
     manager.start()
-    wait_until_ready(host, instance)
+    after = manager.status()
+    wait_until_ready(host, instance, after.pid)
     gap_seconds = time.monotonic() - stopped
     if carrier is not None:
         carrier.unlink(missing_ok=True)
-    if gone:
-        write_record(host.layout(instance.name), Record.of(instance, host.engine))
-    after = manager.status()
     with opened(host, instance, after.pid) as client:
         return Restarted(saved, round(gap_seconds, 3), before.pid, after.pid, keys_before, _keys(client))
 
@@ -74,22 +72,37 @@ def _keys(client: redis.Redis) -> int:
     return sum(int(database["keys"]) for database in client.info("keyspace").values())
 
 
-def _save(client: redis.Redis) -> tuple[str, Optional[Path]]:
+def _save(client: redis.Redis, started: list[str]) -> tuple[str, Optional[Path]]:
     """Make sure that the data survives a stop; return how, and a file to remove after loading."""
-    persistence = client.info("persistence")
-    if persistence.get("aof_enabled"):
-        if persistence.get("aof_last_write_status", "ok") != "ok":
-            raise RefusedError("the append-only file cannot be written: the server was not restarted; see its log")
+    if client.info("persistence").get("aof_enabled"):
+        _finish_append_only_file(client)
         return "aof", None
+    command = config_command_in(started)
+    if command is None:  # nobody can ask; a save line of ours, or the server's default, says whether the stop saves
+        _background_save(client)
+        return "rdb", None
+    config = read_active(client, command=command)
+    carrier = Path(config["dir"]) / config["dbfilename"]
+    existed = carrier.exists()
     _background_save(client)
-    config = {name: str(client.config_get(name)[name]) for name in ("save", "dir", "dbfilename")}
     if config["save"]:
         return "rdb", None
-    carrier = Path(config["dir"]) / config["dbfilename"]
-    # The stop itself must save what was written since; the setting lives in the process only and ends with it.
-    with contextlib.suppress(ServerError):
-        client.config_set("shutdown-on-sigterm", "save")
-    return "rdb for the restart only", carrier
+    if "shutdown-on-sigterm" in config:
+        # The stop itself must save what was written since; the setting lives in the process only and ends with it.
+        apply_live(client, {"shutdown-on-sigterm": "save"}, command=command)
+    return "rdb for the restart only", None if existed else carrier
+
+
+def _finish_append_only_file(client: redis.Redis) -> None:
+    """Wait until a rewrite of the append-only file has ended: the server refuses to stop during the first one."""
+    while True:
+        state = client.info("persistence")
+        if not (state.get("aof_rewrite_in_progress") or state.get("aof_rewrite_scheduled")):
+            break
+        time.sleep(POLL_SECONDS)
+    for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
+        if state.get(name, "ok") != "ok":
+            raise RefusedError(f"the append-only file is not whole ({name}: {state[name]}), so the server was not restarted: see its log")
 
 
 def _background_save(client: redis.Redis) -> None:

@@ -67,6 +67,7 @@ class Spec:
         user, group: Who runs supervisor and server; only root can choose. Without *group* it is the user's own.
         nofile: Limit of open files; without the right to raise it, at most the hard limit in force.
         config_file: Copied to ``RUN_DIR/started.conf`` (0600) each time the server starts.
+        own_file: The server's own configuration file, the target of CONFIG REWRITE.
         restart_delay_seconds, restart_delay_max_seconds, stable_seconds: The delay doubles at each restart up to the maximum, and is the
             first one again after the server ran for the stable time.
     """
@@ -80,6 +81,7 @@ class Spec:
     working_dir: str = "/"
     nofile: Optional[int] = None
     config_file: Optional[str] = None
+    own_file: Optional[str] = None
     restart_delay_seconds: float = 0.2
     restart_delay_max_seconds: float = 30.0
     stable_seconds: float = 10.0
@@ -435,6 +437,7 @@ class Supervisor:
     def _launch(self) -> None:
         """Start the server, or note why it cannot be started."""
         self._keep_started_config()
+        self._drop_copied_modules()
         self._started = time.monotonic()
         try:
             with Lock(self._spec.path("server.lock")) as lock:
@@ -475,6 +478,15 @@ class Supervisor:
                 write_private(self._spec.path("started.conf"), Path(self._spec.config_file).read_bytes())
             except OSError as error:
                 self._log.write(f"no copy of the configuration: {error}")
+
+    def _drop_copied_modules(self) -> None:
+        """Take ``loadmodule`` out of the server's own file: CONFIG REWRITE copies it there, and a module loaded twice ends the server."""
+        if self._spec.own_file:
+            with suppress(OSError):
+                lines = Path(self._spec.own_file).read_bytes().splitlines(keepends=True)
+                kept = [line for line in lines if not line.startswith(b"loadmodule ")]
+                if kept != lines:
+                    write_private(self._spec.own_file, b"".join(kept))
 
     def _read_output(self) -> None:
         """Log what the server printed, line by line."""
