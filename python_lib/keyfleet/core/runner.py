@@ -436,8 +436,7 @@ class Supervisor:
 
     def _launch(self) -> None:
         """Start the server, or note why it cannot be started."""
-        self._keep_started_config()
-        self._drop_copied_modules()
+        self._prepare_files()
         self._started = time.monotonic()
         try:
             with Lock(self._spec.path("server.lock")) as lock:
@@ -470,23 +469,16 @@ class Supervisor:
         os.set_blocking(child.stdout.fileno(), False)  # type: ignore[union-attr]  # a pipe, as asked for
         return child
 
-    def _keep_started_config(self) -> None:
-        """Copy the configuration that the server is about to read; without a copy nobody can tell, which is no reason not to start."""
+    def _prepare_files(self) -> None:
+        """Copy the configuration about to be read, and undo what CONFIG REWRITE did to modules: one loaded twice ends the server."""
         Path(self._spec.path("started.conf")).unlink(missing_ok=True)
-        if self._spec.config_file:
-            try:
+        try:
+            if self._spec.config_file:
                 write_private(self._spec.path("started.conf"), Path(self._spec.config_file).read_bytes())
-            except OSError as error:
-                self._log.write(f"no copy of the configuration: {error}")
-
-    def _drop_copied_modules(self) -> None:
-        """Take ``loadmodule`` out of the server's own file: CONFIG REWRITE copies it there, and a module loaded twice ends the server."""
-        if self._spec.own_file:
-            with suppress(OSError):
-                lines = Path(self._spec.own_file).read_bytes().splitlines(keepends=True)
-                kept = [line for line in lines if not line.startswith(b"loadmodule ")]
-                if kept != lines:
-                    write_private(self._spec.own_file, b"".join(kept))
+            if self._spec.own_file and b"loadmodule " in (content := Path(self._spec.own_file).read_bytes()):
+                write_private(self._spec.own_file, re.sub(rb"(?m)^loadmodule .*\n", b"", content))
+        except OSError as error:  # no reason not to start
+            self._log.write(f"cannot prepare the files: {error}")
 
     def _read_output(self) -> None:
         """Log what the server printed, line by line."""
@@ -576,11 +568,9 @@ def _account(spec: Spec) -> Optional[tuple[int, int]]:
         group = grp.getgrnam(spec.group).gr_gid if spec.group else entry.pw_gid
     except KeyError as error:
         raise RunnerError(f"{spec.name}: {error.args[0]}") from error
-    if os.geteuid() == 0:
-        return entry.pw_uid, group
-    if os.geteuid() != entry.pw_uid:
+    if os.geteuid() not in (0, entry.pw_uid):
         raise RunnerError(f"{spec.name}: only root can run a server as user {spec.user!r}")
-    return None
+    return (entry.pw_uid, group) if os.geteuid() == 0 else None
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
