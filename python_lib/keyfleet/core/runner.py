@@ -3,9 +3,7 @@
 Run one server and keep it running where no init system does: start, stop, restart and status of a detached supervisor.
 
 The file needs Python >= 3.9 on Linux and nothing else, so that the same file is a module of the library and a program on a managed host;
-that is why it is longer than others.
-
-How it stays truthful:
+that is why it is longer than others. How it stays truthful:
     runner.lock   held (flock) by the supervisor as long as it lives: two supervisors of one instance are impossible.
     server.lock   held through a descriptor that the server inherits, and touched only under runner.lock: a server that outlived its
                   supervisor (kill -9) is found, and the next start adopts it, without an interruption.
@@ -42,7 +40,6 @@ HELP = """\
 start    returns when the server listens, or has ended: then with its last words. Does nothing if it runs; adopts an orphan.
 stop     sends SIGTERM and waits as long as saving takes, unless --timeout-seconds says otherwise; it never kills the server.
 status   prints state: starting, running, backing-off, stopping, orphaned (the supervisor was killed), failed or stopped.
-
 Exit status: 0 done; 1 failed; 2 wrong usage; 3 (status) not running; 4 not finished within --timeout-seconds, still under way.
 
 FILE:"""
@@ -270,8 +267,8 @@ def stop(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
 
 def _forget(spec: Spec, record: dict[str, Any]) -> None:
     """Leave the run directory as it is when nothing runs: locks, and the last status."""
-    nobody = dict.fromkeys(("runner_pid", "runner_ticks", "server_pid", "server_ticks"))
     with suppress(OSError):
+        nobody = dict.fromkeys(("runner_pid", "runner_ticks", "server_pid", "server_ticks"))
         write_private(spec.path("status.json"), json.dumps({**record, **nobody}, sort_keys=True).encode())
     for name in ("runner.pid", "started.conf"):
         Path(spec.path(name)).unlink(missing_ok=True)
