@@ -60,8 +60,13 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"path is {self._task.args['path']!r}: give an absolute path")
         if self._task.check_mode and not path.exists():
             return {**result, "changed": False}
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"path is {str(path)!r}, and no lock can be kept there ({error.strerror}): name a file in a folder that you may write to"
+            ) from None  # Ansible would say the reason twice
         with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # held for the next lines only: the record below is the lock
             mine = os.getppid()  # the worker's parent is ansible-playbook itself
