@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
+from ansible.errors import AnsibleFilterError
+
 from ..module_utils.keyfleet.directive_values import SECRET_DIRECTIVES
-from ..module_utils.keyfleet.instances import Instance, acl_text, acl_users, config_text, from_variables, problems, with_password
+from ..module_utils.keyfleet.instances import OPEN_FILES, Instance, acl_text, acl_users, config_text, from_variables, with_password
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
 from ..module_utils.keyfleet.profile import client_address, profile_text
+from ..module_utils.keyfleet.validation import problems
 
 # The beginning of a line of the configuration whose value no diff may show.
 SECRET_LINES = f"(?:{'|'.join(sorted(SECRET_DIRECTIVES))}) "
@@ -27,11 +30,8 @@ def server_problems(variables: Mapping[str, Any]) -> list[str]:
 
 def server_plan(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the instances as the modules redis_preflight, redis_instances and redis_restart take them."""
-    password = variables.get("generated_password")
-    instances = from_variables(variables)
-    if password is not None:
-        instances = [with_password(instance, password) for instance in instances]
-    return [_module_options(instance) for instance in instances]
+    generated = variables.get("generated_password")
+    return [_module_options(with_password(instance, generated)) for instance in from_variables(variables)]
 
 
 def _module_options(instance: Instance) -> dict[str, Any]:
@@ -58,19 +58,23 @@ def server_files(wish: Mapping[str, Any], header: str, starter: str) -> list[dic
         wish: The role's variables, with ``generated_password``, ``unprivileged``, ``user``, ``group`` and ``binary``.
         header: Comment lines for the top of each file.
         starter: Text of the systemd unit, or of the runner for the manager ``process``.
+    Raises:
+        AnsibleFilterError: if an instance has no password yet; a server is never opened for want of one.
     """
     # What the server only reads belongs to root where root manages the host; without root everything is one user's.
     ours = {} if wish["unprivileged"] else {"owner": "root", "group": wish["group"]}
     theirs = {} if wish["unprivileged"] else {"owner": wish["user"], "group": wish["group"]}
     systemd = wish["service_manager"] == "systemd"
     place = UNIT_FILE if systemd else Layout(wish["root"], "any").runner_file
+    present = [instance for instance in from_variables(wish) if instance.present]
+    if not present:  # the module redis_instances takes the starter away with the last instance
+        return []
     found = [
         *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(wish["root"], place)),
         {"path": place, "content": starter, "mode": "0644"},
     ]
-    for instance in from_variables(wish):
-        if instance.present:
-            found += _instance_files(with_password(instance, wish["generated_password"] or ""), wish, header, starter, ours, theirs)
+    for instance in present:
+        found += _instance_files(with_password(instance, wish["generated_password"] or ""), wish, header, starter, ours, theirs)
     return found
 
 
@@ -85,7 +89,7 @@ def _instance_files(
     ]
     if wish["service_manager"] == "process":
         user = {} if wish["unprivileged"] else {"user": wish["user"], "group": wish["group"]}
-        starter = json.dumps(runner_spec(layout, wish["binary"], nofile=open_files_needed(wish), **user), indent=2) + "\n"
+        starter = json.dumps(runner_spec(layout, wish["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
     text = config_text(instance, layout, wish["service_manager"], header=header, starter=starter)
@@ -181,12 +185,6 @@ def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]]
     return lines
 
 
-def open_files_needed(variables: Mapping[str, Any]) -> int:
-    """Return the limit of open files that the largest ``maxclients`` needs; the server reserves 32 for itself."""
-    wished = [int(instance.directives.get("maxclients", 10000)) for instance in from_variables(variables) if instance.present]
-    return max([65535, *(clients + 96 for clients in wished)])
-
-
 class FilterModule:
     """Filters of the collection."""
 
@@ -199,5 +197,4 @@ class FilterModule:
             "server_endpoints": server_endpoints,
             "endpoint_files": endpoint_files,
             "server_summary": server_summary,
-            "open_files_needed": open_files_needed,
         }

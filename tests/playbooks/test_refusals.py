@@ -66,6 +66,38 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "reserved_password": (directives(requirepass="s3cret-in-the-wrong-place"), ["requirepass", "password"]),
     "replication": (directives(replicaof="127.0.0.1 1"), ["replicaof", "not supported"]),
     "plain_password_of_a_user": (directives(user=["app on >s3cret-in-the-wrong-place ~* +@read"]), ["user", "plain text"]),
+    "user_without_password_on_a_public_address": (
+        {"redis_server_bind": ["0.0.0.0"], **directives(user=["app on nopass ~* +@all"])},  # noqa: S104
+        ["bind", "0.0.0.0", "app", "nopass", "#HASH"],  # noqa: S104
+    ),
+    "misspelt_directive_of_a_secret": (directives(requirepas="s3cret-in-the-wrong-place"), ["requirepas", "did you mean requirepass"]),
+    "needed_command_taken_away": (directives(rename_command=['INFO ""']), ["rename-command", "INFO", "needs"]),
+    "too_many_clients": (directives(maxclients=2_000_000), ["maxclients", "2000000", "1048480"]),
+    "socket_path_too_long": (
+        {"redis_server_root": "/tmp/" + 100 * "x", **instances({**ONE, "unix_socket": True})},  # noqa: S108
+        ["unix_socket", "107", "redis_server_root"],
+    ),
+    "unix_socket_is_text": (instances({**ONE, "unix_socket": "no"}), ["unix_socket", "no", "without quotes"]),
+    "socket_permissions_are_a_number": (instances({**ONE, "unix_socket_perm": 0o770}), ["unix_socket_perm", "504", "in quotes"]),
+    "bind_holds_a_number": (instances({**ONE, "bind": [1]}), ["bind", "[1]", "a list of addresses"]),
+    "bind_is_text": ({"redis_server_bind": "127.0.0.1"}, ["redis_server_bind", "127.0.0.1", "a list of addresses"]),
+    "port_is_a_bool": (instances({**ONE, "port": True}), ["port", "True", "1024"]),
+    "purge_is_text": (instances({**ONE, "purge": "no"}), ["purge", "no", "without quotes"]),
+    "password_is_a_number": ({"redis_server_password": 123456789}, ["redis_server_password", "quotes"]),
+    "password_is_a_list": (instances({**ONE, "password": ["s3cret-in-the-wrong-place"]}), ["password", "quotes"]),
+    "password_is_short": ({"redis_server_password": "short"}, ["redis_server_password", "5 characters", "8"]),
+    "password_in_a_name": (
+        {"redis_server_password": "sessions", **instances({**ONE, "name": "sessions-eu"})},
+        ["redis_server_password", "instance name"],
+    ),
+    "version_that_nothing_installs": (
+        {"redis_server_version": "5:7.0.15-1", "redis_server_install_method": "none"},
+        ["redis_server_version", "5:7.0.15-1", "redis_server_install_method", "none"],
+    ),
+    "engine_that_the_archive_lacks": (
+        {"redis_server_engine": "valkey", "redis_server_install_method": "distro", "__redis_server_system": "Debian 12"},
+        ["valkey", "Debian 12", "Debian 13", "redis_server_install_method: none", "redis_server_bin_dir"],
+    ),
     "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
 }
 
@@ -125,6 +157,17 @@ def test_inventory_without_hosts_says_so(deployment: Deployment) -> None:
     run = subprocess.run(deployment.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=deployment.environ())
     assert 0 != run.returncode
     assert "group" in run.stdout + run.stderr
+
+
+def test_folder_in_the_place_of_the_lock_is_named(deployment: Deployment) -> None:
+    """Where no lock can be kept, the path and the reason are said."""
+    deployment.write()
+    lock = deployment.inventory / ".keyfleet/run.lock"
+    lock.mkdir(parents=True)
+    run = deployment.run()
+    assert 2 == run.rc
+    assert [] == [words for words in (str(lock), "Is a directory", "name a file") if words not in run.failures], run.failures
+    assert "Errno" not in run.failures
 
 
 def _wait_for(client: Any) -> None:

@@ -94,8 +94,8 @@ def test_impossible_values_are_refused(name: str, value: object) -> None:
         ("appendonly", "on", "appendonly: wrong value; found 'on', allowed: true or false"),
         ("hz", [1], "hz: takes one value, not a list; found [1], allowed: a whole number of at least 0"),
         ("hz", None, 'hz: has no value: write "" to clear it; found None, allowed: a whole number of at least 0'),
-        ("maxmemroy", 1, "maxmemroy: is no directive of redis 7.0; found 1, allowed: did you mean maxmemory?"),
-        ("max_memory", 1, "max_memory: is no directive of redis 7.0; found 1, allowed: did you mean maxmemory?"),
+        ("maxmemroy", 1, "maxmemroy: is no directive of redis 7.0; found (hidden), allowed: did you mean maxmemory?"),
+        ("max_memory", 1, "max_memory: is no directive of redis 7.0; found (hidden), allowed: did you mean maxmemory?"),
         (
             "availability-zone",
             "a",
@@ -135,6 +135,7 @@ def test_what_keyfleet_sets_is_reserved(name: str) -> None:
         ("a on #abc", "line 1 holds something that is no SHA-256 hash"),
         ("a", "line 1 names no rules"),
         ("", "line 1 names no rules"),
+        ([["a", f"on >{SECRET}"]], "line 1 holds a password in plain text"),  # the file is split at every blank
     ],
 )
 def test_users_hold_hashes_only(user: object, reason: str) -> None:
@@ -151,11 +152,32 @@ def test_a_plain_password_is_answered_with_the_command_that_hashes_it() -> None:
     assert "sha256sum" in problem.allowed
 
 
-@pytest.mark.parametrize("name", [*sorted(SECRET_DIRECTIVES), "master_auth", "requirepassword"])
+@pytest.mark.parametrize(
+    "name", [*sorted(SECRET_DIRECTIVES), "master_auth", "requirepassword", "requirepas", "mastrauth", "tls-key-file-pas"]
+)
 def test_secrets_are_not_repeated(name: str) -> None:
     """A refused secret is named and not shown, whatever is wrong with it."""
     (problem,) = check({name: [SECRET]}, "redis", "7.0")
     assert SECRET not in str(problem) + repr(problem)
+
+
+@pytest.mark.parametrize(
+    ("value", "reasons"),
+    [
+        ("CONFIG admin-config", []),
+        (['FLUSHALL ""', ["DEBUG", ""]], []),
+        ('info ""', ["takes away INFO, which this role needs to see what runs"]),
+        (
+            ["ACL x", "BGSAVE y"],
+            ["takes away ACL, which this role needs to apply users", "takes away BGSAVE, which this role needs to save before a restart"],
+        ),
+        (["AUTH", "x"], None),
+    ],
+)
+def test_commands_that_the_role_needs_keep_their_names(value: object, reasons: list[str] | None) -> None:
+    """Without them later runs could neither see nor save what runs; CONFIG is found under its new name."""
+    found = [problem.reason for problem in check({"rename-command": value}, "redis", None)]
+    assert (["wrong value"] if reasons is None else reasons) == found
 
 
 def test_one_directive_under_two_names_is_refused() -> None:

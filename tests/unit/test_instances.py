@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet.core.instances import Instance, acl_text, config_text, from_variables, problems, with_password
+from keyfleet.core.instances import OPEN_FILES, Instance, acl_lines, acl_text, acl_users, config_text, from_variables, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile import client_address, profile_text
 from keyfleet.core.settings import Settings
@@ -38,18 +39,6 @@ def test_public_means_reachable_from_elsewhere(bind: tuple[str, ...], public: bo
     assert public == Instance("a", bind=bind).is_public
 
 
-def test_problems_are_found_all_at_once() -> None:
-    """Several wrong values give one message each, with the variable in it."""
-    found = problems(variables({"name": "a", "port": 80}, {"name": "B"}, {"name": "c", "state": "gone"}))
-    assert 3 == len(found)
-    assert [True, True, True] == [text.startswith("redis_server_instances[") for text in found]
-
-
-def test_absent_instances_need_no_port_of_their_own() -> None:
-    """An instance that goes away may have a port that another one takes."""
-    assert [] == problems(variables({"name": "a", "state": "absent"}, {"name": "b"}))
-
-
 def test_acl_file_holds_hashes_only() -> None:
     """The password is there as its SHA-256, users of the inventory follow, and no password is said as such."""
     instance = Instance("a", password="pässword", directives={"user": ["app on #" + 64 * "0" + " ~app:* +@read"]})
@@ -60,6 +49,33 @@ def test_acl_file_holds_hashes_only() -> None:
         acl_text(Instance("a"))
     assert "secret" == with_password(Instance("a"), "secret").password
     assert "" == with_password(Instance("a", password=""), "secret").password
+
+
+@pytest.mark.parametrize("generated", [None, ""])
+def test_missing_generated_password_never_opens_a_server(generated: str | None) -> None:
+    """An instance without a password of its own stays without one, and has no ACL file then."""
+    with pytest.raises(ValueError, match="password of instance 'a' is not known yet"):
+        acl_text(with_password(Instance("a"), generated))
+
+
+def test_null_counts_as_not_given() -> None:
+    """Options that are null, as a template may leave them, take the common value or the default."""
+    options = {"name": "a", "port": None, "unix_socket": None, "bind": None, "password": None, "state": None}
+    (instance,) = from_variables(variables(options, password="common-password", bind=["::1"]))
+    assert Instance("a", password="common-password", bind=("::1",)) == instance
+
+
+def test_users_are_written_as_the_server_divides_them() -> None:
+    """The ACL file and the module get the same words, however the inventory groups them."""
+    instance = Instance("a", password="x", directives={"user": ["app  on  nopass", ["web", "on ~x", "nopass"]]})
+    assert ["app on nopass", "web on ~x nopass"] == acl_users(instance)
+    assert ["user app on nopass", "user web on ~x nopass"] == acl_lines(instance)[1:]
+
+
+def test_limit_of_open_files_is_the_same_everywhere() -> None:
+    """The unit that all instances share and the runner's specification agree, so that the check of maxclients holds for both."""
+    unit = (Path(__file__).resolve().parents[2] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8")
+    assert f"\nLimitNOFILE={OPEN_FILES}\n" in unit
 
 
 def test_password_is_not_in_repr() -> None:

@@ -139,8 +139,9 @@ def describe(directive: Directive) -> str:
 
 
 def shown(name: str, value: object) -> str:
-    """Return a value for people to read, or ``(hidden)`` for a directive that holds a secret, a misspelt one included."""
-    if name in SECRET_DIRECTIVES or name == "user" or "." in name or re.search(r"(auth|pass|password|secret)$", name, re.IGNORECASE):
+    """Return a value for people to read, or ``(hidden)`` for one of a secret, or of a name in no table, which may be misspelt."""
+    known = any(name in table.directives for table in tables())
+    if not known or name in SECRET_DIRECTIVES or name == "user":
         return HIDDEN  # a user has password hashes; a module's directives may hold anything
     return repr(str(value)) if isinstance(value, str) else str(value)
 
@@ -165,10 +166,11 @@ def to_lines(name: str, value: object, takes: str) -> list[list[str]]:
         items = value if isinstance(value, (list, tuple)) else [value]
         if name == "save" and not items:
             return [[""]]
-        divide = str.split if name == "user" else split  # the ACL file knows no quotes
-        return [[_text(word) for word in item] if isinstance(item, (list, tuple)) else divide(_text(item)) for item in items]
+        if name == "user":  # the ACL file knows no quotes and divides at every blank
+            return [" ".join(_words(item)).split() for item in items]
+        return [_words(item) if isinstance(item, (list, tuple)) else split(_text(item)) for item in items]
     if takes == "words":
-        return [[_text(word) for word in value] if isinstance(value, (list, tuple)) else split(_text(value))]
+        return [_words(value) if isinstance(value, (list, tuple)) else split(_text(value))]
     if isinstance(value, (list, tuple)):
         raise ValueError("takes one value, not a list")
     return [[_text(value)]]
@@ -257,6 +259,10 @@ def _table(engine: str, version: str) -> Table:
         change, takes = flags.split() or ("start", "words")
         directives[alias] = Directive(name, kind, tuple(detail.split()) if kind == "enum" else (), low, high, change, takes, default)
     return Table(engine, _numbers(version), directives)
+
+
+def _words(value: object) -> list[str]:
+    return [_text(word) for word in value] if isinstance(value, (list, tuple)) else [_text(value)]
 
 
 def _text(value: object) -> str:

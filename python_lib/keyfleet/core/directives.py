@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from .directive_values import (
+    HIDDEN,
     SECRET_DIRECTIVES,
     Problem,
     Table,
@@ -72,6 +73,14 @@ RESERVED: Mapping[str, str] = {
         _OURS,
     ),
     **dict.fromkeys(["cluster-enabled", "replicaof", "slaveof", "sentinel", "tls-cluster", "tls-port", "tls-replication"], _LATER),
+}
+# What the role sends, or redis-py to open a connection. CONFIG is not among them: it is asked for by its new name.
+_NEEDED_COMMANDS: Mapping[str, str] = {
+    **dict.fromkeys(["AUTH", "HELLO"], "to log in"),
+    **dict.fromkeys(["INFO", "PING"], "to see what runs"),
+    "ACL": "to apply users",
+    "BGSAVE": "to save before a restart",
+    **dict.fromkeys(["DEL", "GET", "SET"], "to write a value and read it back"),
 }
 _HASH_ADVICE = "#HASH with the output of: printf %s 'PASSWORD' | sha256sum | cut -d' ' -f1"
 
@@ -203,6 +212,8 @@ def _check_one(name: str, value: object, candidates: Sequence[Table], open_ended
         may_be_known = re.fullmatch(r"[a-z][a-z0-9_.-]*", name) and (has_modules if "." in name else open_ended)
         return _check_shape(name, value) if may_be_known else [_unknown(name, found, candidates)]
     refusals = [refusal(directive, value) for directive in knowing]
+    if name == "rename-command" and "" in refusals:
+        return _check_renames(value)
     if "" in refusals or (open_ended and knowing[0].kind == "enum" and refusals[0] == "wrong value"):  # newer servers learn new words
         return []
     return [Problem(name, found, refusals[0], "nothing: remove it" if knowing[0].kind == "retired" else describe(knowing[0]))]
@@ -227,6 +238,15 @@ def _unknown(name: str, found: str, candidates: Sequence[Table]) -> Problem:
     elif elsewhere:
         reason += f", but of {' and '.join(elsewhere)}"
     return Problem(name, found, reason, allowed)
+
+
+def _check_renames(value: object) -> list[Problem]:
+    commands = [words[0].upper() for words in to_lines("rename-command", value, "lines")]
+    return [
+        Problem("rename-command", HIDDEN, f"takes away {command}, which this role needs {_NEEDED_COMMANDS[command]}", "other commands")
+        for command in commands
+        if command in _NEEDED_COMMANDS
+    ]
 
 
 def _check_users(value: object) -> list[Problem]:

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""What is wrong with the variables of the role, found from the inventory alone; pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable
+
+from .directives import acl_lines, check
+from .instances import OPEN_FILES, Instance, from_variables
+from .layout import Layout
+
+ENGINES = ("redis", "valkey")
+PORTS = range(1024, 65536)
+# The server reserves 32 files for itself; the rest is for data files, modules and listeners.
+MOST_CLIENTS = OPEN_FILES - 96
+LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is zero
+# Ansible masks passwords wherever they occur in a result, also inside of other words.
+SHORTEST_PASSWORD = 8
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to look for, nothing is bound here
+_SECRET = ("password",)
+_OPEN = "anyone who reaches the port owns the data"
+
+
+def _is_port(value: Any) -> bool:
+    number = re.fullmatch("[0-9]{1,5}", str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    return number is not None and (int(value) == 0 or int(value) in PORTS)
+
+
+# For each option: whether a value is possible, and what to give.
+_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda value: isinstance(value, str), "text"),  # looked at before all others
+    "state": (lambda value: value in ("present", "absent"), "'present' or 'absent'"),
+    "purge": (lambda value: isinstance(value, bool), "true or false, without quotes"),
+    "port": (_is_port, f"{PORTS.start} to {PORTS.stop - 1}, or 0 with unix_socket"),
+    "bind": (
+        lambda value: isinstance(value, list) and all(isinstance(address, str) for address in value),
+        'a list of addresses, such as ["127.0.0.1"]',
+    ),
+    "unix_socket": (lambda value: isinstance(value, bool), "true or false, without quotes"),
+    "unix_socket_perm": (
+        lambda value: isinstance(value, str) and re.fullmatch("[0-7]{3}", value) is not None,
+        'three octal digits in quotes, such as "770" (YAML reads 0770 as another number)',
+    ),
+    "password": (lambda value: isinstance(value, str), "text; put quotes around it"),
+    "directives": (lambda value: isinstance(value, Mapping), "a dictionary of directive names and values"),
+}
+
+
+def problems(variables: Mapping[str, Any]) -> list[str]:
+    """
+    Return what is wrong with the role's variables: variable, value found, values allowed; empty when nothing is.
+
+    Args:
+        variables: As for ``instances.from_variables``, and ``engine``, ``service_manager``, ``root``, ``install_method``, ``version``.
+            The version of the server is not known yet: what any known version of the engine accepts passes.
+    """
+    listed = variables.get("instances")
+    if not isinstance(listed, list) or not listed:
+        return [f"redis_server_instances is {listed!r}: give a list with at least one instance"]
+    found = list(_host_problems(variables))
+    found += [problem for index, options in enumerate(listed) for problem in _shape_problems(index, options)]
+    if found:
+        return found
+    instances = from_variables(variables)
+    for instance in instances:
+        if instance.present:
+            found += [f"redis_server_instances[{instance.name}].{problem}" for problem in _instance_problems(instance, variables)]
+    return [*found, *_password_problems(variables, instances), *_pair_problems(instances)]
+
+
+def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is wrong with the variables that hold for the whole host."""
+    root, manager = str(variables.get("root", "/")), variables.get("service_manager")
+    if variables.get("engine") not in ENGINES:
+        yield f"redis_server_engine is {variables.get('engine')!r}: use one of {', '.join(ENGINES)}"
+    if variables.get("version") and variables.get("install_method") == "none":
+        yield (
+            f"redis_server_version is {variables['version']!r} and redis_server_install_method is 'none', which installs nothing: "
+            "set redis_server_install_method: distro, or leave redis_server_version out"
+        )
+    if not root.startswith("/"):
+        yield f"redis_server_root is {root!r}: use an absolute path"
+    if manager == "systemd" and root != "/":
+        yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
+    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in ("bind", "directives", "password")})
+
+
+def _shape_problems(index: int, options: Any) -> Iterator[str]:
+    """Return what is wrong with the options of one instance, taken alone."""
+    if not isinstance(options, Mapping):
+        yield f"redis_server_instances[{index}] is {options!r}: give a dictionary with at least 'name'"
+        return
+    name = options.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield f"redis_server_instances[{index}].name is {name!r}: use 1 to 32 of a-z, 0-9, '_' and '-', a letter or digit first"
+        return
+    where = f"redis_server_instances[{name}]"
+    for unknown in sorted(str(option) for option in options if option not in _OPTIONS):
+        yield f"{where}.{unknown} is not an option: use {', '.join(_OPTIONS)}; a directive of the server goes under 'directives'"
+    yield from _kind_problems(f"{where}.", {option: value for option, value in options.items() if option in _OPTIONS})
+
+
+def _kind_problems(where: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Return which options have a value that is none; the argument specs let pass what could be converted, and convert nothing."""
+    for option, value in options.items():
+        possible, wanted = _OPTIONS[option]
+        if value is not None and not possible(value):
+            yield f"{where}{option} is {'of another kind' if option in _SECRET else repr(value)}: give {wanted}"
+
+
+def _instance_problems(instance: Instance, variables: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is wrong with one instance as a whole."""
+    yield from _listen_problems(instance, str(variables.get("root", "/")))
+    if instance.is_public and instance.password == "":
+        yield f"bind is {' '.join(instance.bind)!r} and password is empty: {_OPEN}; set a password, or bind to loopback"
+    impossible = check(instance.directives, str(variables["engine"]), None)
+    yield from (f"directives: {problem}" for problem in impossible)
+    if not impossible:
+        yield from _consequences(instance)
+
+
+def _listen_problems(instance: Instance, root: str) -> Iterator[str]:
+    """Return what is wrong with where an instance listens."""
+    if instance.port == 0 and not instance.unix_socket:
+        yield "port is 0 and unix_socket is false: clients could not connect; set one of them"
+    for address in instance.bind:
+        plain = address[1:] if address.startswith("-") else address
+        if plain not in _LISTEN_ANY and not _is_address(plain):
+            yield f"bind has {address!r}: use IPv4 or IPv6 addresses of the host, '*' or '::*'"
+    path = Layout(root, instance.name).socket_file
+    if instance.unix_socket and len(path.encode()) > LONGEST_SOCKET_PATH:
+        yield (
+            f"unix_socket is true and its path would be {path}, {len(path.encode())} bytes where the system allows {LONGEST_SOCKET_PATH}: "
+            "use a shorter redis_server_root or name"
+        )
+
+
+def _is_address(text: str) -> bool:
+    if text == "::*":
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _consequences(instance: Instance) -> Iterator[str]:
+    """Return which directives, each possible by itself, must not be used like this."""
+    for line in acl_lines(instance.directives) if instance.is_public else []:
+        _, user, *rules = line.split()
+        if _enters_without_password(rules):
+            yield (
+                f"bind is {' '.join(instance.bind)!r} and directives.user lets {user!r} in without a password (nopass): {_OPEN} that the "
+                "rules give away; use #HASH in the place of nopass, or bind to loopback"
+            )
+    clients = int(str(instance.directives.get("maxclients", 0)))
+    if clients > MOST_CLIENTS:
+        yield f"directives.maxclients is {clients}: use at most {MOST_CLIENTS}, since a process has at most {OPEN_FILES} open files"
+
+
+def _enters_without_password(rules: Iterable[str]) -> bool:
+    """Return whether a user needs no password after all of its rules, which the server applies in turn."""
+    enabled = open_to_all = False
+    for rule in rules:
+        word = rule.lower()
+        if word in ("on", "off"):
+            enabled = word == "on"
+        elif word == "nopass":
+            open_to_all = True
+        elif word in ("reset", "resetpass") or word.startswith("#"):
+            enabled, open_to_all = enabled and word != "reset", False
+    return enabled and open_to_all
+
+
+def _password_problems(variables: Mapping[str, Any], instances: Iterable[Instance]) -> Iterator[str]:
+    """Return which passwords would be found inside of other words of a result, where Ansible masks them."""
+    given = {"redis_server_password": variables.get("password")}
+    given.update((f"redis_server_instances[{options['name']}].password", options.get("password")) for options in variables["instances"])
+    for where, password in given.items():
+        if not password:
+            continue
+        if len(password) < SHORTEST_PASSWORD:
+            yield (
+                f"{where} has {len(password)} characters: use at least {SHORTEST_PASSWORD}; Ansible hides a password wherever it "
+                "occurs in a result, and a short one is soon guessed"
+            )
+        for instance in instances:
+            if password in instance.name:
+                yield (
+                    f"{where} is a part of the instance name {instance.name!r}: use another one; Ansible hides a password wherever "
+                    "it occurs in a result, so the name would be hidden too"
+                )
+
+
+def _pair_problems(instances: Iterable[Instance]) -> Iterator[str]:
+    """Return which instances are in each other's way."""
+    names: set[str] = set()
+    ports: dict[int, str] = {}
+    for instance in instances:
+        if instance.name in names:
+            yield f"redis_server_instances has the name {instance.name!r} twice: names are unique on a host"
+        names.add(instance.name)
+        if not instance.present or instance.port == 0:
+            continue
+        if instance.port in ports:
+            yield (
+                f"redis_server_instances[{instance.name}].port is {instance.port}, which instance {ports[instance.port]!r} has too: "
+                "give each its own"
+            )
+        ports.setdefault(instance.port, instance.name)

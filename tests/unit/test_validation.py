@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Variables of the role that cannot be used are refused from the inventory alone, in one clear sentence each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from keyfleet.core.validation import problems
+
+SECRET = "hush-hush-hush"
+ANY = "0.0.0.0"  # noqa: S104
+HASH = "#" + "0123456789abcdef" * 4
+
+
+def variables(*instances: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return role variables as the filters get them."""
+    return {"engine": "redis", "service_manager": "process", "root": "/srv/x", "instances": list(instances), **more}
+
+
+def one(**options: Any) -> list[str]:
+    """Return the problems of one instance."""
+    return problems(variables({"name": "a", **options}))
+
+
+def test_problems_are_found_all_at_once() -> None:
+    """Several wrong values give one message each, with the variable in it."""
+    found = problems(variables({"name": "a", "port": 80}, {"name": "B"}, {"name": "c", "state": "gone"}))
+    assert 3 == len(found)
+    assert [True, True, True] == [text.startswith("redis_server_instances[") for text in found]
+
+
+def test_absent_instances_need_no_port_of_their_own() -> None:
+    """An instance that goes away may have a port that another one takes."""
+    assert [] == problems(variables({"name": "a", "state": "absent"}, {"name": "b"}))
+
+
+@pytest.mark.parametrize("port", [1024, "7000", 65535, None])
+def test_possible_ports_pass(port: object) -> None:
+    """A template may give the number as text."""
+    assert [] == one(port=port)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("unix_socket", "no", "true or false, without quotes"),
+        ("purge", "no", "true or false, without quotes"),
+        ("state", ["absent"], "'present' or 'absent'"),
+        ("unix_socket_perm", 0o770, "in quotes"),
+        ("unix_socket_perm", "0770", "three octal digits"),
+        ("bind", "127.0.0.1", "a list of addresses"),
+        ("bind", [1], "a list of addresses"),
+        ("directives", ["hz 5"], "a dictionary"),
+        ("port", "٧٠٠٠", "1024 to 65535"),
+        ("port", True, "1024 to 65535"),
+        ("port", 7000.0, "1024 to 65535"),
+        ("port", [7000], "1024 to 65535"),
+        ("port", "9" * 5000, "1024 to 65535"),
+    ],
+)
+def test_another_kind_of_value_is_refused(option: str, value: object, wanted: str) -> None:
+    """What Ansible would accept as convertible is refused, since nothing converts it: one message with variable, value and advice."""
+    (problem,) = one(**{option: value})
+    assert problem.startswith(f"redis_server_instances[a].{option} is {value!r}: give ")
+    assert wanted in problem
+
+
+@pytest.mark.parametrize("password", [[SECRET], 123456789, True])
+def test_a_password_of_another_kind_is_refused_unseen(password: object) -> None:
+    """For the host and for an instance, and the value is not repeated."""
+    assert ["redis_server_instances[a].password is of another kind: give text; put quotes around it"] == one(password=password)
+    found = problems(variables({"name": "a"}, password=password))
+    assert ["redis_server_password is of another kind: give text; put quotes around it"] == found
+
+
+@pytest.mark.parametrize(("name", "value"), [("bind", "127.0.0.1"), ("bind", [["::1"]]), ("directives", ["hz"]), ("directives", [])])
+def test_variables_of_the_host_of_another_kind_are_refused(name: str, value: object) -> None:
+    """One message, not one for each letter."""
+    (problem,) = problems(variables({"name": "a"}, **{name: value}))
+    assert problem.startswith(f"redis_server_{name} is {value!r}: give ")
+
+
+def test_a_version_that_nothing_installs_is_refused() -> None:
+    """A pin together with the install method none would be ignored in silence."""
+    found = problems(variables({"name": "a"}, install_method="none", version="5:7.0.15-1"))
+    assert 1 == len(found)
+    assert [] == [word for word in ("redis_server_version", "5:7.0.15-1", "redis_server_install_method") if word not in found[0]]
+    assert [] == problems(variables({"name": "a"}, install_method="distro", version="5:7.0.15-1"))
+    assert [] == problems(variables({"name": "a"}, install_method="none", version=""))
+
+
+@pytest.mark.parametrize(("length", "refused"), [(107, False), (108, True)])
+def test_a_socket_path_that_the_system_cannot_hold_is_refused(length: int, refused: bool) -> None:
+    """The server would listen on a shortened path."""
+    root = "/" + "x" * (length - len("//run/keyfleet/a/server.sock"))
+    found = problems({**variables({"name": "a", "unix_socket": True}), "root": root})
+    assert refused == any(str(length) in problem and "redis_server_root" in problem for problem in found)
+    assert [] == problems({**variables({"name": "a"}), "root": root})
+
+
+@pytest.mark.parametrize(
+    ("rules", "refused"),
+    [
+        ("on nopass ~* +@all", True),
+        ("NOPASS ON", True),
+        (f"on {HASH} nopass", True),
+        (f"on {HASH} ~*", False),
+        (f"on nopass {HASH}", False),
+        ("on nopass resetpass", False),
+        ("nopass on reset", False),
+        ("on nopass off", False),
+    ],
+)
+def test_users_without_a_password_are_refused_on_public_addresses(rules: str, refused: bool) -> None:
+    """As an empty password is; on loopback both are allowed."""
+    found = one(bind=[ANY], directives={"user": [f"app {rules}"]})
+    assert refused == any("'app'" in problem and ANY in problem and "nopass" in problem for problem in found)
+    assert refused == bool(found)
+    assert [] == one(directives={"user": [f"app {rules}"]})
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [("seven77", "7 characters"), ("sessions", "part of the instance name 'sessions-eu'"), ("sessions-us", None), ("", None)],
+)
+def test_passwords_that_would_hide_other_words_are_refused(password: str, reason: str | None) -> None:
+    """Ansible masks a password inside of every word of a result."""
+    for given in (variables({"name": "sessions-eu"}, password=password), variables({"name": "sessions-eu", "password": password})):
+        found = problems(given)
+        assert (0 if reason is None else 1) == len(found)
+        assert [] == [problem for problem in found if str(reason) not in problem]
+
+
+def test_more_clients_than_a_process_has_files_are_refused() -> None:
+    """The server would lower the number by itself, and every run would try again."""
+    assert [] == one(directives={"maxclients": 1048480})
+    (problem,) = one(directives={"maxclients": "1048481"})
+    assert "directives.maxclients is 1048481: use at most 1048480" in problem
