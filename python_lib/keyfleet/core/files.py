@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import grp
 import os
-import re
 import pwd
+import re
 import secrets
 import shutil
 import stat
