@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import time
 from typing import Any
@@ -148,6 +149,41 @@ def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) 
     finally:
         foreign.terminate()
         foreign.wait(10)
+
+
+def test_port_of_an_instance_that_leaves_is_free(deployment: Deployment, port: int) -> None:
+    """An instance gets another name in one run: the old one ends before the new one starts on its port."""
+    deployment.run().ok()
+    with deployment.client(port) as client:
+        before = client.info("server")["process_id"]
+    renamed = instances({"name": "new", "port": port}, {"name": "default", "state": "absent"})
+    run = deployment.run(**renamed).ok()
+    with deployment.client(port) as client:
+        assert before != client.info("server")["process_id"]
+        assert client.config_get("dir")["dir"].endswith("/new")
+    assert [["default", "removed"], ["new", "started"]] == sorted(
+        [one["name"], one["action"]] for one in run.result("redis_instances")["instances"]
+    )
+
+
+def test_foreign_listener_on_the_socket_is_named(deployment: Deployment) -> None:
+    """A process that is not ours and listens on the path of the socket is left alone."""
+    path = deployment.root() / "run/keyfleet/default/server.sock"
+    deployment.write()
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(path))
+        foreign.listen()
+        run = deployment.run(**instances({"name": "default", "port": 0, "unix_socket": True}))
+    assert 2 == run.rc
+    assert [] == [words for words in ("unix_socket", str(path), "listens there already") if words not in run.failures], run.failures
+
+
+def test_socket_instance_runs_again_unchanged(deployment: Deployment) -> None:
+    """Its own process on the socket is no foreign one."""
+    only_socket = instances({"name": "default", "port": 0, "unix_socket": True})
+    deployment.run(**only_socket).ok()
+    assert [] == deployment.run(**only_socket).ok().changed
 
 
 def test_inventory_without_hosts_says_so(deployment: Deployment) -> None:

@@ -37,7 +37,7 @@ class Listener:
         address: Where it listens, ``0.0.0.0:6379`` or a path.
         pid, process: The process and its short name; None if this user may not see it.
         unit: The systemd unit of the process, None if there is none or it is unknown.
-        user: Owner of the socket, None for a unix socket of an unknown process.
+        user: Owner of the socket, for a unix socket that of its file; None if that is gone.
     """
 
     address: str
@@ -96,6 +96,8 @@ def unix_listener(path: str) -> Optional[Listener]:
     """Return who listens on a unix socket, None if nobody does."""
     for words in _rows("unix"):
         if len(words) > 7 and words[3] == _LISTENING_UNIX and words[7] == path:
+            with suppress(OSError, KeyError):
+                return _holder(path, words[6], Path(path).owner())
             return _holder(path, words[6], None)
     return None
 

@@ -8,20 +8,25 @@ import os
 import pwd
 import re
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from .connection import close, connect, translated
+from .directive_values import to_lines
 from .errors import CredentialsError, KeyfleetError
 from .host import Host, opened, read_record
 from .instances import Instance
 from .judge import engine_version, judge
-from .ports import listener
+from .ports import listener, unix_listener
 from .service_common import run
 from .service_systemd import parse_properties
 from .settings import Settings
+
+# The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
+HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
+LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,13 @@ class Package:
 
 @dataclass
 class PackageUnit:
-    """State of the package's own unit: ``in_the_way`` if it listens, or would listen, where one of ours is to."""
+    """
+    State of the package's own unit.
+
+    Attributes:
+        in_the_way: It must not run: it has, or would have, a port of ours; or it is not there yet and comes with the package that this run
+            installs, enabled and without a password.
+    """
 
     installed: bool = False
     active: bool = False
@@ -91,13 +102,19 @@ def look(host: Host, instances: Sequence[Instance], package: Package, *, user: s
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
         return found
     _look_at_binary(host, user, binary_required, found)
-    _look_at_package(host, package, instances, found)
-    for name in host.deployed_names():
-        found.running[name] = host.manager(name).status().pid is not None
-    found.unlisted = sorted(set(found.running) - {instance.name for instance in instances})
+    _look_at_package(host, package, instances, found, installs=not binary_required)
+    pids = {name: host.manager(name).status().pid for name in host.deployed_names()}
+    found.running = {name: pid is not None for name, pid in pids.items()}
+    found.unlisted = sorted(set(pids) - {instance.name for instance in instances})
+    leaving = {pids.get(instance.name) for instance in instances if not instance.present}
     for instance in instances:
         if instance.present:
-            found.problems += _instance_problems(host, instance, package, found, password_file)
+            pid = pids.get(instance.name)
+            found.problems += _instance_problems(host, instance, pid, password_file)
+            found.problems += _listen_problems(host, instance, {pid, *leaving}, package, found)
+            if found.binary_present and not found.problems:
+                where = f"redis_server_instances[{instance.name}].directives"
+                found.problems += [f"{where}: {problem}" for problem in judge(host.binary, instance.directives).problems]
     return found
 
 
@@ -115,6 +132,12 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
         found.problems.append(
             f"redis_server_install_method is 'none', but there is no program {host.binary}: set redis_server_bin_dir to its folder"
         )
+    hidden = hidden_by_unit(host.binary) if host.service_manager == "systemd" else None
+    if hidden:
+        found.problems.append(
+            f"redis_server_bin_dir is {str(Path(host.binary).parent)!r}, and the systemd unit hides {hidden} from the server: put the "
+            f"program elsewhere, outside of {', '.join(HIDDEN_BY_UNIT)}"
+        )
     if required and os.geteuid() == 0:
         try:
             pwd.getpwnam(user)
@@ -122,8 +145,8 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
             found.problems.append(f"redis_server_user is {user!r}, which this host does not know: make the user, or name another")
 
 
-def _look_at_package(host: Host, package: Package, instances: Iterable[Instance], found: Findings) -> None:
-    """Find the package's version, and whether its own instance would take a port that one of ours is to have."""
+def _look_at_package(host: Host, package: Package, instances: Iterable[Instance], found: Findings, *, installs: bool) -> None:
+    """Find the package's version, and whether its own instance must be kept from running."""
     with contextlib.suppress(OSError):
         done = run(["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", package.name])
         status, _, version = done.stdout.partition(" ")
@@ -131,15 +154,27 @@ def _look_at_package(host: Host, package: Package, instances: Iterable[Instance]
     if host.service_manager != "systemd":
         return
     done = run(["systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState", package.unit])
-    state = parse_properties(done.stdout)
-    unit = found.package_unit
-    unit.masked = state.get("LoadState") == "masked"
-    unit.installed = state.get("LoadState") == "loaded"
-    unit.active = state.get("ActiveState") in ("active", "activating", "reloading")
-    unit.enabled = state.get("UnitFileState") == "enabled"
-    ports = {instance.port for instance in instances if instance.present}
-    collides = _configured_port(package.config) in ports
-    unit.in_the_way = not unit.masked and collides and (not unit.installed or unit.active or unit.enabled)
+    collides = _configured_port(package.config) in {instance.port for instance in instances if instance.present}
+    found.package_unit = package_unit(parse_properties(done.stdout), collides=collides, installs=installs)
+
+
+def package_unit(properties: Mapping[str, str], *, collides: bool, installs: bool) -> PackageUnit:
+    """
+    Return the state of the package's own unit.
+
+    Args:
+        properties: As ``systemctl show`` tells them.
+        collides: Whether its configuration has a port of ours.
+        installs: Whether this run installs the package if it is not there.
+    """
+    unit = PackageUnit(
+        installed=properties.get("LoadState") == "loaded",
+        active=properties.get("ActiveState") in ("active", "activating", "reloading"),
+        enabled=properties.get("UnitFileState") == "enabled",
+        masked=properties.get("LoadState") == "masked",
+    )
+    unit.in_the_way = not unit.masked and (collides and (unit.active or unit.enabled) if unit.installed else installs)
+    return unit
 
 
 def _configured_port(config: str) -> int:
@@ -152,7 +187,8 @@ def _configured_port(config: str) -> int:
     return int(ports[-1]) if ports else 6379
 
 
-def _instance_problems(host: Host, instance: Instance, package: Package, found: Findings, password_file: str) -> list[str]:
+def _instance_problems(host: Host, instance: Instance, pid: Optional[int], password_file: str) -> list[str]:
+    """Return what does not fit between the wish for an instance, this host, and what runs already as *pid*."""
     where = f"redis_server_instances[{instance.name}]"
     problems = [f"{where}.bind has {address!r}, which is no address of this host" for address in instance.bind if not _is_ours(address)]
     record = read_record(host.layout(instance.name))
@@ -161,13 +197,28 @@ def _instance_problems(host: Host, instance: Instance, package: Package, found: 
             f"{where} was deployed with engine {record.engine!r} and redis_server_engine is {host.engine!r}: moving data between engines "
             "is not supported; give the new engine an instance of another name"
         )
-    if found.running.get(instance.name):
-        problems += _password_problems(host, instance, where, password_file)
-    problems += _port_problems(host, instance, where, package, found)
-    if found.binary_present and not found.problems:
-        verdict = judge(host.binary, instance.directives)
-        problems += [f"{where}.directives: {problem}" for problem in verdict.problems]
+    if host.service_manager == "systemd":
+        problems += [f"{where}.directives: {problem}" for problem in module_problems(instance.directives)]
+    if pid is not None:
+        problems += _password_problems(host, instance, pid, where, password_file)
     return problems
+
+
+def module_problems(directives: Mapping[str, object]) -> list[str]:
+    """Return which modules the systemd unit does not let the server load."""
+    paths = [words[0] for words in to_lines("loadmodule", directives.get("loadmodule", []), "lines")]
+    return [
+        f"loadmodule: the systemd unit lets the server run nothing of that folder; found {path!r}, "
+        f"allowed: a path below {', '.join(LIBRARIES)}"
+        for path in paths
+        if hidden_by_unit(path) or not any(Path(folder).resolve() in Path(path).resolve().parents for folder in LIBRARIES)
+    ]
+
+
+def hidden_by_unit(path: str) -> Optional[str]:
+    """Return the folder with which the systemd unit hides a file from the server, itself or behind symbolic links; None if it does not."""
+    folders = {str(folder) for folder in (*Path(path).parents, *Path(path).resolve().parents)}
+    return next((folder for folder in HIDDEN_BY_UNIT if folder in folders), None)
 
 
 def _is_ours(address: str) -> bool:
@@ -183,7 +234,7 @@ def _is_ours(address: str) -> bool:
     return True
 
 
-def _password_problems(host: Host, instance: Instance, where: str, password_file: str) -> list[str]:
+def _password_problems(host: Host, instance: Instance, pid: int, where: str, password_file: str) -> list[str]:
     """Return why the running server cannot be administered with the passwords at hand."""
     if instance.password is None:
         return [
@@ -192,7 +243,7 @@ def _password_problems(host: Host, instance: Instance, where: str, password_file
             f"{password_file} if it is there, and run again: a new password is made then, and every application needs the new profile"
         ]
     try:
-        with opened(host, instance, host.manager(instance.name).status().pid):
+        with opened(host, instance, pid):
             pass
     except CredentialsError as error:
         return [f"{where} runs and refuses its password ({error.reason}): set redis_server_previous_password to the one it accepts"]
@@ -201,14 +252,21 @@ def _password_problems(host: Host, instance: Instance, where: str, password_file
     return []
 
 
-def _port_problems(host: Host, instance: Instance, where: str, package: Package, found: Findings) -> list[str]:
-    """Return which other process holds a port that the instance shall have."""
-    if instance.port == 0:
-        return []
-    ours = host.manager(instance.name).status().pid if found.running.get(instance.name) else None
-    for address in instance.bind:
+def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[int]], package: Package, found: Findings) -> list[str]:
+    """
+    Return which other process holds the port or the socket that the instance shall have.
+
+    Args:
+        ours: The instance's own process, and those that this run stops before it starts one.
+    """
+    where = f"redis_server_instances[{instance.name}]"
+    path = host.layout(instance.name).socket_file
+    holder = unix_listener(path) if instance.unix_socket else None
+    if holder and not any(holder.held_by(pid) for pid in ours):
+        return [f"{where}.unix_socket is true, and {holder} listens there already: end that process"]
+    for address in instance.bind if instance.port else ():
         holder = listener(address.lstrip("-"), instance.port)
-        if holder is None or holder.held_by(ours):
+        if holder is None or any(holder.held_by(pid) for pid in ours):
             continue
         if holder.unit == package.unit and _keys_at(instance.port) == 0:
             found.package_unit.in_the_way = True
