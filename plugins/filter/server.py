@@ -2,21 +2,20 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the roles redis_server and redis_endpoint: variables in, what the modules take out. Not for other playbooks."""
+"""Filters of the role redis_server: variables in, what the modules take out. Not for other playbooks."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, Optional
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.keyfleet.directive_values import SECRET_DIRECTIVES
 from ..module_utils.keyfleet.instances import OPEN_FILES, Instance, acl_text, acl_users, config_text, from_variables, with_password
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
-from ..module_utils.keyfleet.profile import client_address, profile_text
 from ..module_utils.keyfleet.validation import problems
 
 # The beginning of a line of the configuration whose value no diff may show.
@@ -74,7 +73,10 @@ def server_files(wish: Mapping[str, Any], header: str, starter: str) -> list[dic
         {"path": place, "content": starter, "mode": "0644"},
     ]
     for instance in present:
-        found += _instance_files(with_password(instance, wish["generated_password"] or ""), wish, header, starter, ours, theirs)
+        complete = with_password(instance, wish["generated_password"])
+        if complete.password is None:
+            raise AnsibleFilterError(f"instance {instance.name} has no password: none is given, and none was made")
+        found += _instance_files(complete, wish, header, starter, ours, theirs)
     return found
 
 
@@ -114,77 +116,6 @@ def _parents(root: str, place: str) -> list[PurePosixPath]:
     return sorted(below - standard, key=lambda folder: len(folder.parts))
 
 
-def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
-    """
-    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``.
-
-    Args:
-        plan: From `server_plan`.
-        public_address: Address of the host for clients elsewhere, for an instance that listens on all addresses; without it the
-            answer is for a client on the host itself.
-    """
-    found = []
-    for options in plan:
-        if options["state"] != "present":
-            continue
-        tcp = options["port"] != 0
-        found.append(
-            {
-                "name": options["name"],
-                "host": client_address(options["bind"], public_address) if tcp else "",
-                "port": options["port"],
-                "unix_socket": "" if tcp else Layout(root, options["name"]).socket_file,
-                "password": options["password"] or "",
-            }
-        )
-    return found
-
-
-def endpoint_files(endpoints: list[dict[str, Any]], path: str, key_prefix: str = "", state: str = "file") -> list[dict[str, Any]]:
-    """Return the env files of the endpoints as the module redis_files takes them; the first one gets *path* itself."""
-    found = []
-    for index, endpoint in enumerate(endpoints):
-        place = PurePosixPath(path)
-        if index:
-            place = place.with_name(f"{place.stem}-{endpoint['name']}{place.suffix}")
-        content = {} if state == "absent" else {"secret_content": profile_text(endpoint, key_prefix), "mode": "0600"}
-        found.append({"path": str(place), "state": state, **content})
-    return found
-
-
-def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]], profile: str, manager: str) -> list[str]:
-    """
-    Return a few lines that say what runs, where, and what to try next.
-
-    Args:
-        health: Results of the module redis_health, a loop over names.
-        endpoints: From `server_endpoints`.
-        profile: Path of the connection profile.
-        manager: The service manager in use.
-    """
-    lines = []
-    for result in health:
-        if "verdict" not in result:  # check mode: it does not run yet
-            continue
-        endpoint = next(one for one in endpoints if one["name"] == result["item"])
-        checks = {check["name"]: check for check in result["checks"]}
-        place = endpoint["unix_socket"] or f"{endpoint['host']}:{endpoint['port']}"
-        engine = checks["engine"]["found"]
-        lines.append(
-            f"{engine['engine']} {engine['version']}, instance {endpoint['name']} at {place}: {result['verdict']}; "
-            f"a value was written and read back ({checks['round_trip']['status']})"
-        )
-        lines += [f"  {reason}" for reason in result["reasons"]]
-    if manager == "process":
-        lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
-    if lines:
-        lines += [
-            f"Connection profile: {profile} (mode 0600)",
-            f"Try: set -a; . {profile}; set +a; python -c 'from keyfleet import Client; print(Client.from_env().ping())'",
-        ]
-    return lines
-
-
 class FilterModule:
     """Filters of the collection."""
 
@@ -194,7 +125,4 @@ class FilterModule:
             "server_problems": server_problems,
             "server_plan": server_plan,
             "server_files": server_files,
-            "server_endpoints": server_endpoints,
-            "endpoint_files": endpoint_files,
-            "server_summary": server_summary,
         }

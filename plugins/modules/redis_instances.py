@@ -72,6 +72,11 @@ instances:
       description: The server's process.
       type: int
       returned: always
+deployed:
+  description: Names of all instances that are deployed below the root now, listed or not.
+  returned: when the task did not fail
+  type: list
+  elements: str
 """
 
 
@@ -100,6 +105,7 @@ def main() -> None:
     module.exit_json(
         changed=any(outcome.changed for outcome in outcomes),
         instances=[outcome.as_dict() for outcome in outcomes],
+        deployed=host.deployed_names(),
         diff=[outcome.diff() for outcome in outcomes if outcome.changed],
     )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from support.playbooks import ROOT, Deployment, free_port, unprivileged
+from support.playbooks import Deployment, free_port, unprivileged
 
 EXECS_OF_A_RERUN = 10
 
@@ -38,24 +37,6 @@ def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) ->
     assert [] == second.changed
     assert before == deployment.tree()
     assert len(second.execs) <= EXECS_OF_A_RERUN, second.execs
-
-
-def test_profile_connects_the_client_library(deployment: Deployment) -> None:
-    """The env file is private and is all that Client.from_env needs."""
-    deployment.run().ok()
-    profile = deployment.inventory / "redis.env"
-    assert 0o600 == stat.S_IMODE(profile.stat().st_mode)
-    program = "from keyfleet import Client\nwith Client.from_env() as c: c.set('greeting', 'hello'); print(c.get('greeting'))"
-    shell = f'set -a; . {profile}; set +a; exec {sys.executable} -c "{program}"'
-    done = subprocess.run(
-        ["sh", "-c", shell],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": "python_lib"},
-    )
-    assert ("hello\n", "") == (done.stdout, done.stderr)
 
 
 def test_live_directive_keeps_the_process(deployment: Deployment, port: int) -> None:
@@ -206,7 +187,7 @@ def test_socket_only_and_ipv6(deployment: Deployment, port: int) -> None:
         assert client.ping()
     with deployment.client(port, host="::1") as client:
         assert client.ping()
-    assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis.env").read_text(encoding="utf-8")
+    assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis-socket.env").read_text(encoding="utf-8")
     assert [] == deployment.run(redis_server_instances=wish).ok().changed
 
 
@@ -243,31 +224,13 @@ def test_tags_and_limit_are_safe_alone(deployment: Deployment, port: int) -> Non
     deployment.variables["redis_server_instances"] = [{"name": "default", "port": "{{ ports[inventory_hostname] }}"}]
     deployment.variables["ports"] = {"node1": first, "node2": second}
     deployment.run("--limit", "node2").ok()
-    assert not (deployment.inventory / "redis.env").exists()
-    assert f"REDIS_PORT={second}" in (deployment.inventory / "redis-node2.env").read_text(encoding="utf-8")
+    assert ["redis@node2.env"] == [path.name for path in deployment.inventory.glob("*.env")]
+    assert f"REDIS_PORT={second}" in (deployment.inventory / "redis@node2.env").read_text(encoding="utf-8")
     pid = pid_of(deployment, second)
     deployment.run().ok()
     for tag in ("redis_host", "redis_server", "verify"):
         assert [] == deployment.run("--tags", tag).ok().changed
     assert pid == pid_of(deployment, second)
-
-
-def test_destroy_keeps_data_unless_purged(deployment: Deployment, port: int) -> None:
-    """destroy stops everything and keeps data and password, so that the next deployment has them; with purge nothing is left."""
-    deployment.run().ok()
-    with deployment.client(port) as client:
-        client.set("kept", "yes")
-    password = deployment.password()
-    deployment.run(playbook="playbooks/destroy.yml").ok()
-    assert [] == list(deployment.root().glob("etc/keyfleet/*")) + list(deployment.inventory.glob("*.env"))
-    assert [] == deployment.run(playbook="playbooks/destroy.yml").ok().changed
-    deployment.run().ok()
-    assert password == deployment.password()
-    with deployment.client(port) as client:
-        assert "yes" == client.get("kept")
-    deployment.run(playbook="playbooks/destroy.yml", redis_server_purge=True).ok()
-    assert [] == [path for path in deployment.root().rglob("*") if path.is_file()]
-    assert not (deployment.inventory / ".keyfleet/redis_server_password").exists()
 
 
 def test_playbook_runs_without_root() -> None:

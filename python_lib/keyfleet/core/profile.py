@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Optional
 
 
@@ -22,6 +23,20 @@ def client_address(bind: Sequence[str], public_address: Optional[str] = None) ->
         return public_address or ("127.0.0.1" if any(address in ("*", "0.0.0.0") for address in plain) else "::1")  # noqa: S104
     public = [address for address in plain if not ipaddress.ip_address(address).is_loopback]
     return next(iter(public if public and public_address else plain))
+
+
+def profile_path(path: str, name: str, host: str = "") -> str:
+    """
+    Return where the profile of an instance is; it depends on names alone, so what a file stands for never changes.
+
+    Args:
+        path: File of the instance ``default`` on the only host; another instance and another host have their names put in:
+            ``redis.env``, ``redis-sessions.env``, ``redis@node2.env``, ``redis-sessions@node2.env``. No name of an instance has an ``@``.
+        host: Name of the host where several share the inventory, empty for the only one.
+    """
+    place = PurePosixPath(path)
+    parts = ("" if name == "default" else f"-{name}", f"@{host}" if host else "")
+    return str(place.with_name(place.stem + "".join(parts) + place.suffix))
 
 
 def profile_text(endpoint: Mapping[str, Any], key_prefix: str = "") -> str:
