@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
 Read out of real server binaries which directives they know, and keep the table of the core in step.
 
-    scripts/read_directives.py                       read redis-server and valkey-server from PATH into the table
-    scripts/read_directives.py --check [BINARY …]    fail when the table differs from what the binaries say
-    scripts/read_directives.py BINARY …              the same as the first, for these binaries
+    python scripts/read_directives.py                       read redis-server and valkey-server from PATH into the table
+    python scripts/read_directives.py --check [BINARY …]    fail when the table differs from what the binaries say
+    python scripts/read_directives.py BINARY …              the same as the first, for these binaries
 
 Rows of engines and versions that are not given stay as they are, so that each version is read where its binary is.
 Everything is asked of the server itself: names by CONFIG GET (the hidden ones are found among the strings of the binary), type, choices and
@@ -178,7 +177,7 @@ def aliases(binary: str, rows: Sequence[Row]) -> dict[str, str]:
 
 def another_value(item: Row) -> str | None:
     """Return a legal value other than the default."""
-    name, kind, detail, _, default = item
+    name, kind, detail, _unused, default = item
     if name in DEFAULTS:
         return None
     if kind == "bool":

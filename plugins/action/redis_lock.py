@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Return the result of the task."""
         result = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec({"path": {"type": "path", "required": True}})
+        _unused, options = self.validate_argument_spec({"path": {"type": "path", "required": True}})
         path = Path(options["path"])
         if not Path(self._task.args["path"]).is_absolute():
             raise AnsibleActionFail(f"path is {self._task.args['path']!r}: give an absolute path")

@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Return the result of the task, the secret as ``secret`` (None if there is none)."""
         result = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(
+        _unused, options = self.validate_argument_spec(
             {"path": {"type": "path", "required": True}, "create": {"type": "bool", "default": True}},
         )
         path = Path(options["path"])

@@ -89,7 +89,7 @@ package_version:
   returned: always
   type: str
 package_unit:
-  description: "State of the package's own unit: RV(package_unit.in_the_way) if it would take a port of ours, or is not there yet and comes
+  description: "State of the package's own unit: C(in_the_way) if it would take a port of ours, or is not there yet and comes
     with the package that the run installs."
   returned: always
   type: dict

@@ -95,7 +95,7 @@ def test_database_numbers_are_kept_apart(server: Server) -> None:
 def test_threads_share_a_client(server: Server) -> None:
     """Twenty threads, no increment lost or doubled."""
     with opened(server.settings()) as client:
-        threads = [threading.Thread(target=lambda: [client.incr("n") for _ in range(50)]) for _ in range(20)]
+        threads = [threading.Thread(target=lambda: [client.incr("n") for _unused in range(50)]) for _unused in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -173,7 +173,7 @@ def test_connecting_is_tried_again_as_often_as_asked() -> None:
         def hang_up() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    connection, _ = listener.accept()
+                    connection, _unused = listener.accept()
                     seen.append(connection.recv(100))
                     connection.close()
 

@@ -30,7 +30,7 @@ def value_when_quiet(target: Target, key: str) -> int:
     """Return the counter's value once the server has read whatever was sent to it before."""
     client = target.client()
     try:
-        return [int(client.get(key)) for _ in range(3)][-1]
+        return [int(client.get(key)) for _unused in range(3)][-1]
     finally:
         close(client)
 
@@ -85,7 +85,7 @@ def hand_over_and_hang_up(listener: socket.socket, server: Server) -> None:
     """Pass each connection on to the server until it has answered INCR, and close instead of handing that answer back."""
     with contextlib.suppress(OSError):
         while True:
-            client, _ = listener.accept()
+            client, _unused = listener.accept()
             with client, socket.create_connection((server.host, server.port)) as upstream:
                 while request := client.recv(65536):
                     upstream.sendall(request)

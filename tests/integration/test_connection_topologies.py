@@ -179,7 +179,7 @@ def test_closing_ends_the_connections_to_sentinel_too(tmp_path: Path) -> None:
 def test_threads_share_a_cluster_client(cluster: Cluster) -> None:
     """Ten threads on ten keys of three primaries, no increment lost or doubled."""
     client = cluster.client()
-    threads = [threading.Thread(target=lambda name=f"n{number}": [client.incr(name) for _ in range(50)]) for number in range(10)]
+    threads = [threading.Thread(target=lambda name=f"n{number}": [client.incr(name) for _unused in range(50)]) for number in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:

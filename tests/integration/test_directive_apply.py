@@ -45,7 +45,7 @@ def compare(server: Server, engine: str, directives: dict[str, object], previous
 def apply(server: Server, found: Plan) -> None:
     """Set what the plan changes live."""
     client = server.client()
-    apply_live(client, {name: wished for name, (_, wished) in found.live.items()})
+    apply_live(client, {name: wished for name, (_unused, wished) in found.live.items()})
     close(client)
 
 
@@ -68,7 +68,7 @@ def test_every_directive_survives_a_real_start(engine: str, tmp_path: Path) -> N
     table = table_for(*engine_version(binary(engine)))
     wished = {**other_values(table, "live"), **other_values(table, "start"), **other_values(table, "protected")}
     lines = [line.split(" ", 1) for line in render(wished)]
-    grouped = {name: [text for other, text in lines if other == name] for name, _ in lines}
+    grouped = {name: [text for other, text in lines if other == name] for name, _unused in lines}
     with start_server(tmp_path / "same", engine=engine, directives=grouped) as server:
         assert Plan() == compare(server, engine, wished)
     with start_server(tmp_path / "default", engine=engine) as server:

@@ -207,7 +207,7 @@ def test_folder_in_the_place_of_the_lock_is_named(deployment: Deployment) -> Non
 
 
 def _wait_for(client: Any) -> None:
-    for _ in range(100):
+    for _unused in range(100):
         try:
             client.ping()
         except redis.ConnectionError:

@@ -75,7 +75,7 @@ def test_report_policy_restarts_nothing(deployment: Deployment, port: int) -> No
     deployment.run().ok()
     pid = pid_of(deployment, port)
     wish = {**instance(port, directives={"databases": 4}), "redis_server_restart_policy": "report"}
-    for _ in range(2):
+    for _unused in range(2):
         run = deployment.run(**wish).ok()
         assert "must be restarted (redis_server_restart_policy is report" in run.output
         assert pid == pid_of(deployment, port)

@@ -154,7 +154,7 @@ class Deployment:
     def finish(self, process: subprocess.Popen[str]) -> Run:
         """Wait for a run and return what it did."""
         try:
-            output, _ = process.communicate(timeout=RUN_SECONDS)
+            output, _unused = process.communicate(timeout=RUN_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

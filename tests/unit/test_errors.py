@@ -18,7 +18,7 @@ EXAMPLES = [
     (errors.DeniedError("config get", "no permission"), "command 'config get' is not available: no permission"),
     (errors.WrongTypeError("k", "hash", "list"), "key 'k' holds a list, not a hash"),
 ]
-IDS = [type(error).__name__ for error, _ in EXAMPLES]
+IDS = [type(error).__name__ for error, _unused in EXAMPLES]
 
 
 @pytest.mark.parametrize(("error", "text"), EXAMPLES, ids=IDS)
@@ -27,7 +27,7 @@ def test_an_error_says_what_happened(error: errors.KeyfleetError, text: str) -> 
     assert text == str(error)
 
 
-@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES], ids=IDS)
+@pytest.mark.parametrize("error", [error for error, _unused in EXAMPLES], ids=IDS)
 def test_an_error_pickles(error: errors.KeyfleetError) -> None:
     """Process pools and Ansible hand errors on; type, text and facts stay."""
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301

@@ -147,7 +147,7 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("environ", "problem"), CONTRADICTIONS, ids=[problem for _, problem in CONTRADICTIONS])
+@pytest.mark.parametrize(("environ", "problem"), CONTRADICTIONS, ids=[problem for _unused, problem in CONTRADICTIONS])
 def test_contradictions_name_the_variables(environ: dict[str, str], problem: str) -> None:
     """Which of two was meant is not guessed."""
     (found,) = problems_of(environ)

@@ -159,7 +159,7 @@ def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> 
             write_record(layout, record.knowing(wished.applied))
         if users_differ:
             client.acl_load()
-        apply_live(client, {name: new for name, (_, new) in difference.live.items()}, command=command or "CONFIG")
+        apply_live(client, {name: new for name, (_unused, new) in difference.live.items()}, command=command or "CONFIG")
         outdated = (set(difference.live) - set(wished.applied)) | (set(difference.live) & SECRET_DIRECTIVES)
         if outdated & written_names(layout):  # else the old value is back at the next start, or an old secret stays
             client.execute_command(command or "CONFIG", "REWRITE")  # type: ignore[no-untyped-call]
@@ -209,7 +209,7 @@ def _public(name: str, value: str) -> str:
 
 def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:
     """Return why the running process is not the installed program."""
-    _, version = engine_version(host.binary)
+    _unused, version = engine_version(host.binary)
     info = client.info("server")
     running = str(info.get("valkey_version") or info.get("redis_version"))
     if running != version:

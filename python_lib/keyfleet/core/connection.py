@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -62,9 +63,12 @@ def connect(settings: Settings) -> AnyClient:
     all versions of redis-py answer alike.
 
     Raises:
+        RefusedError: if redis-py is missing.
         SettingsError: if a certificate or key file cannot be read.
         UnreachableError, CredentialsError, DeniedError, ServerError: if a cluster or Sentinel does not answer as it should.
     """
+    if not HAS_REDIS:
+        raise RefusedError(f"{sys.executable} has no redis-py: install it on this host (python3-redis on Debian)")
     _check_files(settings)
     with translated(settings):
         if settings.cluster_nodes:

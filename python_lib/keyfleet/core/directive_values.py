@@ -253,7 +253,7 @@ def _table(engine: str, version: str) -> Table:
     rows = {row[0]: row for row in ROWS if f"{engine} {version}" in row[5].split(", ")}
     directives: dict[str, Directive] = {}
     for alias, row in rows.items():
-        name, kind, detail, flags, default, _ = rows[row[2]] if row[1] == "alias" else row
+        name, kind, detail, flags, default, _unused = rows[row[2]] if row[1] == "alias" else row
         numeric = [int(word, 8 if kind == "octal" else 10) for word in detail.split()] if kind != "enum" else []
         low, high = numeric or (None, None)
         change, takes = flags.split() or ("start", "words")

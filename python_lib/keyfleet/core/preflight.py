@@ -8,12 +8,13 @@ import os
 import pwd
 import re
 import socket
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .connection import close, connect, translated
+from .connection import HAS_REDIS
 from .directive_values import to_lines
 from .errors import CredentialsError, KeyfleetError
 from .host import Host, opened, read_record
@@ -22,7 +23,6 @@ from .judge import engine_version, judge
 from .ports import listener, unix_listener
 from .service_common import run
 from .service_systemd import parse_properties
-from .settings import Settings
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
@@ -138,6 +138,10 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
             f"redis_server_bin_dir is {str(Path(host.binary).parent)!r}, and the systemd unit hides {hidden} from the server: put the "
             f"program elsewhere, outside of {', '.join(HIDDEN_BY_UNIT)}"
         )
+    if required and not HAS_REDIS:
+        found.problems.append(
+            f"redis_server_install_method is 'none', and {sys.executable} has no redis-py: install python3-redis on the host"
+        )
     if required and os.geteuid() == 0:
         try:
             pwd.getpwnam(user)
@@ -149,7 +153,7 @@ def _look_at_package(host: Host, package: Package, instances: Iterable[Instance]
     """Find the package's version, and whether its own instance must be kept from running."""
     with contextlib.suppress(OSError):
         done = run(["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", package.name])
-        status, _, version = done.stdout.partition(" ")
+        status, _unused, version = done.stdout.partition(" ")
         found.package_version = version if status == "installed" else ""
     if host.service_manager != "systemd":
         return
@@ -279,13 +283,11 @@ def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[i
 
 
 def _keys_at(port: int) -> Optional[int]:
-    """Return how many keys the server on a port has in all its databases; None if it does not say."""
-    settings = Settings(port=port, retry_attempts=0)
-    client = connect(settings)
+    """Return how many keys the server on a port has in all its databases; None if it does not say. The host may have no redis-py yet."""
     try:
-        with translated(settings):
-            return sum(int(database["keys"]) for database in client.info("keyspace").values())
-    except KeyfleetError:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"INFO keyspace\r\nQUIT\r\n")
+            reply = b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+    except OSError:
         return None
-    finally:
-        close(client)
+    return sum(int(keys) for keys in re.findall(r"keys=(\d+)", reply)) if "# Keyspace" in reply else None

@@ -165,7 +165,7 @@ class Settings:
                 values[name] = CONVERTERS[name](value)
             except ConversionError as error:
                 problems.append(error.problem(shown, value, secret=name == "password"))
-        given_names = {name: shown for name, (shown, _) in given.items()}
+        given_names = {name: shown for name, (shown, _unused) in given.items()}
         problems += _contradictions(values, {**names, **given_names})
         problems += _address_conflicts(values, given_names)
         if problems:

@@ -147,7 +147,7 @@ def parse_url(url: str) -> tuple[dict[str, Any], list[str]]:
 
     No problem quotes the URL: where a password holds an unescaped character, any part of the URL may be part of the password.
     """
-    scheme, _, rest = url.strip().partition("://")
+    scheme, _unused, rest = url.strip().partition("://")
     if scheme.lower() not in SCHEMES or not rest:
         return {}, [f"must begin with one of {', '.join(name + '://' for name in SCHEMES)}"]
     credentials, at, rest = rest.rpartition("@") if scheme != "unix" or not rest.startswith("/") else ("", "", rest)
@@ -156,7 +156,7 @@ def parse_url(url: str) -> tuple[dict[str, Any], list[str]]:
     parsed = _split(f"{scheme.lower()}://{rest}")
     if parsed is None or parsed.fragment:
         return {}, [f"cannot be read as scheme://user:password@host:port/db; {ENCODE_HINT}"]
-    username, _, password = credentials.partition(":")
+    username, _unused, password = credentials.partition(":")
     values: dict[str, Any] = {"username": unquote(username), "password": unquote(password)}
     problems: list[str] = []
     if parsed.scheme == "unix":

@@ -159,7 +159,7 @@ def _read(replies: BinaryIO) -> Any:
     if kind == b"-":
         raise AnswerError(text)
     if kind == b"*":
-        return [_read(replies) for _ in range(int(text))]
+        return [_read(replies) for _unused in range(int(text))]
     if kind == b"$":
         return replies.read(int(text) + 2)[:-2].decode("utf-8", "surrogateescape")
     return text

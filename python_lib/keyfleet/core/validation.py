@@ -152,7 +152,7 @@ def _is_address(text: str) -> bool:
 def _consequences(instance: Instance) -> Iterator[str]:
     """Return which directives, each possible by itself, must not be used like this."""
     for line in acl_lines(instance.directives) if instance.is_public else []:
-        _, user, *rules = line.split()
+        _unused, user, *rules = line.split()
         if _enters_without_password(rules):
             yield (
                 f"bind is {' '.join(instance.bind)!r} and directives.user lets {user!r} in without a password (nopass): {_OPEN} that the "

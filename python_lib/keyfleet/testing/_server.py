@@ -192,7 +192,7 @@ def find_binary(engine: str) -> str:
 
 def free_port(*hosts: str, bus: bool = False) -> int:
     """Return a TCP port that is free on all *hosts*, with *bus* also the cluster bus port above it."""
-    for _ in range(100):
+    for _unused in range(100):
         with socket.socket() as probe:
             probe.bind((hosts[0], 0))
             port = int(probe.getsockname()[1])
