@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from ..module_utils.keyfleet.layout import Layout
 from ..module_utils.keyfleet.profile import client_address, profile_path, profile_text
+from ..module_utils.keyfleet.settings_values import format_nodes
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
@@ -90,7 +91,7 @@ def _checks(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _proof(result: dict[str, Any], endpoint: dict[str, Any]) -> str:
-    checks, place = _checks(result), endpoint["unix_socket"] or f"{endpoint['host']}:{endpoint['port']}"
+    checks, place = _checks(result), endpoint["unix_socket"] or format_nodes(((endpoint["host"], endpoint["port"]),))
     engine = checks["engine"]["found"]
     probe = "a value was written and read back" if checks["round_trip"]["status"] == "ok" else "no value was written"
     return f"{engine['engine']} {engine['version']}, instance {endpoint['name']} at {place}: {result['verdict']}; {probe}"

@@ -80,7 +80,7 @@ deployed:
 """
 
 
-from ..module_utils.keyfleet.apply import settle
+from ..module_utils.keyfleet.apply import Outcome, settle
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
@@ -89,25 +89,25 @@ from ..module_utils.server_options import host_from, instances_from, server_argu
 def main() -> None:
     """Run the module."""
     module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
-    host, outcomes = host_from(module.params), []
-    # Those that go away first: another one may take their port.
-    for instance in sorted(instances_from(module.params), key=lambda one: one.present):
+    host, instances = host_from(module.params), instances_from(module.params)
+    outcomes: dict[str, Outcome] = {}
+    failure: dict[str, str] = {}
+    for instance in sorted(instances, key=lambda one: one.present):  # those that go away first: another may take their port
         try:
-            outcomes.append(settle(host, instance, check=module.check_mode))
+            outcomes[instance.name] = settle(host, instance, check=module.check_mode)
         except KeyfleetError as error:
-            error_text = f"instance {instance.name}: {error}"
-            module.fail_json(
-                msg=error_text,
-                error=type(error).__name__,
-                changed=any(outcome.changed for outcome in outcomes),
-                instances=[outcome.as_dict() for outcome in outcomes],
-            )
-    module.exit_json(
-        changed=any(outcome.changed for outcome in outcomes),
-        instances=[outcome.as_dict() for outcome in outcomes],
-        deployed=host.deployed_names(),
-        diff=[outcome.diff() for outcome in outcomes if outcome.changed],
-    )
+            failure = {"msg": f"instance {instance.name}: {error}", "error": type(error).__name__}
+            break
+    done = [outcomes[instance.name] for instance in instances if instance.name in outcomes]
+    result = {
+        "changed": any(outcome.changed for outcome in done),
+        "instances": [outcome.as_dict() for outcome in done],
+        "deployed": host.deployed_names(),
+        "diff": [outcome.diff() for outcome in done if outcome.changed],
+    }
+    if failure:
+        module.fail_json(**failure, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

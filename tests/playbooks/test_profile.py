@@ -166,3 +166,19 @@ def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployment: Deplo
     assert "(item=default)" in run.output
     assert f"the verdict is failed: 127.0.0.1:{port}" in run.failures
     assert before == profiles(deployment)
+
+
+def test_ansible_does_not_take_a_profile_for_an_inventory(deployment: Deployment) -> None:
+    """Neither with our ansible.cfg, beside the inventory, nor with Ansible's own defaults, in the hidden folder."""
+    deployment.run().ok()
+    assert (deployment.inventory / "redis.env").exists()
+    environ = deployment.environ()
+    own = [sys.executable, "-m", "ansible", "inventory", "-i", str(deployment.inventory), "--list"]
+    listed = subprocess.run(own, capture_output=True, text=True, check=True, cwd=ROOT, env=environ)
+    assert deployment.password() not in listed.stdout + listed.stderr
+    (deployment.inventory / "redis.env").unlink()
+    environ["ANSIBLE_INVENTORY_IGNORE"] = ".pyc, .retry"
+    run = subprocess.run(deployment.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
+    assert 0 == run.returncode, run.stdout
+    assert ["redis.env"] == [path.name for path in (deployment.inventory / ".keyfleet").glob("*.env")]
+    assert [] == list(deployment.inventory.glob("*.env"))

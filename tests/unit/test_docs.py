@@ -43,7 +43,7 @@ def broken_links(document: Path) -> Iterator[str]:
     """Yield the relative links of a document whose file, or heading, is missing."""
     text = FENCE.sub("", document.read_text(encoding="utf-8"))
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        place, _, heading = link.partition("#")
+        place, _unused, heading = link.partition("#")
         target = (document.parent / place).resolve() if place else document
         if "://" in link:
             continue

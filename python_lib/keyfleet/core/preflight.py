@@ -243,8 +243,8 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
     if instance.password is None:
         return [
             f"{where} runs, but its generated password is not in {password_file} any more. Put it back: the applications have it "
-            f"(REDIS_PASSWORD in their profile). If nobody has it, stop the instance on the host (it saves its data first), remove "
-            f"{password_file} if it is there, and run again: a new password is made then, and every application needs the new profile"
+            "(REDIS_PASSWORD in their profile). If nobody has it, stop the instance on the host (it saves what its directives say), "
+            f"remove {password_file} if it is there, and run again: a new password is made then, and every application needs the new profile"
         ]
     try:
         with opened(host, instance, pid):

@@ -20,7 +20,7 @@ from ..core.errors import ServerError, UnreachableError
 from ..core.settings import Settings
 from ._certificates import make_certificates
 
-Directives = Mapping[str, "str | int | Sequence[str]"]
+Directives = Mapping[str, str | int | Sequence[str]]
 
 START_SECONDS = 10.0
 POLL_SECONDS = 0.02
