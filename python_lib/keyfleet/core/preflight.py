@@ -244,7 +244,7 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
         return [
             f"{where} runs, but its generated password is not in {password_file} any more. Put it back: the applications have it "
             "(REDIS_PASSWORD in their profile). If nobody has it, stop the instance on the host (it saves what its directives say), "
-            f"remove {password_file} if it is there, and run again: a new password is made then, and every application needs the new profile"
+            f"remove {password_file} if it is there, and run again: that makes a new password, and every application needs the new profile"
         ]
     try:
         with opened(host, instance, pid):
