@@ -31,7 +31,7 @@ options:
     type: path
     default: /
   start_timeout_seconds:
-    description: Longest wait until a started server has loaded its data, in seconds.
+    description: Longest wait until a server has saved and stopped, and until a started one has loaded its data, in seconds.
     type: int
     default: 300
   previous_password:

@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
-from .keyfleet.errors import KeyfleetError
 from .keyfleet.host import Host
 from .keyfleet.instances import Instance
 
@@ -71,8 +70,3 @@ def instances_from(params: dict[str, Any]) -> list[Instance]:
         )
         for options in params["instances"]
     ]
-
-
-def fail(module: Any, error: KeyfleetError, result: Optional[dict[str, Any]] = None) -> None:
-    """End the module with the error's text and class name, and with what was done before it."""
-    module.fail_json(msg=str(error), error=type(error).__name__, **(result or {}))

@@ -108,7 +108,7 @@ unlisted:
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.preflight import Package, look
 from ..module_utils.quiet_module import QuietModule
-from ..module_utils.server_options import fail, host_from, instances_from, server_argument_spec
+from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
 
 def main() -> None:
@@ -133,7 +133,7 @@ def main() -> None:
             binary_required=params["binary_required"],
         )
     except KeyfleetError as error:
-        fail(module, error)
+        module.fail_json(msg=str(error), error=type(error).__name__)
     if findings.problems:
         module.fail_json(msg="; ".join(findings.problems), **findings.as_dict())
     module.exit_json(changed=False, **findings.as_dict())

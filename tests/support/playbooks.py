@@ -186,7 +186,7 @@ class Deployment:
         return found
 
     def stop_everything(self) -> None:
-        """Take the deployment away with its own playbook; and whatever a test left behind, by its recorded pid."""
+        """End what runs, by its recorded pid, and remove the folder."""
         for status in self.folder.glob("*/run/keyfleet/*/status.json"):
             record = json.loads(status.read_text(encoding="utf-8"))
             for kind in ("runner_pid", "server_pid"):

@@ -99,14 +99,6 @@ class Plan:
     live: Mapping[str, tuple[Optional[str], str]] = field(default_factory=dict, repr=False)
     restart: Mapping[str, tuple[Optional[str], str]] = field(default_factory=dict, repr=False)
 
-    def shown(self) -> dict[str, dict[str, str]]:
-        """Return ``{name: {active, wished, how}}`` for people and diffs: secrets are hidden."""
-        return {
-            name: {"active": shown(name, active or ""), "wished": shown(name, wished), "how": how}
-            for how, changes in (("live", self.live), ("restart", self.restart))
-            for name, (active, wished) in sorted(changes.items())
-        }
-
 
 def check(directives: Mapping[str, object], engine: str, version: Optional[str]) -> list[Problem]:
     """

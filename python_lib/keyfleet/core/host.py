@@ -36,7 +36,7 @@ class Host:
         binary: Path of the server.
         service_manager: ``systemd`` or ``process``.
         root: Folder that all paths derive from.
-        start_timeout_seconds: Longest wait until a started server has loaded its data.
+        start_timeout_seconds: Longest wait until a server has saved and stopped, and until a started one has loaded its data.
         previous_password: Password that running servers may still want; empty for none.
     """
 

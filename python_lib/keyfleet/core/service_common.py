@@ -56,11 +56,8 @@ class ServiceManager(ABC):
     Every step does nothing if it is already done. Every failure is a ServiceError.
 
     Attributes:
-        survives_reboot: Whether an enabled service starts with the host.
         timeout_seconds: How long a step may take; ``stop`` waits without limit for a server that saves, unless told otherwise.
     """
-
-    survives_reboot: bool
 
     def __init__(self, layout: Layout, *, timeout_seconds: float = 600.0) -> None:
         self.layout = layout

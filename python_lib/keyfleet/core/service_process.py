@@ -19,8 +19,6 @@ class ProcessManager(ServiceManager):
     The runner is a program of its own, since it outlives the module that starts it, and changes to the server's user by itself.
     """
 
-    survives_reboot = False
-
     def status(self) -> ServiceStatus:
         """Read the supervisor's status file and compare it with the processes."""
         try:

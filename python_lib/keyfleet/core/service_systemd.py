@@ -56,8 +56,6 @@ class SystemdManager(ServiceManager):
         systemctl(1), ``show --property``; sd_notify(3); units that failed too often need ``reset-failed`` before they start again.
     """
 
-    survives_reboot = True
-
     def status(self) -> ServiceStatus:
         """Ask systemd, in one call."""
         return status_from(self._properties(), time.time(), time.clock_gettime(time.CLOCK_MONOTONIC))
