@@ -16,7 +16,9 @@ options:
     type: str
     description:
       - Address of the server as a URL with the scheme V(redis), V(rediss) (TLS) or V(unix), for example
-        V(rediss://user@cache.example.com:6379/0).
+        V(rediss://user@cache.example.com:6379/0). V(valkey) and V(valkeys) mean V(redis) and V(rediss).
+      - A cluster is V(redis+cluster://host1:7000,host2:7000), the primary that Sentinels know is
+        V(redis+sentinel://host1:26379,host2:26379/service/0).
       - It may hold a password and is therefore never printed; O(login_password) keeps the two apart.
   login_host:
     type: str
@@ -72,7 +74,7 @@ options:
     type: list
     elements: str
     description:
-      - Sentinels as V(host:port); they are asked which server is the primary of O(service_name).
+      - Sentinels as V(host:port), port V(26379) if left out; they are asked which server is the primary of O(service_name).
   service_name:
     type: str
     description:
@@ -84,7 +86,8 @@ options:
 notes:
   - The connection options fall back to the environment of the module's process, that of the managed host, with the variables of the
     keyfleet library, E(REDIS_URL), E(REDIS_HOST), E(REDIS_PORT), E(REDIS_USERNAME), E(REDIS_PASSWORD), E(REDIS_PASSWORD_FILE),
-    E(REDIS_DB), E(REDIS_TLS_ENABLED), E(REDIS_TLS_CA_FILE), E(REDIS_CLUSTER_NODES), E(REDIS_KEY_PREFIX).
+    E(REDIS_DB), E(REDIS_CLUSTER_NODES), E(REDIS_SENTINELS), E(REDIS_TLS_ENABLED), E(REDIS_TLS_CA_FILE), E(REDIS_TIMEOUT_SECONDS),
+    E(REDIS_KEY_PREFIX) and the others that its documentation lists.
   - An option that names a server (O(url), O(login_host), O(login_port), O(login_unix_socket), O(startup_nodes), O(sentinels)) sets
     the whole environment aside, so that a password meant for one server is never sent to another. Without one, each other option
     replaces its variable.

@@ -11,6 +11,7 @@ The doc fragment ``keyfleet.redis.connection`` describes the same options.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Callable, NoReturn, Optional, TypeVar
@@ -19,7 +20,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .keyfleet.connection import HAS_REDIS, REDIS_IMPORT_ERROR, close, connect, translated
 from .keyfleet.errors import KeyfleetError
-from .keyfleet.settings import ADDRESS_VARIABLES, Settings
+from .keyfleet.settings import Settings
+from .keyfleet.settings_environment import ADDRESS_VARIABLES, ENVIRONMENT
 
 T = TypeVar("T")
 
@@ -41,6 +43,8 @@ FIELD_OF_OPTION = {
     "timeout_seconds": "timeout_seconds",
 }
 ADDRESS_OPTIONS = ("url", "login_host", "login_port", "login_unix_socket", "startup_nodes", "sentinels")
+# What holds for a module unless an option or a variable says otherwise: a playbook is more patient than an application.
+DEFAULT_VARIABLES = {"REDIS_TIMEOUT_SECONDS": "5", "REDIS_RETRY_ATTEMPTS": "3"}
 CONNECTION_CONSTRAINTS: dict[str, Any] = {
     "mutually_exclusive": [
         ("url", "login_host", "login_unix_socket", "startup_nodes", "sentinels"),
@@ -91,17 +95,21 @@ def settings_from_params(params: Mapping[str, Any], environ: Optional[Mapping[st
     """
     given = {name: value for name, value in params.items() if value is not None and value not in ("", [])}
     values = {field: given[option] for option, field in FIELD_OF_OPTION.items() if option in given}
+    if any(option in given for option in ADDRESS_OPTIONS):
+        values = {**{ENVIRONMENT[variable]: value for variable, value in DEFAULT_VARIABLES.items()}, **values}
+    else:
+        values = {**_stated_by(os.environ if environ is None else environ), **values}
     if "url" in given:
         return Settings.from_url(given["url"], **values)
-    if not any(option in given for option in ADDRESS_OPTIONS):
-        values = {**_stated_by(os.environ if environ is None else environ), **values}
     return Settings.from_mapping(values, {field: option for option, field in FIELD_OF_OPTION.items()})
 
 
 def _stated_by(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that the environment sets to something else than the default."""
-    named = any(environ.get(name, "").strip() for name in ADDRESS_VARIABLES)
-    settings = Settings.from_env(environ if named else {**environ, "REDIS_HOST": "127.0.0.1"})
+    """Return the fields that the environment, or else a module's default, sets to something else than the default of Settings."""
+    variables = {**DEFAULT_VARIABLES, **{name: value for name, value in environ.items() if value.strip()}}
+    if not any(name in variables for name in ADDRESS_VARIABLES):
+        variables["REDIS_HOST"] = "127.0.0.1"
+    settings = Settings.from_env(variables)
     return {field.name: getattr(settings, field.name) for field in fields(settings) if getattr(settings, field.name) != field.default}
 
 
@@ -118,9 +126,12 @@ def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
     if not HAS_REDIS:
         module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
     try:
-        settings = settings_from_params(module.params)
-        if settings.password:
-            module.no_log_values.add(settings.password)
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            settings = settings_from_params(module.params)
+        for doubt in doubts:
+            module.warn(str(doubt.message))
+        module.no_log_values.update(filter(None, (settings.password, settings.sentinel_password)))
         client = connect(settings)
         try:
             with translated(settings):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import SettingsError
-from keyfleet.core.settings import ENVIRONMENT, Settings
+from keyfleet.core.settings import Settings, SettingsWarning
+from keyfleet.core.settings_environment import VARIABLES
 
 
 def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
@@ -20,7 +21,7 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
 
 def test_nothing_set_begins_with_the_known_words_and_lists_the_names() -> None:
     """Scripts look for the beginning; people need the rest."""
-    assert ("REDIS_URL is not defined; set one of REDIS_URL, REDIS_HOST, REDIS_CLUSTER_NODES",) == problems_of({})
+    assert ("REDIS_URL is not defined; set one of REDIS_URL, REDIS_HOST, REDIS_CLUSTER_NODES, REDIS_SENTINELS",) == problems_of({})
 
 
 def test_nothing_set_comes_before_other_problems() -> None:
@@ -46,9 +47,14 @@ def test_all_variables_are_read() -> None:
         "REDIS_DB": "3",
         "REDIS_TLS_ENABLED": "yes",
         "REDIS_TLS_CA_FILE": "/etc/ca.crt",
+        "REDIS_TLS_VERIFY": "on",
+        "REDIS_TLS_CERT_FILE": "/etc/client.crt",
+        "REDIS_TLS_KEY_FILE": "/etc/client.key",
         "REDIS_KEY_PREFIX": "app:",
         "REDIS_RETRY_ATTEMPTS": "7",
         "REDIS_RETRY_DELAY": "250",
+        "REDIS_TIMEOUT_SECONDS": "0.5",
+        "REDIS_ENVIRONMENT": " Test",
     }
     expected = Settings(
         host="cache.example",
@@ -58,11 +64,66 @@ def test_all_variables_are_read() -> None:
         db=3,
         tls=True,
         tls_ca_file="/etc/ca.crt",
+        tls_cert_file="/etc/client.crt",
+        tls_key_file="/etc/client.key",
         key_prefix="app:",
         retry_attempts=7,
         retry_delay_ms=250,
+        timeout_seconds=0.5,
+        environment="test",
     )
     assert expected == Settings.from_env(environ)
+
+
+def test_sentinels_are_read() -> None:
+    """Sentinels, the service, and credentials of both kinds; the server's password is not the Sentinels'."""
+    environ = {
+        "REDIS_SENTINELS": "a,b:5000,[::1]",
+        "REDIS_SENTINEL_SERVICE": "main",
+        "REDIS_SENTINEL_USERNAME": "watcher",
+        "REDIS_SENTINEL_PASSWORD": "sp",
+        "REDIS_PASSWORD": "p",
+        "REDIS_DB": "2",
+    }
+    expected = Settings(
+        sentinels=(("a", 26379), ("b", 5000), ("::1", 26379)),
+        sentinel_service="main",
+        sentinel_username="watcher",
+        sentinel_password="sp",
+        password="p",
+        db=2,
+    )
+    assert expected == Settings.from_env(environ)
+    assert expected == Settings.from_env({**environ, "REDIS_SENTINELS": '["a", {"host": "b", "port": 5000}, "[::1]"]'})
+
+
+@pytest.mark.parametrize(("text", "attempts"), [("endless", None), (" Endless ", None), ("0", 0), ("12", 12)])
+def test_attempts_are_a_number_or_endless(text: str, attempts: int | None) -> None:
+    """Endless is as many as fit into the time."""
+    assert attempts == Settings.from_env({"REDIS_HOST": "h", "REDIS_RETRY_ATTEMPTS": text}).retry_attempts
+    assert attempts == Settings.from_mapping({"retry_attempts": text}).retry_attempts
+
+
+def test_defaults_are_those_of_an_application() -> None:
+    """A call has two seconds, and nothing is flushed unless the environment is named."""
+    settings = Settings.from_env({"REDIS_HOST": "h"})
+    assert (2.0, "production", True) == (settings.timeout_seconds, settings.environment, settings.tls_verify)
+    assert settings == Settings(host="h")
+
+
+@pytest.mark.parametrize("address", [{"REDIS_HOST": "h"}, {"REDIS_URL": "redis://h"}])
+def test_what_kubernetes_injects_is_not_ours(address: dict[str, str]) -> None:
+    """Beside a Service called redis every pod has these; the user did not set them."""
+    injected = {
+        "REDIS_PORT": "tcp://10.11.240.20:6380",
+        "REDIS_SERVICE_HOST": "10.11.240.20",
+        "REDIS_SERVICE_PORT": "6380",
+        "REDIS_PORT_6380_TCP": "tcp://10.11.240.20:6380",
+        "REDIS_PORT_6380_TCP_ADDR": "10.11.240.20",
+        "REDIS_PORT_6380_TCP_PORT": "6380",
+        "REDIS_PORT_6380_TCP_PROTO": "tcp",
+    }
+    assert Settings(host="h") == Settings.from_env({**injected, **address})
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -102,14 +163,19 @@ def test_unusable_cluster_nodes_are_quoted(text: str) -> None:
         ("REDIS_PORT", "6379.0", "a whole number"),
         ("REDIS_DB", "-1", "0 and above"),
         ("REDIS_TLS_ENABLED", "maybe", "true or false"),
-        ("REDIS_RETRY_ATTEMPTS", "-1", "0 and above"),
+        ("REDIS_RETRY_ATTEMPTS", "-1", "endless, 0 and above"),
+        ("REDIS_RETRY_ATTEMPTS", "many", "a whole number, or endless"),
+        ("REDIS_TLS_VERIFY", "none", "true or false"),
+        ("REDIS_TIMEOUT_SECONDS", "0", "numbers above 0, below 86400"),
+        ("REDIS_TIMEOUT_SECONDS", "2s", "a number"),
+        ("REDIS_PORT", "tcp://example:1", "a whole number"),
         ("REDIS_RETRY_DELAY", "fast", "a whole number"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, allowed: str) -> None:
     """Variable, value, allowed values."""
     (problem,) = problems_of({"REDIS_HOST": "h", variable: value})
-    assert problem.startswith((f"{variable} is {value}; ", f"{variable} is {value!r}; "))
+    assert problem.startswith((f"{variable} is {value}; ", f"{variable} is {value!r}; ", f"{variable} is {value}.0; "))
     assert problem.endswith((f"allowed: {allowed}", f"allowed are {allowed}"))
 
 
@@ -144,6 +210,30 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
     ({"REDIS_URL": "unix:///s", "REDIS_CLUSTER_NODES": "a:1"}, "REDIS_URL names a socket, so REDIS_CLUSTER_NODES cannot be set as well"),
     ({"REDIS_URL": "unix:///s", "REDIS_TLS_ENABLED": "1"}, "REDIS_URL and REDIS_TLS_ENABLED exclude each other"),
     ({"REDIS_HOST": "a", "REDIS_TLS_CA_FILE": "/ca"}, "REDIS_TLS_CA_FILE is set and TLS is off; turn REDIS_TLS_ENABLED on"),
+    ({"REDIS_HOST": "a", "REDIS_TLS_CERT_FILE": "/c"}, "REDIS_TLS_CERT_FILE is set and TLS is off; turn REDIS_TLS_ENABLED on"),
+    ({"REDIS_URL": "rediss://a", "REDIS_TLS_KEY_FILE": "/k"}, "REDIS_TLS_KEY_FILE needs REDIS_TLS_CERT_FILE"),
+    ({"REDIS_SENTINELS": "a"}, "REDIS_SENTINELS and REDIS_SENTINEL_SERVICE belong together; give both"),
+    ({"REDIS_HOST": "a", "REDIS_SENTINEL_SERVICE": "s"}, "REDIS_SENTINELS and REDIS_SENTINEL_SERVICE belong together; give both"),
+    ({"REDIS_URL": "redis+sentinel://a"}, "REDIS_URL and REDIS_SENTINEL_SERVICE belong together; give both"),
+    ({"REDIS_HOST": "a", "REDIS_SENTINEL_PASSWORD": "p"}, "REDIS_SENTINEL_PASSWORD is set and REDIS_SENTINELS is not"),
+    ({"REDIS_HOST": "a", "REDIS_SENTINEL_USERNAME": "u"}, "REDIS_SENTINEL_USERNAME is set and REDIS_SENTINELS is not"),
+    (
+        {"REDIS_URL": "redis+sentinel://a/s", "REDIS_SENTINEL_PASSWORD": "p", "REDIS_SENTINEL_PASSWORD_FILE": "/p"},
+        "REDIS_SENTINEL_PASSWORD and REDIS_SENTINEL_PASSWORD_FILE are both set",
+    ),
+    ({"REDIS_URL": "redis+sentinel://a/s", "REDIS_SENTINELS": "b"}, "REDIS_URL and REDIS_SENTINELS contradict each other"),
+    ({"REDIS_URL": "redis+sentinel://a/s", "REDIS_SENTINEL_SERVICE": "t"}, "REDIS_URL and REDIS_SENTINEL_SERVICE contradict each other"),
+    ({"REDIS_URL": "redis+sentinel://a/s", "REDIS_HOST": "a"}, "REDIS_HOST names a server and REDIS_URL Sentinels"),
+    (
+        {"REDIS_URL": "redis://a", "REDIS_SENTINELS": "a", "REDIS_SENTINEL_SERVICE": "s"},
+        "REDIS_URL names a server and REDIS_SENTINELS Sentinels",
+    ),
+    ({"REDIS_URL": "redis+sentinel://a/s", "REDIS_CLUSTER_NODES": "b"}, "REDIS_CLUSTER_NODES and REDIS_URL exclude each other"),
+    ({"REDIS_URL": "redis+cluster://a", "REDIS_CLUSTER_NODES": "b"}, "REDIS_URL and REDIS_CLUSTER_NODES contradict each other"),
+    ({"REDIS_URL": "redis+cluster://a", "REDIS_HOST": "b"}, "REDIS_HOST names b:6379, which is not among REDIS_URL"),
+    ({"REDIS_URL": "redis+cluster://a", "REDIS_DB": "2"}, "REDIS_DB is 2; with REDIS_URL only 0 is allowed"),
+    ({"REDIS_URL": "rediss+cluster://a", "REDIS_TLS_ENABLED": "false"}, "REDIS_URL and REDIS_TLS_ENABLED contradict each other"),
+    ({"REDIS_URL": "valkeys://a", "REDIS_TLS_ENABLED": "false"}, "REDIS_URL and REDIS_TLS_ENABLED contradict each other"),
 ]
 
 
@@ -165,6 +255,14 @@ def test_contradictions_name_the_variables(environ: dict[str, str], problem: str
             {"REDIS_CLUSTER_NODES": "a:1,b:2", "REDIS_HOST": "b", "REDIS_PORT": "2"},
             Settings(host="b", port=2, cluster_nodes=(("a", 1), ("b", 2))),
         ),
+        (
+            {"REDIS_URL": "redis+cluster://a:1,b:2", "REDIS_CLUSTER_NODES": "b:2,a:1", "REDIS_DB": "0"},
+            Settings(cluster_nodes=(("b", 2), ("a", 1))),
+        ),
+        (
+            {"REDIS_URL": "redis+sentinel://a", "REDIS_SENTINELS": "a:26379", "REDIS_SENTINEL_SERVICE": "s"},
+            Settings(sentinels=(("a", 26379),), sentinel_service="s"),
+        ),
     ],
 )
 def test_variables_that_agree_add_up(environ: dict[str, str], expected: Settings) -> None:
@@ -180,11 +278,29 @@ def test_all_problems_come_at_once() -> None:
     assert ["REDIS_DB", "REDIS_HOST", "REDIS_PASSWORD_FILE", "REDIS_PORT", "REDIS_TLS_ENABLED"] == sorted(text.split()[0] for text in found)
 
 
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"REDIS_SENTINELS": "a b", "REDIS_SENTINEL_SERVICE": "s"}, "REDIS_SENTINELS is 'a b'; allowed: "),
+        ({"REDIS_URL": "redis+sentinel://a:port", "REDIS_SENTINEL_SERVICE": "s"}, "REDIS_URL cannot be read"),
+        ({"REDIS_URL": "rediss://a:port", "REDIS_TLS_CA_FILE": "/ca", "REDIS_HOST": "b"}, "REDIS_URL cannot be read"),
+        ({"REDIS_HOST": "a", "REDIS_TLS_ENABLED": "?", "REDIS_TLS_CA_FILE": "/ca"}, "REDIS_TLS_ENABLED is '?'; allowed: "),
+        ({"REDIS_URL": "redis://u@a", "REDIS_PASSWORD_FILE": "/nowhere"}, "REDIS_PASSWORD_FILE is '/nowhere' and cannot be read"),
+    ],
+)
+def test_a_problem_has_no_echo(environ: dict[str, str], problem: str) -> None:
+    """From a value that cannot be read nothing follows for the others."""
+    (found,) = problems_of(environ)
+    assert found.startswith(problem)
+
+
 def test_a_password_file_is_read_without_its_line_break(tmp_path: Path) -> None:
     """Editors end a file with a line break; blanks may belong to the password."""
     file = tmp_path / "password"
     file.write_text(" pass word \n", encoding="utf-8")
     assert " pass word " == Settings.from_env({"REDIS_HOST": "a", "REDIS_PASSWORD_FILE": str(file)}).password
+    sentinel = {"REDIS_URL": "redis+sentinel://a/s", "REDIS_SENTINEL_PASSWORD_FILE": str(file)}
+    assert (None, " pass word ") == (Settings.from_env(sentinel).password, Settings.from_env(sentinel).sentinel_password)
 
 
 def test_an_unusable_password_file_is_named(tmp_path: Path) -> None:
@@ -228,6 +344,8 @@ def test_a_mapping_uses_the_names_of_the_caller() -> None:
             "cluster_nodes and sentinels exclude each other",
         ),
         ({"timeout_seconds": 0}, "timeout_seconds is 0"),
+        ({"retry_attempts": -1}, "retry_attempts is -1"),
+        ({"sentinel_password": "p"}, "sentinel_password is set and sentinels is not"),
         ({"tls": True, "tls_key_file": "/k"}, "tls_key_file needs tls_cert_file"),
         ({"host": ""}, "host is empty"),
     ],
@@ -254,8 +372,58 @@ def test_the_address_is_printable(settings: Settings, address: str) -> None:
     assert address == settings.address
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REDIS_PASSWROD", "REDIS_PASSWORD"),
+        ("REDIS_PASS", "REDIS_PASSWORD"),
+        ("REDIS_USER", "REDIS_USERNAME"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("REDIS_TIMEOUT", "REDIS_TIMEOUT_SECONDS"),
+        ("REDIS_SENTINEL", "REDIS_SENTINELS"),
+        ("REDIS_TLS_ENABLE", "REDIS_TLS_ENABLED"),
+        ("REDIS_CLUSTER_NODE", "REDIS_CLUSTER_NODES"),
+    ],
+)
+def test_a_misspelt_variable_is_told(name: str, meant: str) -> None:
+    """Its value is not, since it may be a password; and it is no error, since it may be somebody else's."""
+    with pytest.warns(SettingsWarning) as caught:
+        settings = Settings.from_env({"REDIS_HOST": "h", name: "5"})
+    assert [f"{name} is set and means nothing here; was {meant} meant?"] == [str(warning.message) for warning in caught]
+    assert __file__ == caught[0].filename
+    assert Settings(host="h") == settings
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REDIS_POOL": "5"},
+        {"REDIS_TTL": "5"},
+        {"REDIS_MAX_CONNECTIONS": "5"},
+        {"REDIS_EXPORTER_ADDR": "a"},
+        {"REDIS_USER": "a", "REDIS_USERNAME": "a"},
+        {"REDIS_PASSWD": "a", "REDIS_PASSWORD": "a"},
+        {"REDIS_PASSWROD": ""},
+        {"CELERY_REDIS_PASSWROD": "a"},
+    ],
+)
+def test_foreign_variables_are_left_alone(environ: dict[str, str]) -> None:
+    """Warnings are errors in these tests, so one would fail this."""
+    assert "h" == Settings.from_env({"REDIS_HOST": "h", **environ}).host
+
+
+def test_an_unchecked_certificate_is_told() -> None:
+    """A variable that somebody set for a test is loud in production; what the program itself says is not, nor a variable without effect."""
+    with pytest.warns(SettingsWarning, match="^REDIS_TLS_VERIFY is off: ") as caught:
+        settings = Settings.from_env({"REDIS_URL": "rediss://h", "REDIS_TLS_VERIFY": "false"})
+    assert [__file__] == [warning.filename for warning in caught]
+    assert (True, False) == (settings.tls, settings.tls_verify)
+    assert settings == Settings.from_url("rediss://h", tls_verify=False)
+    assert not Settings.from_env({"REDIS_URL": "redis://h", "REDIS_TLS_VERIFY": "false"}).tls_verify
+
+
 def test_the_documentation_lists_the_variables() -> None:
     """One row for each name, no more."""
-    page = Path(__file__).parents[2] / "docs" / "client" / "getting_started.md"
+    page = Path(__file__).parents[2] / "docs" / "client" / "configuration.md"
     rows = [line.split("`")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `REDIS_")]
-    assert sorted(["REDIS_URL", "REDIS_PASSWORD_FILE", *ENVIRONMENT]) == sorted(rows)
+    assert sorted(VARIABLES) == sorted(rows)

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from keyfleet.core.errors import SettingsError
 from keyfleet.core.settings import Settings
+
+CREDENTIALS: dict[str, Any] = {"username": "u", "password": "p,"}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,22 @@ from keyfleet.core.settings import Settings
         ("unix:///run/redis.sock", Settings(unix_socket="/run/redis.sock")),
         ("unix:///run/a%20b.sock?db=2", Settings(unix_socket="/run/a b.sock", db=2)),
         ("unix://u:p@/run/redis.sock", Settings(unix_socket="/run/redis.sock", username="u", password="p")),
+        ("UNIX:///run/a@b.sock", Settings(unix_socket="/run/a@b.sock")),
+        ("valkey://a:6380/2", Settings(host="a", port=6380, db=2)),
+        ("valkeys://a", Settings(host="a", tls=True)),
+        ("redis+cluster://a", Settings(cluster_nodes=(("a", 6379),))),
+        ("redis+cluster://u:p%2C@a:7000,b,[::1]:7001/0", Settings(cluster_nodes=(("a", 7000), ("b", 6379), ("::1", 7001)), **CREDENTIALS)),
+        ("rediss+cluster://a:7000/", Settings(cluster_nodes=(("a", 7000),), tls=True)),
+        ("valkey+cluster://a,", Settings(cluster_nodes=(("a", 6379),))),
+        ("valkeys+cluster://a?db=0", Settings(cluster_nodes=(("a", 6379),), tls=True)),
+        ("redis+sentinel://a/main", Settings(sentinels=(("a", 26379),), sentinel_service="main")),
+        (
+            "redis+sentinel://u:p%2C@a:5000,[::1]/my%20main/3",
+            Settings(sentinels=(("a", 5000), ("::1", 26379)), sentinel_service="my main", db=3, **CREDENTIALS),
+        ),
+        ("rediss+sentinel://a,b/main?db=1", Settings(sentinels=(("a", 26379), ("b", 26379)), sentinel_service="main", db=1, tls=True)),
+        ("valkey+sentinel://a/0", Settings(sentinels=(("a", 26379),), sentinel_service="0")),
+        ("valkeys+sentinel://a/main/0", Settings(sentinels=(("a", 26379),), sentinel_service="main", tls=True)),
     ],
 )
 def test_a_url_is_read(url: str, expected: Settings) -> None:
@@ -47,7 +67,10 @@ SECRET = "hunter2"
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://a", "url must begin with one of redis://, rediss://, unix://"),
+        ("http://a", "url must begin with one of redis://, rediss://, valkey://, valkeys://, unix://; all but the last may have +cluster"),
+        ("redis+://a", "url must begin with one of"),
+        ("unix+cluster:///a", "url must begin with one of"),
+        ("redis+sentinel", "url must begin with one of"),
         ("a:6379", "url must begin with one of"),
         ("redis://", "url must begin with one of"),
         (f"redis://:{SECRET}@", "url has no host"),
@@ -66,6 +89,19 @@ SECRET = "hunter2"
         (f"redis://:{SECRET}@a/1?db=2", "url states no usable database"),
         (f"redis://:{SECRET}@a?{SECRET}=1", "url has an option other than ?db=NUMBER"),
         (f"redis://a:{SECRET}", "url cannot be read as scheme://"),
+        (f"redis://:{SECRET}@a:0", "url names port 0; allowed are 1 to 65535"),
+        (f"redis://:{SECRET}@a,b", "url names several hosts, which only redis+cluster:// and redis+sentinel:// do"),
+        (f"redis+cluster://:{SECRET}@", "url has no host"),
+        (f"redis+cluster://:{SECRET}@a,:7000", "url has no host"),
+        (f"redis+cluster://:{SECRET}@a,b:port", "url cannot be read as scheme://"),
+        (f"redis+cluster://:{SECRET}@a/1", "url names a database; a cluster has only 0"),
+        (f"redis+cluster://{SECRET}@a", "url has a user name and no password"),
+        (f"redis+sentinel://:{SECRET}@a:0/s", "url names port 0"),
+        (f"redis+sentinel://:{SECRET}@a/s/{SECRET}", "url states no usable database"),
+        (f"redis+sentinel://:{SECRET}@a", "url and sentinel_service belong together; give both"),
+        (f"redis://{SECRET} x", "url cannot be read as scheme://"),
+        (f"redis://{SECRET}%20x", "url is not usable; allowed: a host name"),
+        (f"redis+cluster://{SECRET}%20x", "url is not usable; allowed: a host name"),
         (f"unix://{SECRET}", "url needs an absolute path"),
         (f"redis://:{SECRET}\u2100@a", None),
         (f"redis://{SECRET}\u2100", "url cannot be read as scheme://"),

@@ -7,14 +7,36 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Callable, Optional
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 Nodes = tuple[tuple[str, int], ...]
 
 DEFAULT_PORT = 6379
-SCHEMES = ("redis", "rediss", "unix")
-ENCODE_HINT = "special characters of a user name or password must be percent-encoded, as in %40 for @"
+DEFAULT_SENTINEL_PORT = 26379
+SECRETS = ("password", "sentinel_password")
+# The value of a field that the user stated in a way that cannot be read: its problem is told already, and nothing follows from it.
+UNKNOWN = object()
+
+
+@dataclass(frozen=True)
+class Stated:
+    """
+    What the user said about a field; the ``repr`` has no value, since error trackers print local variables.
+
+    Attributes:
+        shown: The name by which the user knows the field: a variable, an option, or the URL's variable.
+        value: As given.
+        quotable: Whether an error may print the value; any part of a URL may be a part of the password.
+    """
+
+    shown: str
+    value: Any = field(repr=False)
+    quotable: bool = True
+
+
+Given = dict[str, Stated]  # by name of the field
 
 
 class ConversionError(ValueError):
@@ -24,10 +46,10 @@ class ConversionError(ValueError):
         super().__init__(allowed)
         self.allowed = allowed
 
-    def problem(self, name: str, value: object, *, secret: bool) -> str:
-        """Return the sentence for the user, without the value if it is secret."""
-        found = "is not usable" if secret else f"is {value!r}"
-        return f"{name} {found}; allowed: {self.allowed}"
+    def problem(self, name: str, stated: Stated) -> str:
+        """Return the sentence for the user about the field *name*, without the value if it is secret."""
+        found = f"is {stated.value!r}" if stated.quotable and name not in SECRETS else "is not usable"
+        return f"{stated.shown} {found}; allowed: {self.allowed}"
 
 
 def _text(value: object) -> str:
@@ -38,6 +60,10 @@ def _text(value: object) -> str:
 
 def _stripped(value: object) -> str:
     return _text(value).strip()
+
+
+def _lower(value: object) -> str:
+    return _stripped(value).lower()
 
 
 def _host(value: object) -> str:
@@ -73,6 +99,15 @@ def _number(value: object) -> float:
     raise ConversionError("a number")
 
 
+def _attempts(value: object) -> Optional[int]:
+    if value is None or (isinstance(value, str) and value.strip().lower() == "endless"):
+        return None
+    try:
+        return _integer(value)
+    except ConversionError:
+        raise ConversionError("a whole number, or endless") from None
+
+
 def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -83,18 +118,18 @@ def _boolean(value: object) -> bool:
     return words[word]
 
 
-def _node(value: object) -> tuple[str, int]:
+def _node(value: object, default_port: int) -> tuple[str, int]:
     """Return host and port of ``host``, ``host:port``, ``[ipv6]:port``, a pair or a mapping."""
     allowed = ConversionError("a list of host:port, comma separated or JSON; an IPv6 address in brackets")
     if isinstance(value, Mapping) and set(value) <= {"host", "port"} and "host" in value:
-        host, port = value["host"], value.get("port", DEFAULT_PORT)
+        host, port = value["host"], value.get("port", default_port)
     elif isinstance(value, (list, tuple)) and len(value) == 2:
         host, port = value
     elif isinstance(value, str):
         match = re.fullmatch(r"\s*(\[[^\[\]]+\]|[^:\s]+)(?::([0-9]{1,5}))?\s*", value)
         if not match:
             raise allowed
-        host, port = match.group(1), match.group(2) or DEFAULT_PORT
+        host, port = match.group(1), match.group(2) or default_port
     else:
         raise allowed
     pair = (_host(host), _integer(port))
@@ -103,7 +138,7 @@ def _node(value: object) -> tuple[str, int]:
     return pair
 
 
-def _nodes(value: object) -> Nodes:
+def _nodes(value: object, default_port: int = DEFAULT_PORT) -> Nodes:
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip().startswith("[") else value.split(",")
@@ -111,7 +146,7 @@ def _nodes(value: object) -> Nodes:
             value = str(value).split(",")
     if not isinstance(value, (list, tuple)):
         raise ConversionError("a list of host:port, comma separated or JSON")
-    return tuple(_node(item) for item in value if item != "")
+    return tuple(_node(item, default_port) for item in value if item != "")
 
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
@@ -127,71 +162,18 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "tls_cert_file": _stripped,
     "tls_key_file": _stripped,
     "cluster_nodes": _nodes,
-    "sentinels": _nodes,
+    "sentinels": partial(_nodes, default_port=DEFAULT_SENTINEL_PORT),
     "sentinel_service": _stripped,
+    "sentinel_username": _text,
+    "sentinel_password": _text,
     "key_prefix": _text,
-    "retry_attempts": _integer,
+    "retry_attempts": _attempts,
     "retry_delay_ms": _integer,
     "timeout_seconds": _number,
+    "environment": _lower,
 }
 
 
 def format_nodes(nodes: Iterable[tuple[str, int]]) -> str:
     """Return ``host:port`` joined by commas, IPv6 in brackets."""
     return ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes)
-
-
-def parse_url(url: str) -> tuple[dict[str, Any], list[str]]:
-    """
-    Return the fields a URL states, and its problems.
-
-    No problem quotes the URL: where a password holds an unescaped character, any part of the URL may be part of the password.
-    """
-    scheme, _unused, rest = url.strip().partition("://")
-    if scheme.lower() not in SCHEMES or not rest:
-        return {}, [f"must begin with one of {', '.join(name + '://' for name in SCHEMES)}"]
-    credentials, at, rest = rest.rpartition("@") if scheme != "unix" or not rest.startswith("/") else ("", "", rest)
-    if at and re.search(r"[@/?#\[\]\s]", credentials):
-        return {}, [f"cannot be read: {ENCODE_HINT}"]
-    parsed = _split(f"{scheme.lower()}://{rest}")
-    if parsed is None or parsed.fragment:
-        return {}, [f"cannot be read as scheme://user:password@host:port/db; {ENCODE_HINT}"]
-    username, _unused, password = credentials.partition(":")
-    values: dict[str, Any] = {"username": unquote(username), "password": unquote(password)}
-    problems: list[str] = []
-    if parsed.scheme == "unix":
-        values["unix_socket"] = unquote(parsed.path)
-        if parsed.netloc or not parsed.path:
-            problems.append("needs an absolute path, as in unix:///run/redis.sock")
-    else:
-        values.update(tls=parsed.scheme == "rediss", host=unquote(parsed.hostname or ""), port=parsed.port)
-        if not parsed.hostname:
-            problems.append("has no host")
-    values["db"] = _database("" if parsed.scheme == "unix" else parsed.path, parsed.query, problems)
-    return {name: value for name, value in values.items() if value not in (None, "")}, problems
-
-
-def _split(url: str) -> Optional[SplitResult]:
-    """Return the parts of *url*, None if it or its port cannot be read."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  (parsed when asked for)
-    except ValueError:
-        return None
-    return parts
-
-
-def _database(path: str, query: str, problems: list[str]) -> Optional[int]:
-    """Return the database number that the path or ``?db=`` states."""
-    found = [path.strip("/")] if path.strip("/") else []
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        if name == "db":
-            found.append(value)
-        else:
-            problems.append("has an option other than ?db=NUMBER")
-    if not found:
-        return None
-    if any(not re.fullmatch("[0-9]{1,9}", text) for text in found) or len(set(found)) > 1:
-        problems.append("states no usable database; allowed is one number, as in /0")
-        return None
-    return int(found[0])

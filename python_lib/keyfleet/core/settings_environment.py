@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The REDIS_ variables of the environment into fields of Settings; reading a password file is the only IO here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .settings_url import check_lonely_user, stated_by_url
+from .settings_values import CONVERTERS, UNKNOWN, ConversionError, Given, Stated
+
+ENVIRONMENT = {
+    "REDIS_HOST": "host",
+    "REDIS_PORT": "port",
+    "REDIS_USERNAME": "username",
+    "REDIS_PASSWORD": "password",
+    "REDIS_DB": "db",
+    "REDIS_TLS_ENABLED": "tls",
+    "REDIS_TLS_CA_FILE": "tls_ca_file",
+    "REDIS_TLS_VERIFY": "tls_verify",
+    "REDIS_TLS_CERT_FILE": "tls_cert_file",
+    "REDIS_TLS_KEY_FILE": "tls_key_file",
+    "REDIS_CLUSTER_NODES": "cluster_nodes",
+    "REDIS_SENTINELS": "sentinels",
+    "REDIS_SENTINEL_SERVICE": "sentinel_service",
+    "REDIS_SENTINEL_USERNAME": "sentinel_username",
+    "REDIS_SENTINEL_PASSWORD": "sentinel_password",
+    "REDIS_KEY_PREFIX": "key_prefix",
+    "REDIS_RETRY_ATTEMPTS": "retry_attempts",
+    "REDIS_RETRY_DELAY": "retry_delay_ms",
+    "REDIS_TIMEOUT_SECONDS": "timeout_seconds",
+    "REDIS_ENVIRONMENT": "environment",
+}
+PASSWORD_FILES = {"REDIS_PASSWORD_FILE": "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE": "REDIS_SENTINEL_PASSWORD"}
+VARIABLES = ("REDIS_URL", *ENVIRONMENT, *PASSWORD_FILES)
+ADDRESS_VARIABLES = ("REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_NODES", "REDIS_SENTINELS")
+
+# Kubernetes sets REDIS_PORT to this in every pod beside a Service that is called redis; the user did not.
+SERVICE_LINK = re.compile(r"tcp://[0-9a-fA-F.:\[\]]+:[0-9]+")
+# How alike two names are without REDIS_, 0 to 1: for REDIS_USER, REDIS_PASS and REDIS_URI enough, for REDIS_POOL and REDIS_TTL not.
+ALIKE = 0.63
+
+
+def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Given:
+    """
+    Return the fields that the variables state, and add to *problems* what is missing, broken or said twice in different ways.
+
+    An empty variable counts as not set.
+    """
+    variables = _set_variables(environ)
+    given: Given = {}
+    if not any(name in variables for name in ADDRESS_VARIABLES):
+        problems.append(f"REDIS_URL is not defined; set one of {', '.join(ADDRESS_VARIABLES)}")
+    if "REDIS_URL" in variables:
+        given.update(stated_by_url("REDIS_URL", variables["REDIS_URL"], problems))
+    for variable, name in ENVIRONMENT.items():
+        if variable in variables:
+            _add(given, name, Stated(variable, variables[variable]), problems)
+    for variable, rival in PASSWORD_FILES.items():
+        if variable in variables and rival in variables:
+            problems.append(f"{rival} and {variable} are both set; keep one")
+        elif variable in variables:
+            _add(given, ENVIRONMENT[rival], Stated(variable, _read_password(variable, variables[variable], problems)), problems)
+    check_lonely_user(given, "REDIS_URL", problems)
+    return given
+
+
+def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each REDIS_ variable that is none of ours and looks most like one that is not set."""
+    variables = _set_variables(environ)
+    for name in variables:
+        if name.startswith("REDIS_") and name not in VARIABLES:
+            ours = {known.removeprefix("REDIS_"): known for known in VARIABLES}
+            for meant in difflib.get_close_matches(name.removeprefix("REDIS_"), ours, n=1, cutoff=ALIKE):
+                if ours[meant] not in variables:
+                    yield f"{name} is set and means nothing here; was {ours[meant]} meant?"
+
+
+def _set_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if value.strip() and not (name == "REDIS_PORT" and SERVICE_LINK.fullmatch(value.strip()))
+    }
+
+
+def _add(given: Given, name: str, stated: Stated, problems: list[str]) -> None:
+    """Note what was stated about the field *name*, and a problem if another variable states something else."""
+    before = given.get(name)
+    if before and UNKNOWN not in (before.value, stated.value) and not _agree(name, before.value, stated.value):
+        problems.append(f"{before.shown} and {stated.shown} contradict each other; remove {stated.shown} or make them agree")
+    given[name] = stated
+
+
+def _agree(name: str, one: Any, other: Any) -> bool:
+    """Tell whether two values mean the same; the order of nodes means nothing."""
+    try:
+        found, wanted = CONVERTERS[name](one), CONVERTERS[name](other)
+    except ConversionError:
+        return False
+    return set(found) == set(wanted) if isinstance(found, tuple) else bool(found == wanted)
+
+
+def _read_password(variable: str, path: str, problems: list[str]) -> Any:
+    """Return the file's text without the final line break, or that it is unknown."""
+    try:
+        password = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        problems.append(f"{variable} is {path!r} and cannot be read: {reason}")
+        return UNKNOWN
+    if not password:
+        problems.append(f"{variable} is {path!r} and that file is empty")
+    return password or UNKNOWN
