@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures for all tests: real servers, one of each kind per session, empty at the start of each test."""
+"""Fixtures for all tests; those of the servers are the library's own plugin."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import close
-from keyfleet.core.topology import primaries
-from keyfleet.testing.servers import Cluster, Server, start_cluster, start_server
+from keyfleet.testing._binaries import FOLDER_VARIABLE
+from keyfleet.testing._kept import Kept
+from keyfleet.testing.servers import Server, start_server
+
+pytest_plugins = ["keyfleet.testing.plugin"]
 
 PASSWORD = "correct-horse-battery"
+os.environ.setdefault(FOLDER_VARIABLE, str(Path(__file__).parents[1] / ".cache/servers"))  # made by scripts/servers
 
 
 @pytest.fixture(autouse=True)
@@ -22,49 +26,14 @@ def no_redis_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def session_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without a password, shared by the session; tests use `server`."""
-    with start_server(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def session_password_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a password, shared by the session; tests use `password_server`."""
-    with start_server(tmp_path_factory.mktemp("password_server"), password=PASSWORD) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def session_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of three primaries, shared by the session; tests use `cluster`."""
-    with start_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
+def kept_password_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Server]]:
+    """The session's server with a password; tests use `password_server`."""
+    kept = Kept(lambda folder: start_server(folder, password=PASSWORD), lambda: tmp_path_factory.mktemp("password_server"))
+    yield kept
+    kept.stop()
 
 
 @pytest.fixture
-def server(session_server: Server) -> Server:
-    """A server without a password, empty."""
-    _flush(session_server)
-    return session_server
-
-
-@pytest.fixture
-def password_server(session_password_server: Server) -> Server:
+def password_server(kept_password_server: Kept[Server]) -> Server:
     """A server whose default user has the password PASSWORD (``password_server.password``), empty."""
-    _flush(session_password_server)
-    return session_password_server
-
-
-@pytest.fixture
-def cluster(session_cluster: Cluster) -> Cluster:
-    """A cluster of three primaries without replicas and password, empty."""
-    _flush(session_cluster)
-    return session_cluster
-
-
-def _flush(servers: Server | Cluster) -> None:
-    client = servers.client()
-    for node in primaries(client):
-        node.client.flushall()
-    close(client)
+    return kept_password_server.fresh()

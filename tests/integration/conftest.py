@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Union
 
 import pytest
-from keyfleet.core.connection import close
-from keyfleet.core.topology import primaries
+from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
 
 Target = Union[Server, Cluster, SentinelGroup]
@@ -25,17 +24,14 @@ STARTERS: dict[str, Callable[[Path], Target]] = {
 
 
 @pytest.fixture(scope="session", params=STARTERS)
-def session_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def kept_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Target]]:
     """One deployment of each kind, shared by the session; tests use `target`."""
-    with STARTERS[request.param](tmp_path_factory.mktemp("t")) as running:
-        yield running
+    kept = Kept(STARTERS[request.param], lambda: tmp_path_factory.mktemp("t"))
+    yield kept
+    kept.stop()
 
 
 @pytest.fixture
-def target(session_target: Target) -> Target:
+def target(kept_target: Kept[Target]) -> Target:
     """Each kind of deployment in turn, empty."""
-    client = session_target.client()
-    for node in primaries(client):
-        node.client.flushall()
-    close(client)
-    return session_target
+    return kept_target.fresh()

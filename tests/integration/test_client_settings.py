@@ -31,16 +31,16 @@ def test_from_env_takes_each_way_to_say_it(tmp_path: Path) -> None:
                 assert number + 1 == client.incr("n")
 
 
-def test_from_env_reads_the_process_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_reads_the_process_environment(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """An application passes nothing."""
-    monkeypatch.setenv("REDIS_URL", f"redis://{server.host}:{server.port}")
+    monkeypatch.setenv("REDIS_URL", f"redis://{redis_server.host}:{redis_server.port}")
     with Client.from_env() as client:
         assert client.ping()
 
 
-def test_from_env_reaches_a_cluster(cluster: Cluster) -> None:
+def test_from_env_reaches_a_cluster(redis_cluster: Cluster) -> None:
     """REDIS_CLUSTER_NODES is enough."""
-    nodes = ",".join(f"{node.host}:{node.port}" for node in cluster.nodes)
+    nodes = ",".join(f"{node.host}:{node.port}" for node in redis_cluster.nodes)
     with Client.from_env({"REDIS_CLUSTER_NODES": nodes}) as client:
         assert client.set("k", "v")
         assert 3 == len(client.info())
@@ -93,13 +93,13 @@ def test_no_secret_in_repr_errors_and_tracebacks(password_server: Server) -> Non
 
 
 @pytest.mark.parametrize("hidden", ["orjson", "hiredis"])
-def test_the_client_works_without_the_extras(hidden: str, server: Server) -> None:
+def test_the_client_works_without_the_extras(hidden: str, redis_server: Server) -> None:
     """orjson and hiredis make it faster and are not needed."""
     program = f"""
 import sys
 sys.modules[{hidden!r}] = None
 from keyfleet import Client
-with Client.from_url("redis://{server.host}:{server.port}") as client:
+with Client.from_url("redis://{redis_server.host}:{redis_server.port}") as client:
     client.set_json("k", {{"a": [1, None, "ü"], "b": 2.5}})
     print(client.raw.get("k").decode(), client.get_json("k"))
     try:
@@ -115,9 +115,9 @@ with Client.from_url("redis://{server.host}:{server.port}") as client:
     assert ['{"a":[1,null,"ü"],"b":2.5} ' + str({"a": [1, None, "ü"], "b": 2.5}), "refused"] == done.stdout.splitlines()
 
 
-def test_broken_json_is_the_same_error_without_orjson(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_json_is_the_same_error_without_orjson(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both parsers' errors are ours."""
-    with Client.from_settings(server.settings()) as client:
+    with Client.from_settings(redis_server.settings()) as client:
         client.set("k", b"\xff{")
         with pytest.raises(DecodeError):
             client.get_json("k")

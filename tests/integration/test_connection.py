@@ -85,16 +85,16 @@ def test_close_ends_the_connections(target: Target) -> None:
         assert before == connected()
 
 
-def test_database_numbers_are_kept_apart(server: Server) -> None:
+def test_database_numbers_are_kept_apart(redis_server: Server) -> None:
     """db selects; the other database stays empty."""
-    with opened(server.settings(db=3)) as third, opened(server.settings()) as first:
+    with opened(redis_server.settings(db=3)) as third, opened(redis_server.settings()) as first:
         third.set("k", "v")
         assert (1, 0) == (third.dbsize(), first.dbsize())
 
 
-def test_threads_share_a_client(server: Server) -> None:
+def test_threads_share_a_client(redis_server: Server) -> None:
     """Twenty threads, no increment lost or doubled."""
-    with opened(server.settings()) as client:
+    with opened(redis_server.settings()) as client:
         threads = [threading.Thread(target=lambda: [client.incr("n") for _unused in range(50)]) for _unused in range(20)]
         for thread in threads:
             thread.start()
@@ -114,9 +114,9 @@ def test_wrong_and_missing_passwords(password_server: Server, password: str | No
     assert f"127.0.0.1:{password_server.port}" == error.address
 
 
-def test_a_password_where_none_is_set(server: Server) -> None:
+def test_a_password_where_none_is_set(redis_server: Server) -> None:
     """The server refuses AUTH, and so do we."""
-    assert isinstance(error_of(server.settings(username="app", password=SECRET)), CredentialsError)
+    assert isinstance(error_of(redis_server.settings(username="app", password=SECRET)), CredentialsError)
 
 
 def test_a_refused_password_is_tried_once(tmp_path: Path) -> None:
@@ -219,9 +219,9 @@ def test_a_restarted_server_needs_no_care(tmp_path: Path) -> None:
         assert 1 == client.incr("n")
 
 
-def test_a_connection_that_the_server_closed_needs_no_care(server: Server) -> None:
+def test_a_connection_that_the_server_closed_needs_no_care(redis_server: Server) -> None:
     """As after the server's idle timeout."""
-    with opened(server.settings()) as client, opened(server.settings()) as admin:
+    with opened(redis_server.settings()) as client, opened(redis_server.settings()) as admin:
         client.ping()
         admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert 1 == client.incr("n")
@@ -248,12 +248,12 @@ def test_tls_checks_the_certificate(tmp_path: Path) -> None:
     assert "IP address mismatch" in str(wrong_name)
 
 
-def test_plain_against_tls_and_tls_against_plain(tmp_path: Path, server: Server) -> None:
+def test_plain_against_tls_and_tls_against_plain(tmp_path: Path, redis_server: Server) -> None:
     """Neither hangs, both are unreachable."""
     with start_server(tmp_path, tls=True) as secure:
         plain = error_of(secure.settings(tls=False, tls_ca_file=None, retry_attempts=0, timeout_seconds=0.5))
     assert isinstance(plain, UnreachableError)
-    assert isinstance(error_of(server.settings(tls=True, retry_attempts=0, timeout_seconds=0.5)), UnreachableError)
+    assert isinstance(error_of(redis_server.settings(tls=True, retry_attempts=0, timeout_seconds=0.5)), UnreachableError)
 
 
 def test_a_missing_certificate_file_is_a_matter_of_settings(tmp_path: Path) -> None:
@@ -265,26 +265,26 @@ def test_a_missing_certificate_file_is_a_matter_of_settings(tmp_path: Path) -> N
 # What a server answers
 
 
-def test_an_error_of_the_server_is_passed_on(server: Server) -> None:
+def test_an_error_of_the_server_is_passed_on(redis_server: Server) -> None:
     """Its own words, with the address."""
-    with opened(server.settings()) as client:
+    with opened(redis_server.settings()) as client:
         client.set("k", "text")
-    assert f"127.0.0.1:{server.port}: value is not an integer or out of range" == str(error_of(server.settings(), "INCR", "k"))
+    assert f"127.0.0.1:{redis_server.port}: value is not an integer or out of range" == str(error_of(redis_server.settings(), "INCR", "k"))
 
 
-def test_a_pipeline_error_does_not_quote_the_command(server: Server) -> None:
+def test_a_pipeline_error_does_not_quote_the_command(redis_server: Server) -> None:
     """redis-py puts the command, and so the value, into the text."""
-    with opened(server.settings()) as client:
+    with opened(redis_server.settings()) as client:
         client.set("k", "text")
-    with pytest.raises(ServerError) as caught, opened(server.settings()) as client:
+    with pytest.raises(ServerError) as caught, opened(redis_server.settings()) as client:
         client.pipeline(transaction=False).set("other", SECRET).execute_command("HSET", "k", "field", SECRET).execute()
     assert SECRET not in str(caught.value)
     assert "WRONGTYPE" in str(caught.value)
 
 
-def test_data_that_cannot_be_sent_is_refused(server: Server) -> None:
+def test_data_that_cannot_be_sent_is_refused(redis_server: Server) -> None:
     """A dict is no value; nothing was sent."""
-    error = error_of(server.settings(), "SET", "k", {"a": 1})
+    error = error_of(redis_server.settings(), "SET", "k", {"a": 1})
     assert "RefusedError" == type(error).__name__
 
 

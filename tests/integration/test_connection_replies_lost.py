@@ -66,19 +66,19 @@ def test_the_client_works_after_a_lost_reply(target: Target) -> None:
     close(client)
 
 
-def test_a_connection_cut_before_the_reply_is_not_a_reason_to_repeat(server: Server) -> None:
+def test_a_connection_cut_before_the_reply_is_not_a_reason_to_repeat(redis_server: Server) -> None:
     """The same uncertainty as a timeout: a relay hands the command to the server and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        relay = threading.Thread(target=hand_over_and_hang_up, args=(listener, server))
+        relay = threading.Thread(target=hand_over_and_hang_up, args=(listener, redis_server))
         relay.start()
-        settings = server.settings(port=listener.getsockname()[1], retry_attempts=5, retry_delay_ms=1)
+        settings = redis_server.settings(port=listener.getsockname()[1], retry_attempts=5, retry_delay_ms=1)
         client = connect(settings)
         with pytest.raises(UnreachableError), translated(settings):
             client.incr("n")
         close(client)
         listener.shutdown(socket.SHUT_RDWR)
         relay.join()
-    assert 1 == value_when_quiet(server, "n")
+    assert 1 == value_when_quiet(redis_server, "n")
 
 
 def hand_over_and_hang_up(listener: socket.socket, server: Server) -> None:

@@ -42,9 +42,9 @@ def seconds_until(work: Callable[[], object], limit: float) -> float:
 # Cluster
 
 
-def test_one_living_seed_is_enough(cluster: Cluster) -> None:
+def test_one_living_seed_is_enough(redis_cluster: Cluster) -> None:
     """The first node named is dead, the rest is discovered from the second."""
-    alive = (cluster.nodes[1].host, cluster.nodes[1].port)
+    alive = (redis_cluster.nodes[1].host, redis_cluster.nodes[1].port)
     client = connect(Settings(cluster_nodes=(("127.0.0.9", alive[1]), alive), **FAST))
     assert 3 == len(primaries(client))
     close(client)
@@ -94,15 +94,15 @@ def test_a_cluster_that_is_not_formed_says_so(tmp_path: Path) -> None:
     assert "no node serves a slot" in str(error)
 
 
-def test_a_single_server_is_no_cluster(server: Server) -> None:
+def test_a_single_server_is_no_cluster(redis_server: Server) -> None:
     """The settings name the wrong thing, and the error says which way; a dead node beside it does not hide that."""
-    error = error_of(Settings(cluster_nodes=(("127.0.0.9", 1), (server.host, server.port)), **FAST))
-    assert f"{server.host}:{server.port} does not run in cluster mode; name it as the single host instead" == str(error)
+    error = error_of(Settings(cluster_nodes=(("127.0.0.9", 1), (redis_server.host, redis_server.port)), **FAST))
+    assert f"{redis_server.host}:{redis_server.port} does not run in cluster mode; name it as the single host instead" == str(error)
 
 
-def test_a_cluster_node_is_no_single_server(cluster: Cluster) -> None:
+def test_a_cluster_node_is_no_single_server(redis_cluster: Cluster) -> None:
     """A redirection reaches the caller as advice."""
-    settings = Settings(host=cluster.nodes[0].host, port=cluster.nodes[0].port)
+    settings = Settings(host=redis_cluster.nodes[0].host, port=redis_cluster.nodes[0].port)
     client = connect(settings)
     with pytest.raises(ServerError, match="is one node of a cluster and the key lives on another"), translated(settings):
         for number in range(10):
@@ -152,11 +152,11 @@ def test_a_sentinel_client_follows_a_failover(tmp_path: Path) -> None:
         close(client)
 
 
-def test_sentinel_settings_that_name_the_wrong_thing(tmp_path: Path, server: Server) -> None:
+def test_sentinel_settings_that_name_the_wrong_thing(tmp_path: Path, redis_server: Server) -> None:
     """An unknown service, a server that is no Sentinel, nobody there, one dead Sentinel of two."""
     with start_sentinel(tmp_path, replicas=0, sentinels=1) as group:
         unknown = error_of(group.settings(sentinel_service="other", **FAST))
-        no_sentinel = error_of(group.settings(sentinels=((server.host, server.port),), **FAST))
+        no_sentinel = error_of(group.settings(sentinels=((redis_server.host, redis_server.port),), **FAST))
         nobody = error_of(group.settings(sentinels=(("127.0.0.9", 1),), **FAST))
         one_dead = replace(group.settings(**FAST), sentinels=(("127.0.0.9", 1), *group.settings().sentinels))
         client = connect(one_dead)
@@ -176,9 +176,9 @@ def test_closing_ends_the_connections_to_sentinel_too(tmp_path: Path) -> None:
         close(watcher)
 
 
-def test_threads_share_a_cluster_client(cluster: Cluster) -> None:
+def test_threads_share_a_cluster_client(redis_cluster: Cluster) -> None:
     """Ten threads on ten keys of three primaries, no increment lost or doubled."""
-    client = cluster.client()
+    client = redis_cluster.client()
     threads = [threading.Thread(target=lambda name=f"n{number}": [client.incr(name) for _unused in range(50)]) for number in range(10)]
     for thread in threads:
         thread.start()

@@ -31,14 +31,14 @@ def put(server: Server | Cluster, *names: str) -> None:
     close(client)
 
 
-def test_flushing_an_empty_database_changes_nothing(server: Server) -> None:
+def test_flushing_an_empty_database_changes_nothing(redis_server: Server) -> None:
     """``redis command=flush`` reports changed on an empty database."""
-    everything = at(server, all_keys=True)
+    everything = at(redis_server, all_keys=True)
     assert (False, 0) == (
         run_module("redis_invalidate", everything, check=True).changed,
         run_module("redis_invalidate", everything)["deleted"],
     )
-    put(server, "a")
+    put(redis_server, "a")
     assert (True, 1) == (
         run_module("redis_invalidate", everything, check=True).changed,
         run_module("redis_invalidate", everything)["deleted"],
@@ -46,33 +46,33 @@ def test_flushing_an_empty_database_changes_nothing(server: Server) -> None:
     assert not run_module("redis_invalidate", everything).changed
 
 
-def test_flush_can_be_narrowed_to_a_pattern(server: Server) -> None:
+def test_flush_can_be_narrowed_to_a_pattern(redis_server: Server) -> None:
     """``redis command=flush`` knows all or nothing."""
-    put(server, "a:1", "a:2", "b:1")
-    assert 2 == run_module("redis_invalidate", at(server, patterns=["a:*"]))["deleted"]
+    put(redis_server, "a:1", "a:2", "b:1")
+    assert 2 == run_module("redis_invalidate", at(redis_server, patterns=["a:*"]))["deleted"]
 
 
-def test_flush_of_one_database_leaves_the_others_alone(server: Server) -> None:
+def test_flush_of_one_database_leaves_the_others_alone(redis_server: Server) -> None:
     """A selection of every key means the chosen database."""
-    put(server, "zero")
-    client = server.client(db=1)
+    put(redis_server, "zero")
+    client = redis_server.client(db=1)
     client.set("one", "value")
-    assert 1 == run_module("redis_invalidate", at(server, all_keys=True, db=1))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, all_keys=True, db=1))["deleted"]
     close(client)
-    assert 1 == run_module("redis_invalidate", at(server, all_keys=True))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, all_keys=True))["deleted"]
 
 
-def test_cluster_check_on_a_single_server_is_skipped_and_raises_nothing(server: Server) -> None:
+def test_cluster_check_on_a_single_server_is_skipped_and_raises_nothing(redis_server: Server) -> None:
     """``redis_info cluster=true`` fails on a server that is not in cluster mode."""
-    result = run_module("redis_health", at(server))
+    result = run_module("redis_health", at(redis_server))
     assert not result.failed
     assert [("skipped", "cluster mode is off")] == [(c["status"], c["reason"]) for c in result["checks"] if c["name"] == "cluster"]
 
 
 @pytest.mark.parametrize("module", ["redis_health", "redis_invalidate"])
-def test_result_has_the_documented_keys(cluster: Cluster, module: str) -> None:
+def test_result_has_the_documented_keys(redis_cluster: Cluster, module: str) -> None:
     """``redis_info`` documents the key ``cluster`` and returns ``cluster_info``."""
-    arguments: dict[str, Any] = {"startup_nodes": [f"{node.host}:{node.port}" for node in cluster.nodes]}
+    arguments: dict[str, Any] = {"startup_nodes": [f"{node.host}:{node.port}" for node in redis_cluster.nodes]}
     returned, documentation = {
         "redis_health": ("verdict", redis_health.RETURN),
         "redis_invalidate": ("matched", redis_invalidate.RETURN),
@@ -86,20 +86,20 @@ def test_result_has_the_documented_keys(cluster: Cluster, module: str) -> None:
             assert set(documented[name]["contains"]) == set(entry)
 
 
-def test_cluster_fields_are_those_of_the_whole_cluster(cluster: Cluster) -> None:
+def test_cluster_fields_are_those_of_the_whole_cluster(redis_cluster: Cluster) -> None:
     """Each primary is asked, not one node that happens to answer."""
-    arguments = {"startup_nodes": [f"{cluster.nodes[0].host}:{cluster.nodes[0].port}"]}
+    arguments = {"startup_nodes": [f"{redis_cluster.nodes[0].host}:{redis_cluster.nodes[0].port}"]}
     result = run_module("redis_health", arguments)
     assert 3 == len({entry["node"] for entry in result["checks"]})
 
 
-def test_words_of_the_server_are_not_swallowed(server: Server) -> None:
+def test_words_of_the_server_are_not_swallowed(redis_server: Server) -> None:
     """``redis command=replica`` says "Unable to set replica mode" whatever the server said."""
-    client = server.client()
+    client = redis_server.client()
     client.execute_command("REPLICAOF", "127.0.0.1", free_port("127.0.0.1"))
     try:
-        health = run_module("redis_health", at(server))
-        deletion = run_module("redis_invalidate", at(server, prefix="a"))
+        health = run_module("redis_health", at(redis_server))
+        deletion = run_module("redis_invalidate", at(redis_server, prefix="a"))
     finally:
         client.execute_command("REPLICAOF", "NO", "ONE")
         close(client)
@@ -107,15 +107,15 @@ def test_words_of_the_server_are_not_swallowed(server: Server) -> None:
     assert ("RefusedError", True) == (deletion["error"], "is a replica" in deletion["msg"])
 
 
-def test_plain_server_needs_no_option_about_tls(server: Server) -> None:
+def test_plain_server_needs_no_option_about_tls(redis_server: Server) -> None:
     """``redis_data`` speaks TLS by default, so that a plain server times out."""
-    assert "ok" == run_module("redis_health", at(server))["verdict"]
-    assert not run_module("redis_invalidate", at(server, prefix="a")).failed
+    assert "ok" == run_module("redis_health", at(redis_server))["verdict"]
+    assert not run_module("redis_invalidate", at(redis_server, prefix="a")).failed
 
 
-def test_deleting_works_for_every_type(server: Server) -> None:
+def test_deleting_works_for_every_type(redis_server: Server) -> None:
     """``redis_data state=absent`` fails with WRONGTYPE on anything but a string."""
-    client = server.client()
+    client = redis_server.client()
     client.set("t:string", "x")
     client.hset("t:hash", "f", "x")
     client.rpush("t:list", "x")
@@ -123,18 +123,23 @@ def test_deleting_works_for_every_type(server: Server) -> None:
     client.zadd("t:zset", {"x": 1})
     client.xadd("t:stream", {"f": "x"})
     close(client)
-    assert 6 == run_module("redis_invalidate", at(server, keys=["string", "hash", "list", "set", "zset", "stream"], prefix="t:"))["deleted"]
+    assert (
+        6
+        == run_module("redis_invalidate", at(redis_server, keys=["string", "hash", "list", "set", "zset", "stream"], prefix="t:"))[
+            "deleted"
+        ]
+    )
 
 
-def test_check_mode_predicts_a_deletion(server: Server) -> None:
+def test_check_mode_predicts_a_deletion(redis_server: Server) -> None:
     """``redis_data`` reports no change in check mode for a delete that it then does."""
-    put(server, "a")
-    arguments = at(server, keys=["a"])
+    put(redis_server, "a")
+    arguments = at(redis_server, keys=["a"])
     assert (True, True, False) == tuple(run_module("redis_invalidate", arguments, check=check).changed for check in (True, False, False))
 
 
-def test_diff_is_there(server: Server) -> None:
+def test_diff_is_there(redis_server: Server) -> None:
     """No redis module of community.general has a diff."""
-    put(server, "a")
-    diff = run_module("redis_invalidate", at(server, keys=["a"]), diff=True)["diff"]
+    put(redis_server, "a")
+    diff = run_module("redis_invalidate", at(redis_server, keys=["a"]), diff=True)["diff"]
     assert ({"matching_keys": 1, "first_names": ["a"]}, {"matching_keys": 0, "first_names": []}) == (diff["before"], diff["after"])

@@ -41,14 +41,14 @@ def keys(server: Server, **changes: Any) -> list[bytes]:
 
 
 @PYTHONS
-def test_fresh_server_is_ok(server: Server, python: str) -> None:
+def test_fresh_server_is_ok(redis_server: Server, python: str) -> None:
     """Every check is there once, in order, and none complains."""
-    result = run_module("redis_health", at(server), python=python)
+    result = run_module("redis_health", at(redis_server), python=python)
     assert (False, False, "ok", []) == (result.failed, result.changed, result["verdict"], result["reasons"])
     assert list(CHECKS) == [entry["name"] for entry in result["checks"]]
     skipped = {entry["name"]: entry["reason"] for entry in result["checks"] if entry["status"] == "skipped"}
     assert {"cluster": "cluster mode is off", "certificate": "TLS is off", "round_trip": "no write probe was made"} == skipped
-    assert {f"{server.host}:{server.port}"} == {entry["node"] for entry in result["checks"]}
+    assert {f"{redis_server.host}:{redis_server.port}"} == {entry["node"] for entry in result["checks"]}
 
 
 def test_documentation_lists_every_check() -> None:
@@ -57,34 +57,34 @@ def test_documentation_lists_every_check() -> None:
     assert list(CHECKS) == [part.split(")")[0] for part in documented.split("V(")[1:]]
 
 
-def test_values_have_their_unit(server: Server) -> None:
+def test_values_have_their_unit(redis_server: Server) -> None:
     """Names of numbers end in what they count."""
-    result = run_module("redis_health", at(server))
+    result = run_module("redis_health", at(redis_server))
     assert 0 < check(result, "ping")["found"]["latency_ms"] < 1_000
     assert 0 < check(result, "memory")["found"]["used_bytes"]
     assert {"engine": "redis"}.items() <= check(result, "engine")["found"].items()
 
 
-def test_second_run_is_the_same(server: Server) -> None:
+def test_second_run_is_the_same(redis_server: Server) -> None:
     """Asking changes nothing, so asking again finds the same."""
-    first, second = (run_module("redis_health", at(server)) for _run in range(2))
+    first, second = (run_module("redis_health", at(redis_server)) for _run in range(2))
     statuses = [{entry["name"]: entry["status"] for entry in result["checks"]} for result in (first, second)]
     assert statuses[0] == statuses[1]
     assert not second.changed
 
 
-def test_diff_is_empty(server: Server) -> None:
+def test_diff_is_empty(redis_server: Server) -> None:
     """Nothing changes, so there is nothing to show."""
-    assert "diff" not in run_module("redis_health", at(server), diff=True)
+    assert "diff" not in run_module("redis_health", at(redis_server), diff=True)
 
 
 @PYTHONS
-def test_write_probe_proves_a_round_trip_and_leaves_nothing_behind(server: Server, python: str) -> None:
+def test_write_probe_proves_a_round_trip_and_leaves_nothing_behind(redis_server: Server, python: str) -> None:
     """The key is written, read back and gone."""
-    result = run_module("redis_health", at(server, write_probe=True), python=python)
+    result = run_module("redis_health", at(redis_server, write_probe=True), python=python)
     assert ("ok", "") == (check(result, "round_trip")["status"], check(result, "round_trip")["reason"])
     assert 0 < check(result, "round_trip")["found"]["latency_ms"]
-    assert [] == keys(server)
+    assert [] == keys(redis_server)
     assert not result.changed
 
 
@@ -97,27 +97,27 @@ def test_write_probe_writes_below_the_prefix_of_the_environment(tmp_path: Path) 
     assert ("failed", "ok") == (denied["verdict"], allowed["verdict"])
 
 
-def test_check_mode_looks_and_writes_nothing(server: Server) -> None:
+def test_check_mode_looks_and_writes_nothing(redis_server: Server) -> None:
     """All else is the same."""
-    client = server.client()
+    client = redis_server.client()
     before = client.info("commandstats").get("cmdstat_set", {}).get("calls", 0)
-    result = run_module("redis_health", at(server, write_probe=True), check=True)
+    result = run_module("redis_health", at(redis_server, write_probe=True), check=True)
     after = client.info("commandstats").get("cmdstat_set", {}).get("calls", 0)
     close(client)
     assert ("ok", "skipped") == (result["verdict"], check(result, "round_trip")["status"])
     assert before == after
 
 
-def test_missing_and_wrong_options_are_refused(server: Server) -> None:
+def test_missing_and_wrong_options_are_refused(redis_server: Server) -> None:
     """The message names the option and what is allowed."""
     missing = run_module("redis_health", {"sentinels": ["127.0.0.1:26379"]})
     assert missing.failed
     assert "service_name" in missing["msg"]
-    wrong = run_module("redis_health", at(server, fail_on="always"))
+    wrong = run_module("redis_health", at(redis_server, fail_on="always"))
     assert "failed, degraded, never" in wrong["msg"]
     port = run_module("redis_health", {"login_port": 70_000})
     assert ("SettingsError", True) == (port["error"], "1 to 65535" in port["msg"])
-    unknown = run_module("redis_health", at(server, thresholds={"latency": 1}))
+    unknown = run_module("redis_health", at(redis_server, thresholds={"latency": 1}))
     assert "latency" in unknown["msg"]
 
 
@@ -238,42 +238,42 @@ def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
     ],
     ids=["role", "engine", "version", "replicas"],
 )
-def test_mismatch_fails_with_what_was_found(server: Server, expect: dict[str, Any], reason: str) -> None:
+def test_mismatch_fails_with_what_was_found(redis_server: Server, expect: dict[str, Any], reason: str) -> None:
     """Each wish that does not hold is named."""
-    result = run_module("redis_health", at(server, expect=expect))
+    result = run_module("redis_health", at(redis_server, expect=expect))
     assert (True, "failed", 1) == (result.failed, result["verdict"], len(result["reasons"]))
     assert reason in result["msg"]
 
 
-def test_wishes_that_hold_change_nothing(server: Server) -> None:
+def test_wishes_that_hold_change_nothing(redis_server: Server) -> None:
     """A version may be given by its first part."""
-    client = server.client()
+    client = redis_server.client()
     version = client.info("server")["redis_version"].split(".")[0]
     close(client)
     wishes = {"role": "primary", "engine": "redis", "version": version, "replicas": 0}
-    assert "ok" == run_module("redis_health", at(server, expect=wishes))["verdict"]
+    assert "ok" == run_module("redis_health", at(redis_server, expect=wishes))["verdict"]
 
 
-def test_threshold_decides_and_fail_on_names_the_mildest_failure(server: Server) -> None:
+def test_threshold_decides_and_fail_on_names_the_mildest_failure(redis_server: Server) -> None:
     """A PING slower than nothing is degraded; that fails only with fail_on degraded."""
     thresholds = {"latency_ms": 0}
-    degraded = run_module("redis_health", at(server, thresholds=thresholds))
+    degraded = run_module("redis_health", at(redis_server, thresholds=thresholds))
     assert (False, "degraded") == (degraded.failed, degraded["verdict"])
-    failed = run_module("redis_health", at(server, thresholds=thresholds, fail_on="degraded"))
+    failed = run_module("redis_health", at(redis_server, thresholds=thresholds, fail_on="degraded"))
     assert (True, "degraded") == (failed.failed, failed["verdict"])
 
 
 @PYTHONS
-def test_cluster_asks_every_primary(cluster: Cluster, python: str) -> None:
+def test_cluster_asks_every_primary(redis_cluster: Cluster, python: str) -> None:
     """Each primary is named, well, and takes a write of its own."""
-    nodes = [f"{node.host}:{node.port}" for node in cluster.nodes]
+    nodes = [f"{node.host}:{node.port}" for node in redis_cluster.primaries()]
     result = run_module("redis_health", {"startup_nodes": nodes[:1], "write_probe": True, "expect": {"role": "primary"}}, python=python)
     assert "ok" == result["verdict"]
     for name in ("ping", "cluster", "round_trip"):
         assert [(node, "ok") for node in nodes] == [(entry["node"], entry["status"]) for entry in result["checks"] if entry["name"] == name]
     slots = [entry["found"]["slots_ok"] for entry in result["checks"] if entry["name"] == "cluster"]
     assert [16384] * 3 == slots
-    assert [[]] * 3 == [keys(node) for node in cluster.nodes]
+    assert [[]] * 3 == [keys(node) for node in redis_cluster.primaries()]
 
 
 @PYTHONS
@@ -286,8 +286,8 @@ def test_cluster_that_is_down_is_a_verdict(tmp_path: Path, python: str) -> None:
     assert result["reasons"][0].startswith(f"cluster {address}: the server cannot be reached")
 
 
-def test_cluster_option_for_a_single_server_is_named(server: Server) -> None:
+def test_cluster_option_for_a_single_server_is_named(redis_server: Server) -> None:
     """The reason says what is wrong, not that something raised."""
-    result = run_module("redis_health", {"startup_nodes": [f"{server.host}:{server.port}"]})
+    result = run_module("redis_health", {"startup_nodes": [f"{redis_server.host}:{redis_server.port}"]})
     assert (True, "failed") == (result.failed, result["verdict"])
     assert "does not run in cluster mode" in result["reasons"][0]

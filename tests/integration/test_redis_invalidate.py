@@ -58,120 +58,124 @@ def counts(result: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 @PYTHONS
-def test_first_run_deletes_and_second_run_changes_nothing(server: Server, python: str) -> None:
+def test_first_run_deletes_and_second_run_changes_nothing(redis_server: Server, python: str) -> None:
     """Only what matches is deleted; check mode foretells both runs."""
-    put(server, ["page:1", "page:2", "pages", "other"])
-    first = assert_check_predicts("redis_invalidate", at(server, patterns=["page:*"]), python=python)
-    second = assert_check_predicts("redis_invalidate", at(server, patterns=["page:*"]), python=python)
+    put(redis_server, ["page:1", "page:2", "pages", "other"])
+    first = assert_check_predicts("redis_invalidate", at(redis_server, patterns=["page:*"]), python=python)
+    second = assert_check_predicts("redis_invalidate", at(redis_server, patterns=["page:*"]), python=python)
     assert (True, (2, 2, 0)) == (first.changed, counts(first))
     assert (False, (0, 0, 0)) == (second.changed, counts(second))
-    assert {b"pages", b"other"} == left(server)
-    assert [{"node": f"{server.host}:{server.port}", "matched": 2, "deleted": 2, "unconfirmed": 0}] == first["nodes"]
+    assert {b"pages", b"other"} == left(redis_server)
+    assert [{"node": f"{redis_server.host}:{redis_server.port}", "matched": 2, "deleted": 2, "unconfirmed": 0}] == first["nodes"]
 
 
-def test_keys_created_again_are_deleted_again(server: Server) -> None:
+def test_keys_created_again_are_deleted_again(redis_server: Server) -> None:
     """A change between two runs is seen."""
     for names in (["a:1"], ["a:2", "a:3"]):
-        put(server, names)
-        assert len(names) == run_module("redis_invalidate", at(server, prefix="a:"))["deleted"]
+        put(redis_server, names)
+        assert len(names) == run_module("redis_invalidate", at(redis_server, prefix="a:"))["deleted"]
 
 
-def test_check_mode_counts_and_deletes_nothing(server: Server) -> None:
+def test_check_mode_counts_and_deletes_nothing(redis_server: Server) -> None:
     """Each key counts once, also where patterns and names overlap."""
-    put(server, ["a:1", "a:2", "ab", "b"])
-    arguments = at(server, patterns=["a*", "a:*", "?:2"], keys=["a:1", "ab", "missing"])
+    put(redis_server, ["a:1", "a:2", "ab", "b"])
+    arguments = at(redis_server, patterns=["a*", "a:*", "?:2"], keys=["a:1", "ab", "missing"])
     predicted = run_module("redis_invalidate", arguments, check=True)
     assert (True, (3, 0, 0)) == (predicted.changed, counts(predicted))
-    assert 4 == len(left(server))
+    assert 4 == len(left(redis_server))
     assert 3 == run_module("redis_invalidate", arguments)["deleted"]
 
 
-def test_missing_selection_is_refused(server: Server) -> None:
+def test_missing_selection_is_refused(redis_server: Server) -> None:
     """Neither nothing nor an empty prefix means everything."""
-    put(server, ["a"])
+    put(redis_server, ["a"])
     for options in ({}, {"prefix": ""}, {"patterns": [], "keys": []}):
-        result = run_module("redis_invalidate", at(server, **options))
+        result = run_module("redis_invalidate", at(redis_server, **options))
         assert ("RefusedError", True) == (result["error"], "nothing is selected" in result["msg"])
-    assert {b"a"} == left(server)
+    assert {b"a"} == left(redis_server)
 
 
 @pytest.mark.parametrize("pattern", ["*", "**", "?*"])
-def test_pattern_for_every_key_needs_all_keys(server: Server, pattern: str) -> None:
+def test_pattern_for_every_key_needs_all_keys(redis_server: Server, pattern: str) -> None:
     """Also in check mode; with all_keys it is done."""
-    put(server, ["a", "b"])
+    put(redis_server, ["a", "b"])
     for check in (True, False):
-        refused = run_module("redis_invalidate", at(server, patterns=["x", pattern]), check=check)
+        refused = run_module("redis_invalidate", at(redis_server, patterns=["x", pattern]), check=check)
         assert ("RefusedError", True) == (refused["error"], "set all_keys" in refused["msg"])
-    assert 2 == run_module("redis_invalidate", at(server, patterns=[pattern], all_keys=True))["deleted"]
+    assert 2 == run_module("redis_invalidate", at(redis_server, patterns=[pattern], all_keys=True))["deleted"]
 
 
-def test_wrong_options_are_refused(server: Server) -> None:
+def test_wrong_options_are_refused(redis_server: Server) -> None:
     """The message names what is allowed."""
-    put(server, ["a"])
-    assert "string, hash, list, set, zset, stream" in run_module("redis_invalidate", at(server, prefix="a", types=["json"]))["msg"]
-    assert "allowed are numbers above 0" in run_module("redis_invalidate", at(server, prefix="a", keys_per_second=0))["msg"]
-    assert "allowed are 0 and above" in run_module("redis_invalidate", at(server, prefix="a", max_keys=-1))["msg"]
-    assert "max_keys" in run_module("redis_invalidate", at(server, prefix="a", max_keys="many"))["msg"]
-    assert {b"a"} == left(server)
+    put(redis_server, ["a"])
+    assert "string, hash, list, set, zset, stream" in run_module("redis_invalidate", at(redis_server, prefix="a", types=["json"]))["msg"]
+    assert "allowed are numbers above 0" in run_module("redis_invalidate", at(redis_server, prefix="a", keys_per_second=0))["msg"]
+    assert "allowed are 0 and above" in run_module("redis_invalidate", at(redis_server, prefix="a", max_keys=-1))["msg"]
+    assert "max_keys" in run_module("redis_invalidate", at(redis_server, prefix="a", max_keys="many"))["msg"]
+    assert {b"a"} == left(redis_server)
 
 
-def test_prefix_is_literal(server: Server) -> None:
+def test_prefix_is_literal(redis_server: Server) -> None:
     """Glob characters in it match themselves, in patterns, names and alone."""
     names = ["a*b:1", "a*b:2", "aXb:1", "a[1]:1", "a1:1", "a\\:1", "a?:1", "ab:1"]
-    put(server, names)
-    assert 1 == run_module("redis_invalidate", at(server, prefix="a*b:", patterns=["[1]"]))["deleted"]
-    assert 1 == run_module("redis_invalidate", at(server, prefix="a*b:"))["deleted"]
-    assert 1 == run_module("redis_invalidate", at(server, prefix="a[1]:"))["deleted"]
-    assert 1 == run_module("redis_invalidate", at(server, prefix="a\\:"))["deleted"]
-    assert 1 == run_module("redis_invalidate", at(server, prefix="a?", keys=[":1"]))["deleted"]
-    assert {b"aXb:1", b"a1:1", b"ab:1"} == left(server)
+    put(redis_server, names)
+    assert 1 == run_module("redis_invalidate", at(redis_server, prefix="a*b:", patterns=["[1]"]))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, prefix="a*b:"))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, prefix="a[1]:"))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, prefix="a\\:"))["deleted"]
+    assert 1 == run_module("redis_invalidate", at(redis_server, prefix="a?", keys=[":1"]))["deleted"]
+    assert {b"aXb:1", b"a1:1", b"ab:1"} == left(redis_server)
 
 
-def test_prefix_of_the_environment_is_the_default(server: Server) -> None:
+def test_prefix_of_the_environment_is_the_default(redis_server: Server) -> None:
     """It keeps a selection of every key below it; the option replaces it."""
-    environ = {"REDIS_URL": f"redis://{server.host}:{server.port}", "REDIS_KEY_PREFIX": "app:"}
-    put(server, ["app:1", "app:2", "1", "other:1"])
+    environ = {"REDIS_URL": f"redis://{redis_server.host}:{redis_server.port}", "REDIS_KEY_PREFIX": "app:"}
+    put(redis_server, ["app:1", "app:2", "1", "other:1"])
     assert 1 == run_module("redis_invalidate", {"keys": ["1"]}, environ=environ)["deleted"]
     assert 1 == run_module("redis_invalidate", {"all_keys": True}, environ=environ)["deleted"]
     assert 1 == run_module("redis_invalidate", {"prefix": "other:"}, environ=environ)["deleted"]
-    assert {b"1"} == left(server)
+    assert {b"1"} == left(redis_server)
 
 
-def test_names_are_no_patterns(server: Server) -> None:
+def test_names_are_no_patterns(redis_server: Server) -> None:
     """A star in a name is a star."""
-    put(server, ["a*", "ab"])
-    assert 1 == run_module("redis_invalidate", at(server, keys=["a*"]))["deleted"]
-    assert {b"ab"} == left(server)
+    put(redis_server, ["a*", "ab"])
+    assert 1 == run_module("redis_invalidate", at(redis_server, keys=["a*"]))["deleted"]
+    assert {b"ab"} == left(redis_server)
 
 
-def test_binary_and_unicode_names(server: Server) -> None:
+def test_binary_and_unicode_names(redis_server: Server) -> None:
     """Bytes that are no text are matched, deleted and shown as escapes."""
-    put(server, [b"bin:\xff\x00\n", "bin:ä", b"other"])
-    result = run_module("redis_invalidate", at(server, prefix="bin:"), diff=True)
+    put(redis_server, [b"bin:\xff\x00\n", "bin:ä", b"other"])
+    result = run_module("redis_invalidate", at(redis_server, prefix="bin:"), diff=True)
     assert (2, 2, 0) == counts(result)
     assert {"bin:\\xff\x00\n", "bin:ä"} == set(result["diff"]["before"]["first_names"])
-    assert {b"other"} == left(server)
+    assert {b"other"} == left(redis_server)
 
 
 @PYTHONS
-def test_types_filter(server: Server, python: str) -> None:
+def test_types_filter(redis_server: Server, python: str) -> None:
     """Only keys of the types asked for are deleted, by pattern and by name."""
-    client = server.client()
+    client = redis_server.client()
     client.set("t:string", "x")
     client.hset("t:hash", "f", "x")
     client.sadd("t:set", "x")
     client.rpush("t:list", "x")
     close(client)
-    assert (2, 2, 0) == counts(assert_check_predicts("redis_invalidate", at(server, prefix="t:", types=["hash", "set"]), python=python))
-    named = at(server, prefix="t:", keys=["string", "list", "missing"], types=["list"])
+    assert (2, 2, 0) == counts(
+        assert_check_predicts("redis_invalidate", at(redis_server, prefix="t:", types=["hash", "set"]), python=python)
+    )
+    named = at(redis_server, prefix="t:", keys=["string", "list", "missing"], types=["list"])
     assert (1, 1, 0) == counts(assert_check_predicts("redis_invalidate", named, python=python))
-    assert {b"t:string"} == left(server)
+    assert {b"t:string"} == left(redis_server)
 
 
-def test_diff_shows_counts_and_the_first_names(server: Server) -> None:
+def test_diff_shows_counts_and_the_first_names(redis_server: Server) -> None:
     """Before and after, also as a prediction; ten names at most."""
-    put(server, [f"a:{number}" for number in range(25)])
-    predicted, real = (run_module("redis_invalidate", at(server, prefix="a:"), check=check, diff=True)["diff"] for check in (True, False))
+    put(redis_server, [f"a:{number}" for number in range(25)])
+    predicted, real = (
+        run_module("redis_invalidate", at(redis_server, prefix="a:"), check=check, diff=True)["diff"] for check in (True, False)
+    )
     assert predicted == real
     assert ((25, 10), {"matching_keys": 0, "first_names": []}) == (
         (real["before"]["matching_keys"], len(real["before"]["first_names"])),
@@ -179,68 +183,68 @@ def test_diff_shows_counts_and_the_first_names(server: Server) -> None:
     )
 
 
-def test_max_keys_refuses_and_deletes_nothing(server: Server) -> None:
+def test_max_keys_refuses_and_deletes_nothing(redis_server: Server) -> None:
     """One key too many is too many; exactly as many are deleted."""
-    put(server, [f"a:{number}" for number in range(5)])
+    put(redis_server, [f"a:{number}" for number in range(5)])
     for check in (True, False):
-        result = run_module("redis_invalidate", at(server, patterns=["a:*", "a*"], max_keys=4), check=check)
+        result = run_module("redis_invalidate", at(redis_server, patterns=["a:*", "a*"], max_keys=4), check=check)
         assert ("RefusedError", True) == (result["error"], "more than 4 keys match" in result["msg"])
-    assert 5 == len(left(server))
-    assert (5, 5, 0) == counts(assert_check_predicts("redis_invalidate", at(server, patterns=["a:*", "a*"], max_keys=5)))
+    assert 5 == len(left(redis_server))
+    assert (5, 5, 0) == counts(assert_check_predicts("redis_invalidate", at(redis_server, patterns=["a:*", "a*"], max_keys=5)))
 
 
-def test_max_keys_of_zero_allows_nothing(server: Server) -> None:
+def test_max_keys_of_zero_allows_nothing(redis_server: Server) -> None:
     """It asserts that no key matches."""
-    assert not run_module("redis_invalidate", at(server, prefix="a", max_keys=0)).failed
-    put(server, ["a"])
-    assert run_module("redis_invalidate", at(server, prefix="a", max_keys=0)).failed
+    assert not run_module("redis_invalidate", at(redis_server, prefix="a", max_keys=0)).failed
+    put(redis_server, ["a"])
+    assert run_module("redis_invalidate", at(redis_server, prefix="a", max_keys=0)).failed
 
 
-def test_20_000_keys_are_deleted_in_one_pass_with_exact_counts(server: Server) -> None:
+def test_20_000_keys_are_deleted_in_one_pass_with_exact_counts(redis_server: Server) -> None:
     """The pages are as large as COUNT says, each costs one SCAN and at most one UNLINK, and another prefix is untouched."""
-    put(server, (f"gone:{number}" for number in range(20_000)))
-    put(server, (f"kept:{number}" for number in range(5_000)))
-    before = calls(server)
-    result = run_module("redis_invalidate", at(server, prefix="gone:"))
-    after = calls(server)
+    put(redis_server, (f"gone:{number}" for number in range(20_000)))
+    put(redis_server, (f"kept:{number}" for number in range(5_000)))
+    before = calls(redis_server)
+    result = run_module("redis_invalidate", at(redis_server, prefix="gone:"))
+    after = calls(redis_server)
     scans, unlinks = (after.get(name, 0) - before.get(name, 0) for name in ("scan", "unlink"))
     assert (20_000, 20_000, 0) == counts(result)
     assert scans <= 1.2 * 25_000 / 2_000  # the server may return a few more for each page, never fewer
     assert unlinks <= scans
-    names = left(server)
+    names = left(redis_server)
     assert (5_000, set()) == (len(names), {name for name in names if not name.startswith(b"kept:")})
 
 
-def test_named_keys_are_deleted_without_a_scan(server: Server) -> None:
+def test_named_keys_are_deleted_without_a_scan(redis_server: Server) -> None:
     """5,000 names cost three commands to delete them."""
-    put(server, (f"a:{number}" for number in range(5_000)))
-    before = calls(server)
-    result = run_module("redis_invalidate", at(server, keys=[f"a:{number}" for number in range(5_000)]))
-    after = calls(server)
+    put(redis_server, (f"a:{number}" for number in range(5_000)))
+    before = calls(redis_server)
+    result = run_module("redis_invalidate", at(redis_server, keys=[f"a:{number}" for number in range(5_000)]))
+    after = calls(redis_server)
     assert (5_000, 5_000, 0) == counts(result)
     assert (3, 0) == tuple(after.get(name, 0) - before.get(name, 0) for name in ("unlink", "scan"))
 
 
 @PYTHONS
-def test_cluster_deletes_on_every_primary(cluster: Cluster, python: str) -> None:
+def test_cluster_deletes_on_every_primary(redis_cluster: Cluster, python: str) -> None:
     """Patterns and names across all slots; the counts by node add up."""
-    put(cluster, (f"gone:{number}" for number in range(3_000)))
-    put(cluster, (f"{{tag}}:{number}" for number in range(100)))
-    put(cluster, ["kept:1", "kept:2", "name:1", "name:2"])
-    options = at(cluster, patterns=["gone:*", "{tag}:*"], keys=["name:1", "name:2", "name:3"])
+    put(redis_cluster, (f"gone:{number}" for number in range(3_000)))
+    put(redis_cluster, (f"{{tag}}:{number}" for number in range(100)))
+    put(redis_cluster, ["kept:1", "kept:2", "name:1", "name:2"])
+    options = at(redis_cluster, patterns=["gone:*", "{tag}:*"], keys=["name:1", "name:2", "name:3"])
     result = assert_check_predicts("redis_invalidate", options, python=python)
     assert (3_102, 3_102, 0) == counts(result)
-    assert [f"{node.host}:{node.port}" for node in cluster.nodes] == [node["node"] for node in result["nodes"]]
+    assert [f"{node.host}:{node.port}" for node in redis_cluster.primaries()] == [node["node"] for node in result["nodes"]]
     assert 3_102 == sum(node["deleted"] for node in result["nodes"])
-    assert {b"kept:1", b"kept:2"} == left(cluster)
+    assert {b"kept:1", b"kept:2"} == left(redis_cluster)
 
 
-def test_one_node_of_a_cluster_is_refused(cluster: Cluster) -> None:
+def test_one_node_of_a_cluster_is_refused(redis_cluster: Cluster) -> None:
     """It would silently leave most keys where they are."""
-    put(cluster, ["a:1", "a:2", "a:3"])
-    result = run_module("redis_invalidate", at(cluster.nodes[0], prefix="a:"))
+    put(redis_cluster, ["a:1", "a:2", "a:3"])
+    result = run_module("redis_invalidate", at(redis_cluster.nodes[0], prefix="a:"))
     assert ("RefusedError", True) == (result["error"], "name the cluster's nodes" in result["msg"])
-    assert 3 == len(left(cluster))
+    assert 3 == len(left(redis_cluster))
 
 
 def test_unix_socket(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ class Clock:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[AnyClient]:
+def client(redis_server: Server) -> Iterator[AnyClient]:
     """A client of the shared server."""
-    client = server.client()
+    client = redis_server.client()
     yield client
     close(client)
 
@@ -61,11 +61,11 @@ def test_every_kind_of_deployment_is_emptied_exactly(target: Target) -> None:
     assert (300, 300, 0, 7) == (outcome.matched, outcome.deleted, outcome.unconfirmed, left)
 
 
-def test_rate_is_bounded(server: Server, client: AnyClient) -> None:
+def test_rate_is_bounded(redis_server: Server, client: AnyClient) -> None:
     """1,000 keys at 200 per second take 4.9 seconds: the last twenty need no wait after them."""
     put(client, "a:", 1_000)
     clock = Clock()
-    outcome = invalidate(client, server.settings(), select(prefix="a:"), keys_per_second=200, clock=clock, sleep=clock.sleep)
+    outcome = invalidate(client, redis_server.settings(), select(prefix="a:"), keys_per_second=200, clock=clock, sleep=clock.sleep)
     assert 1_000 == outcome.deleted
     assert clock.now == pytest.approx(4.9)
 
@@ -84,13 +84,13 @@ def test_server_that_dies_half_way_leaves_a_true_account(tmp_path: Path) -> None
     assert "until then 300 keys were deleted, and 100 more may be" in str(raised.value)
 
 
-def test_keys_that_come_meanwhile_do_not_lift_the_limit(server: Server, client: AnyClient) -> None:
+def test_keys_that_come_meanwhile_do_not_lift_the_limit(redis_server: Server, client: AnyClient) -> None:
     """Counted as few enough, then many more appear: never more than the limit are deleted."""
     put(client, "a:", 100)
     clock = Clock(lambda number: put(client, f"a:{number}:", 200))
     with pytest.raises(InvalidationError, match="more than 150 match now") as raised:
         options = {"max_keys": 150, "keys_per_second": 500}
-        invalidate(client, server.settings(), select(patterns=["a:*", "a*"]), clock=clock, sleep=clock.sleep, **options)
+        invalidate(client, redis_server.settings(), select(patterns=["a:*", "a*"]), clock=clock, sleep=clock.sleep, **options)
     assert raised.value.outcome.deleted <= 150
     assert client.dbsize() >= 50
 
@@ -104,10 +104,10 @@ def test_replica_is_refused(tmp_path: Path) -> None:
                 invalidate(client, replica.settings(), select(prefix="a:"), dry_run=dry_run)
 
 
-def test_writer_that_keeps_creating_keys_does_not_keep_the_scan_going(server: Server, client: AnyClient) -> None:
+def test_writer_that_keeps_creating_keys_does_not_keep_the_scan_going(redis_server: Server, client: AnyClient) -> None:
     """The scan never restarts, so it ends; each deletion is counted once."""
     put(client, "a:", 5_000)
-    stop, writer = threading.Event(), server.client()
+    stop, writer = threading.Event(), redis_server.client()
 
     def write() -> None:
         number = 0
@@ -118,7 +118,7 @@ def test_writer_that_keeps_creating_keys_does_not_keep_the_scan_going(server: Se
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        outcome = invalidate(client, server.settings(), select(prefix="a:"))
+        outcome = invalidate(client, redis_server.settings(), select(prefix="a:"))
     finally:
         stop.set()
         thread.join()
@@ -128,13 +128,13 @@ def test_writer_that_keeps_creating_keys_does_not_keep_the_scan_going(server: Se
     assert set() == {name for name in client.scan_iter(count=1_000) if not name.startswith(b"a:new:")}
 
 
-def test_counting_predicts_the_deletion_exactly(server: Server, client: AnyClient) -> None:
+def test_counting_predicts_the_deletion_exactly(redis_server: Server, client: AnyClient) -> None:
     """20,000 keys found by two overlapping patterns are 20,000."""
     put(client, "a:", 20_000)
     selection = select(patterns=["a:*", "a:1*"], keys=["a:5"])
-    counted = invalidate(client, server.settings(), selection, dry_run=True)
+    counted = invalidate(client, redis_server.settings(), selection, dry_run=True)
     assert (20_000, 0) == (counted.matched, counted.deleted)
-    assert 20_000 == invalidate(client, server.settings(), selection, max_keys=20_000).deleted
+    assert 20_000 == invalidate(client, redis_server.settings(), selection, max_keys=20_000).deleted
 
 
 def test_keys_of_a_slot_that_moves_are_deleted_where_they_went(tmp_path: Path) -> None:

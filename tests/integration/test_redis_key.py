@@ -24,13 +24,13 @@ USERS = [
 
 
 @pytest.fixture(params=[sys.executable, DEBIAN_PYTHON], ids=["current", "distribution"])
-def key(request: pytest.FixtureRequest, server: Server) -> Run:
+def key(request: pytest.FixtureRequest, redis_server: Server) -> Run:
     """Run redis_key on the server and assert that check mode predicts it; ``predict=False`` runs it once."""
 
     def run(*, predict: bool = True, **args: Any) -> Result:
         options = {name: args.pop(name) for name in ("check", "diff", "environ") if name in args}
         runner = assert_check_predicts if predict and not options.get("check") else run_module
-        return runner("redis_key", {"login_port": server.port, **args}, python=request.param, **options)
+        return runner("redis_key", {"login_port": redis_server.port, **args}, python=request.param, **options)
 
     return run
 
@@ -43,15 +43,15 @@ def action(result: Result) -> str:
     return str(entry["action"])
 
 
-def test_distribution_python_has_its_own_redis(server: Server) -> None:
+def test_distribution_python_has_its_own_redis(redis_server: Server) -> None:
     """The helper must not lend the newer redis-py of the test environment to the distribution's interpreter."""
     import ansible
     import redis
 
     assert not (Path(ansible.__file__).parents[1] / "redis").samefile("/usr/lib/python3/dist-packages/redis")
-    result = run_module("redis_key", {"login_port": server.port, "key": "k", "value": 1}, python=DEBIAN_PYTHON)
+    result = run_module("redis_key", {"login_port": redis_server.port, "key": "k", "value": 1}, python=DEBIAN_PYTHON)
     assert (True, False) == (result.changed, result.failed)
-    client = server.client()
+    client = redis_server.client()
     assert b"1" == client.get("k")
     assert redis.VERSION[0] >= 6
 
@@ -72,40 +72,40 @@ def test_distribution_python_has_its_own_redis(server: Server) -> None:
         ({"entries": [{"key": "k", "valeu": 1}]}, "entries.valeu"),
     ],
 )
-def test_missing_or_wrong_argument(server: Server, args: dict[str, Any], says: str) -> None:
+def test_missing_or_wrong_argument(redis_server: Server, args: dict[str, Any], says: str) -> None:
     """A task that cannot be meant is refused, saying why, and writes nothing."""
-    result = run_module("redis_key", {"login_port": server.port, **args})
+    result = run_module("redis_key", {"login_port": redis_server.port, **args})
     assert result.failed
     assert says in result["msg"]
-    assert 0 == server.client().dbsize()
+    assert 0 == redis_server.client().dbsize()
 
 
-def test_check_mode_writes_nothing(server: Server, key: Run) -> None:
+def test_check_mode_writes_nothing(redis_server: Server, key: Run) -> None:
     """Check mode reports the change and does not make it."""
     assert "created" == action(key(key="k", value=1, check=True))
-    assert 0 == server.client().dbsize()
+    assert 0 == redis_server.client().dbsize()
 
 
-def test_create_repeat_change(server: Server, key: Run) -> None:
+def test_create_repeat_change(redis_server: Server, key: Run) -> None:
     """Created once, unchanged after that, updated when the value differs."""
-    client = server.client()
+    client = redis_server.client()
     assert "created" == action(key(key="k", value="one"))
     assert "unchanged" == action(key(key="k", value="one"))
     assert "updated" == action(key(key="k", value="two"))
     assert b"two" == client.get("k")
 
 
-def test_absent_and_absent_again(server: Server, key: Run) -> None:
+def test_absent_and_absent_again(redis_server: Server, key: Run) -> None:
     """Deleted once, unchanged after that."""
-    server.client().set("k", 1)
+    redis_server.client().set("k", 1)
     assert "deleted" == action(key(key="k", state="absent"))
     assert "unchanged" == action(key(key="k", state="absent"))
-    assert 0 == server.client().dbsize()
+    assert 0 == redis_server.client().dbsize()
 
 
-def test_absent_works_on_every_type(server: Server, key: Run) -> None:
+def test_absent_works_on_every_type(redis_server: Server, key: Run) -> None:
     """What the key holds does not matter for its deletion."""
-    client = server.client()
+    client = redis_server.client()
     client.set("string", 1)
     client.hset("hash", "a", 1)
     client.rpush("list", 1)
@@ -119,9 +119,9 @@ def test_absent_works_on_every_type(server: Server, key: Run) -> None:
     assert 0 == client.dbsize()
 
 
-def test_diff(server: Server, key: Run) -> None:
+def test_diff(redis_server: Server, key: Run) -> None:
     """Before and after of what changes, in check mode too; nothing for what does not."""
-    server.client().set("k", "one", ex=1000)
+    redis_server.client().set("k", "one", ex=1000)
     for check in (True, False):
         [diff] = key(key="k", value="two", check=check, diff=True, predict=False)["diff"]
         assert ("one", "two") == (diff["before"]["value"], diff["after"]["value"])
@@ -145,9 +145,9 @@ def test_hidden_values_are_nowhere_in_the_output(key: Run) -> None:
     assert diff["before"]["value"] != diff["after"]["value"]
 
 
-def test_wrong_type(server: Server, key: Run) -> None:
+def test_wrong_type(redis_server: Server, key: Run) -> None:
     """A key of another type fails, named, untouched; with replace_type it is replaced."""
-    client = server.client()
+    client = redis_server.client()
     client.rpush("k", "a")
     result = key(key="k", type="hash", value={"a": 1})
     assert (True, False, "WrongTypeError") == (result.failed, result.changed, result["error"])
@@ -219,18 +219,18 @@ def test_denied_key(acl_server: Server, key: Run) -> None:
     assert [b"app:1"] == acl_server.client().keys("*")
 
 
-def test_prefix(server: Server, key: Run) -> None:
+def test_prefix(redis_server: Server, key: Run) -> None:
     """The prefix stands before the key, in the result too; an entry's own counts more than the task's."""
     result = key(
         prefix="a:", entries=[{"key": "k", "value": 1}, {"key": "k", "value": 1, "prefix": "b:"}, {"key": "k", "value": 1, "prefix": ""}]
     )
     assert ["a:k", "b:k", "k"] == [entry["key"] for entry in result["entries"]]
-    assert {b"a:k", b"b:k", b"k"} == set(server.client().keys("*"))
+    assert {b"a:k", b"b:k", b"k"} == set(redis_server.client().keys("*"))
 
 
-def test_only_if_missing(server: Server, key: Run) -> None:
+def test_only_if_missing(redis_server: Server, key: Run) -> None:
     """A key that exists stays as it is, whatever it holds; a missing one is created."""
-    client = server.client()
+    client = redis_server.client()
     client.rpush("k", "a")
     assert "unchanged" == action(key(key="k", value=1, only_if="missing", ttl_seconds=9))
     assert ([b"a"], -1) == (client.lrange("k", 0, -1), client.ttl("k"))
@@ -239,9 +239,9 @@ def test_only_if_missing(server: Server, key: Run) -> None:
     assert "unchanged" == action(key(key="new-hash", type="hash", value={"a": 2}, only_if="missing"))
 
 
-def test_only_if_exists(server: Server, key: Run) -> None:
+def test_only_if_exists(redis_server: Server, key: Run) -> None:
     """A missing key is not created; one that exists is managed."""
-    client = server.client()
+    client = redis_server.client()
     assert "unchanged" == action(key(key="k", value=1, only_if="exists"))
     assert 0 == client.dbsize()
     client.set("k", 0)
@@ -249,9 +249,9 @@ def test_only_if_exists(server: Server, key: Run) -> None:
     assert "unchanged" == action(key(key="k", value=1, only_if="exists"))
 
 
-def test_ttl_within_tolerance_is_left_alone(server: Server, key: Run) -> None:
+def test_ttl_within_tolerance_is_left_alone(redis_server: Server, key: Run) -> None:
     """The second run is unchanged while the TTL runs down within the tolerance; below it is renewed, above it is cut."""
-    client = server.client()
+    client = redis_server.client()
     wish = {"key": "k", "value": 1, "ttl_seconds": 1000, "ttl_tolerance_seconds": 100}
     assert "created" == action(key(**wish))
     assert "unchanged" == action(key(**wish))
@@ -266,9 +266,9 @@ def test_ttl_within_tolerance_is_left_alone(server: Server, key: Run) -> None:
     assert "ttl" == action(key(**wish))
 
 
-def test_ttl_is_kept_unless_asked_for(server: Server, key: Run) -> None:
+def test_ttl_is_kept_unless_asked_for(redis_server: Server, key: Run) -> None:
     """A new value does not end the TTL, for every kind of write; with ttl_seconds the TTL starts anew."""
-    client = server.client()
+    client = redis_server.client()
     client.set("text", 1, ex=500)
     client.rpush("list", "a")
     client.expire("list", 500)
@@ -280,9 +280,9 @@ def test_ttl_is_kept_unless_asked_for(server: Server, key: Run) -> None:
     assert 900 < client.ttl("list") <= 1000
 
 
-def test_persist(server: Server, key: Run) -> None:
+def test_persist(redis_server: Server, key: Run) -> None:
     """The TTL is removed once, alone or together with a new value."""
-    client = server.client()
+    client = redis_server.client()
     client.set("k", 1, ex=500)
     assert "ttl" == action(key(key="k", value=1, persist=True))
     assert "unchanged" == action(key(key="k", value=1, persist=True))
@@ -292,9 +292,9 @@ def test_persist(server: Server, key: Run) -> None:
     assert (-1, -1) == (client.ttl("k"), client.ttl("h"))
 
 
-def test_ttl_alone(server: Server, key: Run) -> None:
+def test_ttl_alone(redis_server: Server, key: Run) -> None:
     """Without a value only the TTL of an existing key of any type is managed; a missing key is a failure."""
-    client = server.client()
+    client = redis_server.client()
     client.rpush("k", "a")
     assert "ttl" == action(key(key="k", ttl_seconds=500))
     assert "unchanged" == action(key(key="k", ttl_seconds=500))
@@ -303,10 +303,10 @@ def test_ttl_alone(server: Server, key: Run) -> None:
     assert "key 'gone' does not exist" in key(key="gone", ttl_seconds=500)["msg"]
 
 
-def test_missing_redis_py_is_named(tmp_path: Path, server: Server) -> None:
+def test_missing_redis_py_is_named(tmp_path: Path, redis_server: Server) -> None:
     """A host without redis-py, or with one that is too old, is told what it lacks."""
     (tmp_path / "redis.py").write_text("raise ImportError('not here')\n")
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2] / ".collections")])
-    result = run_module("redis_key", {"login_port": server.port, "key": "k", "value": 1}, environ={"PYTHONPATH": path})
+    result = run_module("redis_key", {"login_port": redis_server.port, "key": "k", "value": 1}, environ={"PYTHONPATH": path})
     assert result.failed
     assert "(redis >= 4.3)" in result["msg"]

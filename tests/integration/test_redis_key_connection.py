@@ -47,10 +47,10 @@ def test_url(password_server: Server, python: str) -> None:
     assert 0 == password_server.client().dbsize()
 
 
-def test_database(server: Server, python: str) -> None:
+def test_database(redis_server: Server, python: str) -> None:
     """The key goes to the database named, and to no other."""
-    written(python, {"login_port": server.port, "db": 2})
-    assert (1, 0) == (server.client(db=2).dbsize(), server.client().dbsize())
+    written(python, {"login_port": redis_server.port, "db": 2})
+    assert (1, 0) == (redis_server.client(db=2).dbsize(), redis_server.client().dbsize())
 
 
 def test_environment(password_server: Server, python: str) -> None:
@@ -66,11 +66,11 @@ def test_environment(password_server: Server, python: str) -> None:
     assert b"v" == password_server.client(db=1).get("app:k")
 
 
-def test_option_that_names_a_server_sets_the_environment_aside(server: Server, python: str) -> None:
+def test_option_that_names_a_server_sets_the_environment_aside(redis_server: Server, python: str) -> None:
     """Neither the password nor the prefix of the environment goes to another server."""
     environ = {"REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/5", "REDIS_KEY_PREFIX": "app:"}
-    written(python, {"login_host": "127.0.0.1", "login_port": server.port}, environ)
-    assert b"v" == server.client().get("k")
+    written(python, {"login_host": "127.0.0.1", "login_port": redis_server.port}, environ)
+    assert b"v" == redis_server.client().get("k")
 
 
 def test_bad_environment_is_named(python: str) -> None:
@@ -139,14 +139,14 @@ def test_cluster_with_a_password(password_cluster: Cluster, python: str) -> None
     assert "wrong-horse" not in refused.stdout + refused.stderr
 
 
-def test_one_node_of_a_cluster_is_not_a_server(cluster: Cluster, python: str) -> None:
+def test_one_node_of_a_cluster_is_not_a_server(redis_cluster: Cluster, python: str) -> None:
     """Keys of other nodes fail with the advice to name the cluster; the node's own are done, and reported so."""
-    host, port = cluster.settings().cluster_nodes[0]
+    host, port = redis_cluster.settings().cluster_nodes[0]
     entries = [{"key": f"k{number}", "value": number} for number in range(50)]
     result = run_module("redis_key", {"login_host": host, "login_port": port, "entries": entries}, python=python)
     assert (True, True) == (result.failed, result.changed)
     assert 0 < result["counts"]["created"] < 50
-    assert result["counts"]["created"] == sum(node.client().dbsize() for node in cluster.nodes)
+    assert result["counts"]["created"] == sum(node.client().dbsize() for node in redis_cluster.primaries())
     assert "name the cluster's nodes instead" in result["msg"]
 
 
@@ -170,13 +170,13 @@ def test_failures_do_not_print_the_password(args: dict[str, Any]) -> None:
     assert PASSWORD not in result.stdout + result.stderr
 
 
-def test_password_of_the_environment_is_not_printed(server: Server) -> None:
+def test_password_of_the_environment_is_not_printed(redis_server: Server) -> None:
     """Even where it stands in a key or a value that the result would show."""
-    environ = {"REDIS_PASSWORD": PASSWORD, "REDIS_PORT": str(server.port)}
-    server.client().execute_command("ACL", "SETUSER", "default", f">{PASSWORD}")
+    environ = {"REDIS_PASSWORD": PASSWORD, "REDIS_PORT": str(redis_server.port)}
+    redis_server.client().execute_command("ACL", "SETUSER", "default", f">{PASSWORD}")
     try:
         result = run_module("redis_key", {"key": PASSWORD, "value": PASSWORD}, diff=True, environ=environ)
     finally:
-        server.client(password=PASSWORD).execute_command("ACL", "SETUSER", "default", "nopass")
+        redis_server.client(password=PASSWORD).execute_command("ACL", "SETUSER", "default", "nopass")
     assert result.changed
     assert PASSWORD not in str(result["entries"]) + str(result["diff"])

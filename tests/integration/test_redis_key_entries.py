@@ -28,10 +28,10 @@ def calls(client: Any) -> dict[str, int]:
 
 
 @PYTHONS
-def test_ten_thousand_entries_in_pipelines(server: Server, python: str) -> None:
+def test_ten_thousand_entries_in_pipelines(redis_server: Server, python: str) -> None:
     """Each key is read once and written once, many in one request, and the result stays small."""
-    client = server.client()
-    task = {"login_port": server.port, "entries": TEN_THOUSAND}
+    client = redis_server.client()
+    task = {"login_port": redis_server.port, "entries": TEN_THOUSAND}
     client.config_resetstat()
     result = run_module("redis_key", task, python=python)
     assert ({"type": 10_000, "pttl": 10_000, "set": 10_000}, 10_000) == (calls(client), client.dbsize())
@@ -53,47 +53,47 @@ def test_ten_thousand_entries_in_pipelines(server: Server, python: str) -> None:
 
 
 @PYTHONS
-def test_ten_thousand_entries_on_a_cluster(cluster: Cluster, python: str) -> None:
+def test_ten_thousand_entries_on_a_cluster(redis_cluster: Cluster, python: str) -> None:
     """All shards get their keys, in pipelines; a second run finds all of them."""
-    nodes = [f"{host}:{port}" for host, port in cluster.settings().cluster_nodes]
+    nodes = [f"{host}:{port}" for host, port in redis_cluster.settings().cluster_nodes]
     task = {"startup_nodes": nodes, "entries": TEN_THOUSAND}
     assert 10_000 == run_module("redis_key", task, python=python)["counts"]["created"]
-    sizes = [node.client().dbsize() for node in cluster.nodes]
+    sizes = [node.client().dbsize() for node in redis_cluster.primaries()]
     assert 10_000 == sum(sizes)
     assert min(sizes) > 2000
     result = run_module("redis_key", task, python=python)
     assert (False, 10_000) == (result.changed, result["counts"]["unchanged"])
 
 
-def test_no_entries_are_no_change(server: Server) -> None:
+def test_no_entries_are_no_change(redis_server: Server) -> None:
     """An empty list is a valid wish."""
-    result = assert_check_predicts("redis_key", {"login_port": server.port, "entries": []})
+    result = assert_check_predicts("redis_key", {"login_port": redis_server.port, "entries": []})
     assert (False, False, []) == (result.failed, result.changed, result["entries"])
 
 
-def test_a_failing_entry_is_named_and_the_others_are_done(server: Server) -> None:
+def test_a_failing_entry_is_named_and_the_others_are_done(redis_server: Server) -> None:
     """The task fails, says which entry and why, and tells truthfully what was done."""
-    client = server.client()
+    client = redis_server.client()
     client.rpush("b", 1)
     entries = [{"key": "a", "value": 1}, {"key": "b", "value": 1}, {"key": "c", "type": "hash", "value": {"x": 1}}]
-    result = assert_check_predicts("redis_key", {"login_port": server.port, "entries": entries})
+    result = assert_check_predicts("redis_key", {"login_port": redis_server.port, "entries": entries})
     assert (True, True, "WrongTypeError") == (result.failed, result.changed, result["error"])
     assert "1 of 3 entries failed: 'b' (entry 1): key 'b' holds a list, not a string" == result["msg"]
     assert ["created", "failed", "created"] == [entry["action"] for entry in result["entries"]]
     assert [{"index": 1, "key": "b", "error": "WrongTypeError", "msg": "key 'b' holds a list, not a string"}] == result["failures"]
     assert {b"a", b"b", b"c"} == set(client.keys("*"))
-    again = assert_check_predicts("redis_key", {"login_port": server.port, "entries": entries})
+    again = assert_check_predicts("redis_key", {"login_port": redis_server.port, "entries": entries})
     assert (True, False) == (again.failed, again.changed)
 
 
-def test_a_bad_entry_stops_the_task_before_anything_is_touched(server: Server) -> None:
+def test_a_bad_entry_stops_the_task_before_anything_is_touched(redis_server: Server) -> None:
     """What can be seen without the server is refused as a whole."""
     entries = [{"key": "a", "value": 1}, {"key": "b", "type": "hash", "value": [1]}, {"key": "a", "value": 2}]
-    result = assert_check_predicts("redis_key", {"login_port": server.port, "entries": entries})
+    result = assert_check_predicts("redis_key", {"login_port": redis_server.port, "entries": entries})
     assert (True, False, "RefusedError") == (result.failed, result.changed, result["error"])
     assert "entry 1 (key 'b'): the value must be a mapping" in result["msg"]
     assert "entry 2 (key 'a'): entry 0 names the same key" in result["msg"]
-    assert 0 == server.client().dbsize()
+    assert 0 == redis_server.client().dbsize()
 
 
 def test_full_server_fails_by_entry(tmp_path: Path) -> None:
@@ -152,15 +152,15 @@ def test_server_lost_between_two_chunks(tmp_path: Path, monkeypatch: pytest.Monk
     assert {"UnreachableError"} == {type(outcome.error).__name__ for outcome in report.failures}
 
 
-def test_reply_that_does_not_come_is_unknown(server: Server) -> None:
+def test_reply_that_does_not_come_is_unknown(redis_server: Server) -> None:
     """A write that was sent may have been done: unknown, and changed."""
-    client = server.client()
-    settings = server.settings(timeout_seconds=0.2)
+    client = redis_server.client()
+    settings = redis_server.settings(timeout_seconds=0.2)
     client.set("same", 1)
     client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     try:
         wishes = parse_entries([{"key": "k", "value": 1}, {"key": "same", "value": 1}], {})
-        report = apply_entries(server.client(timeout_seconds=0.2), settings, wishes)
+        report = apply_entries(redis_server.client(timeout_seconds=0.2), settings, wishes)
     finally:
         client.execute_command("CLIENT", "UNPAUSE")
     assert ["unknown", "unchanged"] == [outcome.action for outcome in report.outcomes]
@@ -182,39 +182,39 @@ Change = Callable[[Any], object]
     ],
 )
 def test_key_that_changes_between_reading_and_writing(
-    server: Server, wish: dict[str, Any], before: bytes | None, meanwhile: Change, action: str, stored: bytes | None
+    redis_server: Server, wish: dict[str, Any], before: bytes | None, meanwhile: Change, action: str, stored: bytes | None
 ) -> None:
     """It is read again, and the outcome is that of the new state."""
-    other = server.client()
+    other = redis_server.client()
     if before is not None:
         other.set("k", before)
-    client = Hooked(server.client(), lambda number: meanwhile(other) if number == WRITE else None)
-    report = apply_entries(client, server.settings(), parse_entries([{"key": "k", **wish}], {}))
+    client = Hooked(redis_server.client(), lambda number: meanwhile(other) if number == WRITE else None)
+    report = apply_entries(client, redis_server.settings(), parse_entries([{"key": "k", **wish}], {}))
     assert [action] == [outcome.action for outcome in report.outcomes]
     assert stored == other.get("k")
 
 
-def test_key_that_never_rests_is_a_failure(server: Server) -> None:
+def test_key_that_never_rests_is_a_failure(redis_server: Server) -> None:
     """After three attempts the key is given up, named, untouched."""
-    other = server.client()
+    other = redis_server.client()
 
     def toggle(number: int) -> None:
         if number % WRITE == 0 and not other.delete("k"):
             other.set("k", "other")
 
     wishes = parse_entries([{"key": "k", "type": "list", "value": [1], "replace_type": True}], {})
-    report = apply_entries(Hooked(server.client(), toggle), server.settings(), wishes)
+    report = apply_entries(Hooked(redis_server.client(), toggle), redis_server.settings(), wishes)
     assert ["failed"] == [outcome.action for outcome in report.outcomes]
     assert "key 'k' kept changing while it was to be written" == report.message()
     assert b"other" == other.get("k")
 
 
 @pytest.mark.parametrize("size", [3 * 1024 * 1024, 10])
-def test_pipelines_are_bounded(server: Server, size: int) -> None:
+def test_pipelines_are_bounded(redis_server: Server, size: int) -> None:
     """Large values travel in small chunks, small values in chunks of five hundred keys."""
     number = 4 if size > 1000 else 1001
     seen: list[int] = []
     wishes = parse_entries([{"key": f"k{index}", "value": "x" * size} for index in range(number)], {})
-    apply_entries(Hooked(server.client(), seen.append), server.settings(), wishes)
+    apply_entries(Hooked(redis_server.client(), seen.append), redis_server.settings(), wishes)
     assert (4 if size > 1000 else 3) * 3 == len(seen)
-    assert number == server.client().dbsize()
+    assert number == redis_server.client().dbsize()

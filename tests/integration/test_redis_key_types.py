@@ -64,7 +64,7 @@ def entries(values: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"key": kind, "type": kind, "value": value} for kind, value in values.items()]
 
 
-@pytest.fixture(params=["server", "cluster"])
+@pytest.fixture(params=["redis_server", "redis_cluster"])
 def target(request: pytest.FixtureRequest) -> Server | Cluster:
     """One server, and a cluster."""
     found: Server | Cluster = request.getfixturevalue(request.param)
@@ -97,22 +97,22 @@ def test_values_with_a_ttl(target: Server | Cluster) -> None:
     assert all(900 < client.ttl(kind) <= 1000 for kind in FIRST)
 
 
-def test_json_that_means_the_same_is_unchanged(server: Server) -> None:
+def test_json_that_means_the_same_is_unchanged(redis_server: Server) -> None:
     """Spaces and the order of names do not matter; a text of another kind is overwritten."""
-    client = server.client()
+    client = redis_server.client()
     client.set("k", '{ "b": 1,\n "a": [ ] }')
-    task = {"login_port": server.port, "key": "k", "type": "json", "value": {"a": [], "b": 1}}
+    task = {"login_port": redis_server.port, "key": "k", "type": "json", "value": {"a": [], "b": 1}}
     assert ["unchanged"] == actions(assert_check_predicts("redis_key", task))
     client.set("k", "no json")
     assert ["updated"] == actions(assert_check_predicts("redis_key", task))
     assert b'{"a":[],"b":1}' == client.get("k")
 
 
-def test_stream_entries_without_an_id_are_added_once(server: Server) -> None:
+def test_stream_entries_without_an_id_are_added_once(redis_server: Server) -> None:
     """As many entries with the same fields as wished; what the stream holds stays."""
-    client = server.client()
+    client = redis_server.client()
     client.xadd("k", {"other": 1})
-    task = {"login_port": server.port, "key": "k", "type": "stream", "value": [{"fields": {"a": 1}}, {"fields": {"a": 1}}]}
+    task = {"login_port": redis_server.port, "key": "k", "type": "stream", "value": [{"fields": {"a": 1}}, {"fields": {"a": 1}}]}
     assert ["updated"] == actions(assert_check_predicts("redis_key", task))
     assert ["unchanged"] == actions(assert_check_predicts("redis_key", task))
     assert [{b"other": b"1"}, {b"a": b"1"}, {b"a": b"1"}] == list(dict(client.xrange("k")).values())
@@ -125,22 +125,22 @@ def test_stream_entries_without_an_id_are_added_once(server: Server) -> None:
         ({"id": "6-0", "fields": {"a": 1}}, "stream entry 6-0 cannot be added: the stream has reached 7-0"),
     ],
 )
-def test_stream_entry_that_cannot_be(server: Server, entry: dict[str, Any], says: str) -> None:
+def test_stream_entry_that_cannot_be(redis_server: Server, entry: dict[str, Any], says: str) -> None:
     """Check mode and the real run fail alike, also where the highest entry has been deleted, and nothing is written."""
-    client = server.client()
+    client = redis_server.client()
     client.xadd("k", {"a": 1}, id="5-0")
     client.xadd("k", {"a": 1}, id="7-0")
     client.xdel("k", "7-0")
     value = [entry, {"id": "9-0", "fields": {"a": 1}}]
-    result = assert_check_predicts("redis_key", {"login_port": server.port, "key": "k", "type": "stream", "value": value})
+    result = assert_check_predicts("redis_key", {"login_port": redis_server.port, "key": "k", "type": "stream", "value": value})
     assert (True, "RefusedError") == (result.failed, result["error"])
     assert says in result["msg"]
     assert [(b"5-0", {b"a": b"1"})] == client.xrange("k")
 
 
-def test_bytes_that_are_no_text(server: Server) -> None:
+def test_bytes_that_are_no_text(redis_server: Server) -> None:
     """What is not UTF-8 is compared, shown with escapes and replaced; nothing crashes."""
-    client = server.client()
+    client = redis_server.client()
     client.set("string", b"\xff\x00")
     client.set("json", b"\xff\x00")
     client.hset("hash", b"\xff", b"\xfe")
@@ -149,20 +149,20 @@ def test_bytes_that_are_no_text(server: Server) -> None:
     client.zadd("zset", {b"\xff": 1})
     client.xadd("stream", {b"\xff": b"\xfe"})
     values = {**SECOND, "stream": [{"fields": {"a": 1}}]}
-    result = run_module("redis_key", {"login_port": server.port, "entries": entries(values)}, diff=True)
+    result = run_module("redis_key", {"login_port": redis_server.port, "entries": entries(values)}, diff=True)
     assert ["updated"] * len(SECOND) == actions(result)
     assert len(SECOND) == sum("\\xff" in str(diff["before"]["value"]) for diff in result["diff"])
 
 
-def test_large_values(server: Server) -> None:
+def test_large_values(redis_server: Server) -> None:
     """Values of many MiB and of many thousand members arrive whole, are unchanged after that, and change only where they differ."""
-    client = server.client()
+    client = redis_server.client()
     wishes: list[dict[str, Any]] = [
         {"key": "string", "value": "x" * (8 * 1024 * 1024)},
         {"key": "hash", "type": "hash", "value": {f"field{number}": number for number in range(20_000)}},
         {"key": "list", "type": "list", "value": list(range(20_000))},
     ]
-    task = {"login_port": server.port, "entries": wishes}
+    task = {"login_port": redis_server.port, "entries": wishes}
     assert ["created"] * 3 == actions(run_module("redis_key", task))
     assert ["unchanged"] * 3 == actions(run_module("redis_key", task))
     assert (8 * 1024 * 1024, 20_000, 20_000) == (client.strlen("string"), client.hlen("hash"), client.llen("list"))
@@ -173,7 +173,7 @@ def test_large_values(server: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hash", "list", "set", "zset"])
-def test_readers_never_see_half_a_value(server: Server, kind: str) -> None:
+def test_readers_never_see_half_a_value(redis_server: Server, kind: str) -> None:
     """While a collection is written again and again, every reader sees one whole value or the other."""
     many = [str(number) for number in range(3000)]
     raw: dict[str, list[Any]] = {
@@ -183,8 +183,8 @@ def test_readers_never_see_half_a_value(server: Server, kind: str) -> None:
         "zset": [dict.fromkeys(many, 1), dict.fromkeys(many, 2)],
     }
     wishes = [parse_entries([{"key": "k", "type": kind, "value": value}], {}) for value in raw[kind]]
-    settings = server.settings()
-    writer, reader = server.client(), server.client()
+    settings = redis_server.settings()
+    writer, reader = redis_server.client(), redis_server.client()
     apply_entries(writer, settings, wishes[0])
     whole = []
     for wish in wishes:

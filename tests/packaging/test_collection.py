@@ -54,14 +54,16 @@ def test_every_module_has_its_documentation(collections: Path, tmp_path: Path) -
     assert modules == sorted(json.loads(shown))
 
 
-def test_redis_key_works_from_the_installed_collection(collections: Path, tmp_path: Path, server: Server) -> None:
+def test_redis_key_works_from_the_installed_collection(collections: Path, tmp_path: Path, redis_server: Server) -> None:
     """A play of someone else's uses a module of ours on a real server."""
-    task = {"keyfleet.redis.redis_key": {"key": "greeting", "value": "hello", "login_host": server.host, "login_port": server.port}}
+    task = {
+        "keyfleet.redis.redis_key": {"key": "greeting", "value": "hello", "login_host": redis_server.host, "login_port": redis_server.port}
+    }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
     command = ("playbook", "-i", "here,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}", "play.yml")
     assert "changed=1 " in ansible(*command, folder=tmp_path, collections=collections)
     assert "changed=0 " in ansible(*command, folder=tmp_path, collections=collections)
-    assert b"hello" == server.client().get("greeting")
+    assert b"hello" == redis_server.client().get("greeting")
 
 
 def test_site_deploys_from_the_installed_collection(collections: Path, tmp_path: Path) -> None:

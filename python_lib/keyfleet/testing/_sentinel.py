@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..core.connection import AnyClient, close, connect
+from ..core.connection import AnyClient, connect
 from ..core.settings import Settings
-from ._server import Directives, Server, find_binary, free_port, start_server, wait_until, write_config
+from ._binaries import find_binary
+from ._replication import clients_of, is_in_sync
+from ._server import Directives, Server, free_port, start_server, wait_until, write_config
+
+_PATIENCE_SECONDS = 30.0
 
 
 class SentinelGroup:
@@ -41,6 +46,55 @@ class SentinelGroup:
     def client(self, **changes: Any) -> AnyClient:
         """Return a new redis-py client of the primary, with replies as bytes; the caller closes it."""
         return connect(self.settings(**changes))
+
+    def primary(self) -> Server:
+        """Return the server that a majority of the Sentinels that run takes for the primary."""
+        with clients_of(self._running_sentinels()) as clients:
+            states = [client.sentinel_master(self.service) for client in clients]
+        told = Counter((state["ip"], state["port"]) for state in states)
+        address, _votes = told.most_common(1)[0]
+        return next(server for server in self.servers if (server.host, server.port) == address)
+
+    def wait_until_in_sync(self, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
+        """
+        Wait until the running Sentinels name one living primary, know each other and its replicas, and these hold all it holds.
+
+        Raises:
+            ServerStartError: if that does not come in time.
+        """
+        sentinels = self._running_sentinels()
+        servers = [server for server in self.servers if server.is_running() and not server.is_paused()]
+        with clients_of(sentinels) as asked, clients_of(servers) as clients:
+            wait_until(lambda: self._is_in_sync(asked, clients), "the Sentinels to agree and the replicas to be in sync", timeout_seconds)
+
+    def _is_in_sync(self, sentinels: list[AnyClient], servers: list[AnyClient]) -> bool:
+        primaries = [_address(client) for client in servers if client.info("replication")["role"] == "master"]
+        states = [sentinel.sentinel_master(self.service) for sentinel in sentinels]
+        return (
+            all([(state["ip"], state["port"])] == primaries and state["flags"] == "master" for state in states)
+            and all(state["num-slaves"] >= len(servers) - 1 for state in states)
+            and all(state["num-other-sentinels"] >= len(sentinels) - 1 for state in states)
+            and is_in_sync(servers)
+        )
+
+    def _running_sentinels(self) -> list[Server]:
+        return [sentinel for sentinel in self.sentinels if sentinel.is_running() and not sentinel.is_paused()]
+
+    def kill_primary(self) -> Server:
+        """Kill the primary and return it; a replica takes over after some seconds, which `wait_until_in_sync` awaits."""
+        primary = self.primary()
+        primary.kill()
+        return primary
+
+    def failover(self) -> Server:
+        """Tell Sentinel to promote a replica, wait until all know it, and return the new primary."""
+        self.wait_until_in_sync()
+        before = self.primary()
+        with clients_of(self._running_sentinels()[:1]) as clients:
+            clients[0].sentinel_failover(self.service)
+        wait_until(lambda: self.primary() is not before, "the Sentinels to name another primary", _PATIENCE_SECONDS)
+        self.wait_until_in_sync()
+        return self.primary()
 
     def stop(self) -> None:
         """Stop the Sentinels, then the servers."""
@@ -88,8 +142,7 @@ def start_sentinel(
         group = SentinelGroup(servers, [], service, password)
         for number in range(1, sentinels + 1):
             group.sentinels.append(undo.enter_context(_start_one(folder / f"sentinel{number}", engine, watched)))
-        wait_until(lambda: all(_is_in_sync(server) for server in servers[1:]), "the replicas to be in sync", 30.0)
-        wait_until(lambda: all(_is_informed(sentinel, group) for sentinel in group.sentinels), "the Sentinels to meet", 30.0)
+        group.wait_until_in_sync()
         undo.pop_all()
     return group
 
@@ -103,18 +156,6 @@ def _start_one(folder: Path, engine: str, watched: list[str]) -> Server:
     return server
 
 
-def _is_in_sync(replica: Server) -> bool:
-    client = replica.client()
-    try:
-        return bool(client.info("replication").get("master_link_status") == "up")
-    finally:
-        close(client)
-
-
-def _is_informed(sentinel: Server, group: SentinelGroup) -> bool:
-    client = sentinel.client()
-    try:
-        state = client.sentinel_master(group.service)
-    finally:
-        close(client)
-    return bool(state["num-slaves"] == len(group.servers) - 1 and state["num-other-sentinels"] == len(group.sentinels) - 1)
+def _address(client: AnyClient) -> tuple[str, int]:
+    where = client.connection_pool.connection_kwargs
+    return where["host"], where["port"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import shutil
+import os
 import signal
 import socket
 import subprocess
@@ -15,9 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 from ..core.connection import AnyClient, close, connect, translated
 from ..core.errors import ServerError, UnreachableError
 from ..core.settings import Settings
+from ._binaries import ServerStartError, find_binary
 from ._certificates import make_certificates
 
 Directives = Mapping[str, str | int | Sequence[str]]
@@ -27,10 +30,6 @@ POLL_SECONDS = 0.02
 LONGEST_SOCKET_PATH = 107  # bytes that Linux accepts
 _BUS_OFFSET = 10000
 _running: set[Server] = set()
-
-
-class ServerStartError(RuntimeError):
-    """A server could not be started; the text says why and quotes the end of its log."""
 
 
 class Server:
@@ -82,6 +81,10 @@ class Server:
         """Say whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    def is_paused(self) -> bool:
+        """Say whether the process is frozen."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def start(self) -> None:
         """Start the process and wait until it answers."""
         log = self.directory / "server.log"
@@ -131,6 +134,14 @@ class Server:
         self.stop()
         self.start()
 
+    def pause(self) -> None:
+        """Freeze the process: connections stay open, nothing is answered, until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the frozen process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
 
 def start_server(
     directory: Path | str,
@@ -148,7 +159,8 @@ def start_server(
 
     Args:
         directory: Folder for its files, made if missing; a start in the same folder finds the old data.
-        engine: ``redis`` or ``valkey``; picks the binary.
+        engine: ``redis`` or ``valkey`` for what is on PATH, or a version, as in ``redis-8.0``: PATH's if it is of that version,
+            else ``redis-8.0/bin/redis-server`` in the folder that the variable KEYFLEET_SERVERS names.
         password: Password of the default user.
         directives: Lines of the configuration file, over ours: a value, or a list for several lines,
             as in ``{"maxmemory": "1mb", "user": ["alice on >pw ~* +@all"]}``.
@@ -179,15 +191,6 @@ def start_server(
     write_config(server.config_file, {**lines, **(directives or {})})
     server.start()
     return server
-
-
-def find_binary(engine: str) -> str:
-    """Return the path of the engine's server binary."""
-    name = f"{engine}-server"
-    path = shutil.which(name)
-    if path is None:
-        raise ServerStartError(f"{name} is not installed or not on PATH; install the package {name}")
-    return path
 
 
 def free_port(*hosts: str, bus: bool = False) -> int:
@@ -230,9 +233,12 @@ def write_config(path: Path, lines: Directives) -> None:
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float = START_SECONDS) -> None:
-    """Poll *condition* until it holds; raise ServerStartError naming *what* was waited for."""
+    """Poll *condition* until it holds, a lost connection meaning no; raise ServerStartError naming *what* was waited for."""
     deadline = time.monotonic() + timeout_seconds
-    while not condition():
+    while True:
+        with contextlib.suppress(RedisConnectionError):  # Sentinel ends all connections of a server whose role it changes
+            if condition():
+                return
         if time.monotonic() > deadline:
             raise ServerStartError(f"waited {timeout_seconds:g} s for {what}")
         time.sleep(POLL_SECONDS)
