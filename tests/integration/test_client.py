@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Target
-from keyfleet import Client, DecodeError, HealthReport, ServerError, WrongTypeError
+from keyfleet import Client, ClosedError, DecodeError, HealthReport, ServerError, WrongTypeError
 
 
 @pytest.fixture
@@ -224,9 +224,11 @@ def test_raw_speaks_bytes_and_full_names(client: Client) -> None:
     assert b"v" == client.raw.get("a*[b]?\\:k")
 
 
-def test_a_closed_client_connects_again(client: Client) -> None:
-    """Closing frees connections and breaks nothing."""
+def test_a_closed_client_takes_no_calls_until_it_connects_again(client: Client) -> None:
+    """Closing twice is closing once."""
     client.set("k", "v")
     client.close()
     client.close()
-    assert "v" == client.get("k")
+    with pytest.raises(ClosedError):
+        client.get("k")
+    assert "v" == client.connect().get("k")

@@ -14,6 +14,10 @@ EXAMPLES = [
     (errors.DecodeError("k", "JSON"), "key 'k' holds a value that is not JSON"),
     (errors.ServerError("h:1: OOM"), "h:1: OOM"),
     (errors.UnreachableError("h:1", "refused"), "cannot reach h:1: refused"),
+    (errors.OutcomeUnknown("h:1", "no reply"), "h:1 may or may not have run the command: no reply"),
+    (errors.PoolTimeoutError("h:1", "busy"), "no free connection to h:1: busy"),
+    (errors.BreakerOpenError("h:1", "down", 0.5), "not trying h:1 for 0.50 s: down"),
+    (errors.ClosedError("closed"), "closed"),
     (errors.CredentialsError("h:1", "wrong"), "h:1 refused the credentials: wrong"),
     (errors.DeniedError("config get", "no permission"), "command 'config get' is not available: no permission"),
     (errors.WrongTypeError("k", "hash", "list"), "key 'k' holds a list, not a hash"),
@@ -39,7 +43,7 @@ def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:
     classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
     assert [] == [item.__name__ for item in classes if not issubclass(item, errors.KeyfleetError)]
     assert [] == [item.__name__ for item in classes if item.__name__ not in str(errors.__doc__)]
-    assert [] == [item.__name__ for item in classes if not item.__name__.endswith("Error")]
+    assert [] == [item.__name__ for item in classes if not item.__name__.endswith(("Error", "Unknown"))]
 
 
 @pytest.mark.parametrize("kind", [errors.UnreachableError, errors.CredentialsError, errors.DeniedError, errors.WrongTypeError])

@@ -49,6 +49,7 @@ AnyClient = Any
 # What redis-py raises; RedisClusterException is no RedisError.
 FOREIGN_ERRORS = (RedisError, RedisClusterException, OSError)
 LONGEST_DELAY_SECONDS = 2.0
+CONNECT_ATTEMPTS = 3  # further ones, where the settings give time and no number
 
 
 class ReplyLostError(RedisError):
@@ -69,7 +70,7 @@ def connect(settings: Settings) -> AnyClient:
     """
     if not HAS_REDIS:
         raise RefusedError(f"{sys.executable} has no redis-py: install it on this host (python3-redis on Debian)")
-    _check_files(settings)
+    check_files(settings)
     with translated(settings):
         if settings.cluster_nodes:
             return _connect_cluster(settings)
@@ -213,7 +214,7 @@ class _PatientClusterConnection(_PatientConnection):
 def _patient(settings: Settings, base: type, mixin: type = _PatientConnection) -> type:
     """Return a connection class of redis-py that connects as the settings say; a class, since RedisCluster drops unknown options."""
     patience = {
-        "attempts": settings.retry_attempts,
+        "attempts": _connect_attempts(settings),
         "delay_seconds": settings.retry_delay_ms / 1000,
         "deadline_seconds": settings.timeout_seconds,
         # redis-py before 6 does not check host names unless told, and its RedisCluster cannot be told
@@ -222,8 +223,12 @@ def _patient(settings: Settings, base: type, mixin: type = _PatientConnection) -
     return type(f"Patient{base.__name__}", (mixin, base), patience)
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    """Return what every connection of these settings needs, without address, database and credentials."""
+def _connect_attempts(settings: Settings) -> int:
+    return CONNECT_ATTEMPTS if settings.retry_attempts is None else settings.retry_attempts
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Return what every redis-py connection of these settings needs, without address, database and credentials."""
     options: dict[str, Any] = {"socket_timeout": settings.timeout_seconds}
     if redis.VERSION[0] >= 5:
         options["protocol"] = 2
@@ -240,7 +245,7 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _connect_single(settings: Settings) -> AnyClient:
-    options = {**_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
+    options = {**connection_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
     base: type = SSLConnection if settings.tls else Connection
     if settings.unix_socket:
         base = UnixDomainSocketConnection
@@ -252,7 +257,7 @@ def _connect_single(settings: Settings) -> AnyClient:
 
 def _connect_sentinel(settings: Settings) -> AnyClient:
     """Ask Sentinel for the primary; every new connection asks again, so the client follows a failover."""
-    options = _options(settings)
+    options = connection_options(settings)
     asking = {**options, "retry": Retry(NoBackoff(), 0)}
     if settings.tls:
         asking.update(ssl=True, ssl_check_hostname=settings.tls_verify)
@@ -273,7 +278,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
     # Only a client made from a URL takes a connection class; the URL holds the address and nothing else.
     first, *others = settings.cluster_nodes
     retries: dict[str, Any] = (
-        {"retry": Retry(NoBackoff(), settings.retry_attempts)} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
+        {"retry": Retry(NoBackoff(), _connect_attempts(settings))} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
     )
     cluster_class: Any = RedisCluster
     if redis.VERSION[0] < 5:  # looking for a new primary, it deep-copies a bound method of the client, which fails at its lock
@@ -287,7 +292,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
             password=settings.password,
             require_full_coverage=False,  # a key is served although another slot is not
             **retries,
-            **_options(settings),
+            **connection_options(settings),
         )
     except IndexError as error:  # what redis-py makes of an empty CLUSTER SLOTS
         raise ServerError(f"{settings.address}: no node serves a slot; the cluster is not formed yet") from error
@@ -318,7 +323,7 @@ def _raise_cluster_reason(settings: Settings) -> None:
         raise silent[0]
 
 
-def _check_files(settings: Settings) -> None:
+def check_files(settings: Settings) -> None:
     """Refuse unreadable certificate files; redis-py reports them as a failed connection."""
     problems = []
     for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):

@@ -8,8 +8,12 @@ Every error that keyfleet raises, one tree.
     ├── FilesError               a file could not be written; some may have been
     ├── ServiceError             a service could not be started, stopped or asked
     ├── DecodeError              a stored value is not the text or JSON that was asked for
+    ├── ClosedError              the client was closed
     └── ServerError              a server was asked, and it did not go well
-        ├── UnreachableError     no connection, or no answer in time
+        ├── UnreachableError     no connection, or no usable answer in time
+        │   ├── OutcomeUnknown   the command was sent and its reply did not come: it may have run
+        │   ├── PoolTimeoutError all connections were busy for the whole budget
+        │   └── BreakerOpenError not tried, since the last calls failed
         ├── CredentialsError     the server refused the user name or password, or wants one
         ├── DeniedError          the server does not offer the command to this user
         ├── WrongTypeError       the key holds another data type
@@ -54,6 +58,10 @@ class DecodeError(KeyfleetError):
         return f"key {self.key!r} holds a value that is not {self.wanted}"
 
 
+class ClosedError(KeyfleetError):
+    """The client was closed; `connect` opens it again."""
+
+
 class FilesError(KeyfleetError):
     """A file could not be written or removed; those in *changed_paths* were."""
 
@@ -81,7 +89,7 @@ class ServerError(KeyfleetError):
 
 
 class UnreachableError(ServerError):
-    """No connection to the server, or no answer in time."""
+    """No connection to the server, or no usable answer in time."""
 
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(address, reason)
@@ -89,6 +97,37 @@ class UnreachableError(ServerError):
 
     def __str__(self) -> str:
         return f"cannot reach {self.address}: {self.reason}"
+
+
+class OutcomeUnknown(UnreachableError):  # noqa: N818 - says what is, which no name with Error would
+    """
+    The command was sent and its reply did not come in time: it may have run, and it was not sent again.
+
+    Reading the key tells what happened. Commands for which running twice is the same as once are repeated instead, as listed in
+    docs/client/guarantees.md.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.address} may or may not have run the command: {self.reason}"
+
+
+class PoolTimeoutError(UnreachableError):
+    """All connections of the pool were busy for the whole budget of the call; nothing was sent."""
+
+    def __str__(self) -> str:
+        return f"no free connection to {self.address}: {self.reason}"
+
+
+class BreakerOpenError(UnreachableError):
+    """Nothing was sent, since the last calls to this server failed; *retry_after_seconds* from now the next one is let through."""
+
+    def __init__(self, address: str, reason: str, retry_after_seconds: float) -> None:
+        super().__init__(address, reason)
+        self.args = (address, reason, retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return f"not trying {self.address} for {self.retry_after_seconds:.2f} s: {self.reason}"
 
 
 class CredentialsError(ServerError):

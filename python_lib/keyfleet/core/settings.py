@@ -41,8 +41,8 @@ class Settings:
         sentinels, sentinel_service: Sentinels to ask, and the service whose primary is wanted.
         sentinel_username, sentinel_password: Credentials of the Sentinels themselves, which may want none where the server does.
         key_prefix: Put before every key by the client; modules use it as their default prefix.
-        retry_attempts, retry_delay_ms: Further attempts, None for as many as fit into the time, and the wait before the first, in
-            milliseconds; it doubles.
+        retry_attempts, retry_delay_ms: Further attempts of a call, and the wait before the first, in milliseconds; it doubles. None
+            means as many as fit into the time, and where redis-py is used directly, as modules do, three to connect.
         timeout_seconds: Longest time for a call of the client, its further attempts included. Where redis-py is used directly, as
             modules do, the longest wait for a connection, its further attempts included, and for each reply.
         environment: What the server is used for, in lower case; the client flushes only ``development`` and ``test``.
@@ -67,7 +67,7 @@ class Settings:
     sentinel_username: Optional[str] = None
     sentinel_password: Optional[str] = field(default=None, repr=False)
     key_prefix: str = ""
-    retry_attempts: Optional[int] = 3
+    retry_attempts: Optional[int] = None
     retry_delay_ms: int = 100
     timeout_seconds: float = 2.0
     environment: str = "production"

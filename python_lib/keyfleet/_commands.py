@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""The commands of keys, JSON values and hashes: arguments in, Command out; the client, pipelines and tests share them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from . import _json, _scripts
+from ._command import NO_FALLBACK, Command, Kind, Repeat
+from ._replies import Argument
+from .core.errors import DecodeError
+
+Value = str | bytes | int | float
+
+MISSING: Any = object()
+
+PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK)
+GET = Kind("GET", Repeat.READ, "string")
+GET_JSON = Kind("GET", Repeat.READ, "string", MISSING)
+SET = Kind("SET", Repeat.SAME, fallback=False)
+SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
+SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
+MGET = Kind("MGET", Repeat.READ)
+MSET = Kind("MSET", Repeat.SAME, fallback=False)
+DEL = Kind("DEL", Repeat.SAME, fallback=0)
+UNLINK = Kind("UNLINK", Repeat.SAME, fallback=0)
+EXISTS = Kind("EXISTS", Repeat.READ, fallback=0)
+EXPIRE = Kind("PEXPIRE", Repeat.SAME, fallback=False)
+PERSIST = Kind("PERSIST", Repeat.SAME, fallback=False)
+TTL = Kind("PTTL", Repeat.READ)
+INCR = Kind("INCRBY", Repeat.NEVER, "string", NO_FALLBACK)
+SCAN = Kind("SCAN", Repeat.READ)
+TYPE = Kind("TYPE", Repeat.READ)
+HSET = Kind("HSET", Repeat.SAME, "hash", 0)
+HGET = Kind("HGET", Repeat.READ, "hash")
+HGET_JSON = Kind("HGET", Repeat.READ, "hash", MISSING)
+HGETALL = Kind("HGETALL", Repeat.READ, "hash", {})
+HDEL = Kind("HDEL", Repeat.SAME, "hash", 0)
+HINCRBY = Kind("HINCRBY", Repeat.NEVER, "hash", NO_FALLBACK)
+HEXPIRE = Kind("HPEXPIRE", Repeat.SAME, "hash", 0)
+HTTL = Kind("HPTTL", Repeat.READ, "hash")
+
+
+class Commands:
+    """
+    Builds commands for keys under one prefix.
+
+    Args:
+        prefix: Put before every key.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    def ping(self) -> Command[bool]:
+        return Command(PING, ("PING",), None, "", _truth)
+
+    def get(self, key: str) -> Command[str | None]:
+        name = self.prefix + key
+        return Command(GET, ("GET", name), name, key, text)
+
+    def set(
+        self,
+        key: str,
+        value: Value,
+        ttl_seconds: float | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool = False,
+    ) -> Command[Any]:
+        name = self.prefix + key
+        if ttl_seconds is None and not (nx or xx or keepttl or get):
+            return Command(SET, ("SET", name, value), name, key, _truth)
+        if nx and xx:
+            raise ValueError("nx and xx exclude each other")
+        if keepttl and ttl_seconds is not None:
+            raise ValueError("keepttl and ttl_seconds exclude each other")
+        options: tuple[Argument, ...] = () if ttl_seconds is None else ("PX", milliseconds(ttl_seconds))
+        options += tuple(word for word, wanted in (("NX", nx), ("XX", xx), ("KEEPTTL", keepttl), ("GET", get)) if wanted)
+        if get:
+            return Command(SET_GET, ("SET", name, value, *options), name, key, text)
+        return Command(SET_ONCE if nx or xx else SET, ("SET", name, value, *options), name, key, _truth)
+
+    def delete(self, *keys: str) -> Command[int]:
+        return self._count(DEL, keys)
+
+    def unlink(self, *keys: str) -> Command[int]:
+        return self._count(UNLINK, keys)
+
+    def exists(self, *keys: str) -> Command[int]:
+        return self._count(EXISTS, keys)
+
+    def _count(self, kind: Kind, keys: tuple[str, ...]) -> Command[int]:
+        names = [self.prefix + key for key in keys]
+        return Command(kind, (kind.name, *names), names[0], keys[0], _same)
+
+    def mget(self, keys: Iterable[str]) -> Command[list[bytes | None]]:
+        asked = list(keys)
+        names = [self.prefix + key for key in asked]
+        return Command(MGET, ("MGET", *names), names[0], asked[0], _same)
+
+    def mset(self, values: Mapping[str, Value]) -> Command[bool]:
+        arguments: list[Argument] = ["MSET"]
+        for key, value in values.items():
+            arguments += (self.prefix + key, value)
+        return Command(MSET, tuple(arguments), str(arguments[1]), next(iter(values)), _truth)
+
+    def expire(self, key: str, ttl_seconds: float) -> Command[bool]:
+        name = self.prefix + key
+        return Command(EXPIRE, ("PEXPIRE", name, milliseconds(ttl_seconds)), name, key, _truth)
+
+    def persist(self, key: str) -> Command[bool]:
+        name = self.prefix + key
+        return Command(PERSIST, ("PERSIST", name), name, key, _truth)
+
+    def ttl(self, key: str) -> Command[float | None]:
+        name = self.prefix + key
+        return Command(TTL, ("PTTL", name), name, key, _seconds_left)
+
+    def incr(self, key: str, amount: int = 1, ttl_seconds: float | None = None) -> Command[int]:
+        name = self.prefix + key
+        if ttl_seconds is None:
+            return Command(INCR, ("INCRBY", name, amount), name, key, _same)
+        return _scripts.load("incr").command(INCR, (name,), (amount, milliseconds(ttl_seconds)), key, _same)
+
+    def type(self, key: str) -> Command[str]:
+        name = self.prefix + key
+        return Command(TYPE, ("TYPE", name), name, key, _decoded)
+
+    def get_bytes(self, key: str) -> Command[bytes | None]:
+        name = self.prefix + key
+        return Command(GET, ("GET", name), name, key, _same)
+
+    def scan(self, cursor: int, pattern: str, type: str | None, count: int) -> Command[tuple[int, list[str]]]:
+        """Decodes to the next cursor, and names without prefix."""
+        arguments: tuple[Argument, ...] = ("SCAN", cursor, "MATCH", _escaped(self.prefix) + pattern, "COUNT", count)
+        if type is not None:
+            arguments += ("TYPE", type)
+        return Command(SCAN, arguments, None, "a key name found by scan", self._page)
+
+    def _page(self, reply: list[Any], key: str) -> tuple[int, list[str]]:
+        return int(reply[0]), [text(name, key)[len(self.prefix) :] for name in reply[1]]
+
+    def get_json(self, key: str) -> Command[Any]:
+        """Decodes to MISSING where there is no such key, since None is a value."""
+        name = self.prefix + key
+        return Command(GET_JSON, ("GET", name), name, key, from_json)
+
+    def hset(self, key: str, fields: Mapping[str, Value]) -> Command[int]:
+        name = self.prefix + key
+        arguments: list[Argument] = ["HSET", name]
+        for field, value in fields.items():
+            arguments += (field, value)
+        return Command(HSET, tuple(arguments), name, key, _same)
+
+    def hget(self, key: str, field: str) -> Command[str | None]:
+        name = self.prefix + key
+        return Command(HGET, ("HGET", name, field), name, key, text)
+
+    def hget_json(self, key: str, field: str) -> Command[Any]:
+        """Decodes to MISSING where there is no such key or field, since None is a value."""
+        name = self.prefix + key
+        return Command(HGET_JSON, ("HGET", name, field), name, key, from_json)
+
+    def hgetall(self, key: str) -> Command[dict[str, str]]:
+        name = self.prefix + key
+        return Command(HGETALL, ("HGETALL", name), name, key, partial(_mapping, text))
+
+    def hgetall_json(self, key: str) -> Command[dict[str, Any]]:
+        name = self.prefix + key
+        return Command(HGETALL, ("HGETALL", name), name, key, partial(_mapping, from_json))
+
+    def hdel(self, key: str, *fields: str) -> Command[int]:
+        name = self.prefix + key
+        return Command(HDEL, ("HDEL", name, *fields), name, key, _same)
+
+    def hincrby(self, key: str, field: str, amount: int = 1) -> Command[int]:
+        name = self.prefix + key
+        return Command(HINCRBY, ("HINCRBY", name, field, amount), name, key, _same)
+
+    def hexpire(self, key: str, ttl_seconds: float, *fields: str) -> Command[int]:
+        name = self.prefix + key
+        arguments: tuple[Argument, ...] = ("HPEXPIRE", name, milliseconds(ttl_seconds), "FIELDS", len(fields), *fields)
+        return Command(HEXPIRE, arguments, name, key, _count_ones)
+
+    def httl(self, key: str, field: str) -> Command[float | None]:
+        name = self.prefix + key
+        return Command(HTTL, ("HPTTL", name, "FIELDS", 1, field), name, key, _field_seconds_left)
+
+
+def _escaped(prefix: str) -> str:
+    """Return a glob that matches *prefix* alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", prefix)
+
+
+def milliseconds(seconds: float) -> int:
+    """Return whole milliseconds, at least 1: the server refuses 0, and rounding down would end a life too early."""
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"ttl_seconds is {seconds}; it must be above 0 and finite")
+    return math.ceil(seconds * 1000)
+
+
+def text(reply: bytes | None, key: str) -> Any:
+    """Return the text in *reply*, None for None."""
+    if reply is None:
+        return None
+    try:
+        return reply.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError(key, "UTF-8 text") from error
+
+
+def from_json(reply: bytes | None, key: str) -> Any:
+    """Return what the JSON in *reply* means, MISSING for None."""
+    if reply is None:
+        return MISSING
+    try:
+        return _json.loads(reply)
+    except ValueError as error:
+        raise DecodeError(key, "JSON") from error
+
+
+def _same(reply: Any, _key: str) -> Any:
+    return reply
+
+
+def _truth(reply: Any, _key: str) -> bool:
+    return bool(reply)
+
+
+def _decoded(reply: bytes, _key: str) -> str:
+    return reply.decode()
+
+
+def _seconds_left(reply: int, _key: str) -> float | None:
+    if reply < 0:
+        return math.inf if reply == -1 else None
+    return reply / 1000
+
+
+def _field_seconds_left(reply: list[int] | None, key: str) -> float | None:
+    return None if reply is None else _seconds_left(reply[0], key)
+
+
+def _count_ones(reply: list[int] | None, _key: str) -> int:
+    return reply.count(1) if reply else 0
+
+
+def _mapping(decode: Any, reply: list[bytes], key: str) -> dict[str, Any]:
+    found = iter(reply)
+    return {text(field, key): decode(value, key) for field, value in zip(found, found, strict=True)}

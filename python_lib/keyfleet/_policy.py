@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""When to try again, when to stop, how long to wait: pure, the clock and the dice are parameters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+LONGEST_DELAY_SECONDS = 2.0
+LONGEST_FAILOVER_DELAY_SECONDS = 0.2  # where another server takes over, looking for it often is what ends the outage
+SHORTEST_ATTEMPT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    How a client behaves when things go wrong; where the server is stands in Settings.
+
+    Attributes:
+        on_error: ``raise`` an UnreachableError, or ``fallback`` to the answer of an empty server: None from get, False or 0 from set,
+            delete and exists. What has no such answer, as incr, raises in any case. An outage is logged once, each fallback is counted.
+        while_disconnected: ``wait`` for a connection as long as the budget of the call lasts, or ``fail`` when the first attempt fails.
+        read_from: ``primary``, or ``replica`` for calls that only read, where a cluster or Sentinel knows replicas: what they
+            return may be old.
+        max_connections: Most connections to one server; threads wait for a free one. Subscriptions have their own.
+        breaker_failures: Calls in a row that must fail before further ones to the same server fail at once; 0 switches it off.
+        breaker_seconds: How long the first such pause lasts, in seconds; it doubles up to 2 s, and one call after each pause probes.
+    """
+
+    on_error: Literal["raise", "fallback"] = "raise"
+    while_disconnected: Literal["wait", "fail"] = "wait"
+    read_from: Literal["primary", "replica"] = "primary"
+    max_connections: int = 10
+    breaker_failures: int = 5
+    breaker_seconds: float = 0.25
+
+    def __post_init__(self) -> None:
+        choices = {"on_error": ("raise", "fallback"), "while_disconnected": ("wait", "fail"), "read_from": ("primary", "replica")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        if self.max_connections < 1:
+            raise ValueError(f"max_connections is {self.max_connections}; allowed are 1 and above")
+        if self.breaker_failures < 0:
+            raise ValueError(f"breaker_failures is {self.breaker_failures}; allowed are 0 and above")
+        if not 0 < self.breaker_seconds <= LONGEST_DELAY_SECONDS:
+            raise ValueError(f"breaker_seconds is {self.breaker_seconds}; allowed are numbers above 0, up to {LONGEST_DELAY_SECONDS:g}")
+
+
+def backoff_seconds(attempt: int, first_seconds: float, longest_seconds: float, dice: Callable[[], float] = random.random) -> float:
+    """
+    Return the wait before the next attempt: exponential, and the upper half of it at random, so that clients do not come in step.
+
+    Args:
+        attempt: Attempts made, from 1.
+        first_seconds, longest_seconds: The wait after the first attempt, and its limit.
+        dice: Returns a number from 0 to 1.
+    """
+    full: float = min(first_seconds * 2 ** min(attempt - 1, 30), longest_seconds)
+    return full * (0.5 + 0.5 * dice())
+
+
+def attempt_seconds(left_seconds: float) -> float:
+    """Return how long one attempt of a call that may be repeated waits: half of what is left, so that another connection has a chance."""
+    return min(left_seconds, max(left_seconds / 2, SHORTEST_ATTEMPT_SECONDS))
+
+
+class Breaker:
+    """
+    Counts calls to one server that failed in a row, and says when the next one is worth a try.
+
+    Attributes:
+        failures: Calls that failed since the last that succeeded; the caller sets it to 0 when a call succeeds.
+        opened: How often it has opened.
+    """
+
+    __slots__ = ("_first_pause", "_limit", "_open_until", "_pause", "failures", "opened")
+
+    def __init__(self, policy: Policy) -> None:
+        self._limit, self._first_pause = policy.breaker_failures, policy.breaker_seconds
+        self.failures = self.opened = 0
+        self._pause = self._open_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused until a probe succeeds."""
+        return bool(self._limit) and self.failures >= self._limit
+
+    def pause_left(self, now: float) -> float:
+        """
+        Return 0.0 if a call may be tried now, else the seconds until the next may.
+
+        While the breaker is open, the call that gets 0.0 is the probe: others wait for another pause.
+        """
+        if not self.is_open:
+            return 0.0
+        left = self._open_until - now
+        if left > 0:
+            return left
+        self._open_until = now + self._pause
+        return 0.0
+
+    def fail(self, now: float) -> None:
+        """Note a call that failed at *now*."""
+        self.failures += 1
+        if not self.is_open:
+            return
+        if self.failures == self._limit:
+            self.opened += 1
+            self._pause = self._first_pause
+        else:
+            self._pause = min(2 * self._pause, LONGEST_DELAY_SECONDS)
+        self._open_until = now + self._pause

@@ -1,0 +1,23 @@
+# Made from _async/client.py by scripts/generate_sync.py; change that one.
+# SPDX-License-Identifier: MIT
+"""The client for threads."""
+
+from __future__ import annotations
+
+from .hashes import HashCalls
+from .keys import KeyCalls
+
+
+class Client(KeyCalls, HashCalls):
+    """
+    Keys, JSON values and hashes on a server, a cluster or the primary that Sentinel names, for threads.
+
+    Make one with `from_env`, `from_url` or `from_settings`, share it between threads, and close it, best as a context manager. It may be
+    used after a fork, which has its own connections then. Keys are given and returned without the prefix of
+    the settings. Values are texts, stored as UTF-8.
+
+    Each call has one budget, ``timeout_seconds`` of the settings, for connecting, waiting and all further attempts. Every method
+    may raise UnreachableError (no usable answer within the budget) or its subclasses OutcomeUnknown, PoolTimeoutError and
+    BreakerOpenError; CredentialsError, DeniedError, or ServerError for any other error of the server; WrongTypeError where the key
+    holds another type; ClosedError after `close`. docs/client/guarantees.md says what is tried again when.
+    """

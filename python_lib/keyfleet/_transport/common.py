@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""What connections of both kinds have in common: addresses, options, failures, counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from .._policy import Breaker, Policy
+from .._replies import ErrorReply
+from ..core.connection import connection_options, translate
+from ..core.errors import KeyfleetError, UnreachableError
+from ..core.settings import Settings
+from ..core.settings_values import format_nodes
+
+# Host and port, or the path of a socket.
+Address = tuple[str, int] | str
+RECEIVE_BYTES = 65536
+CLOSED = "the client was closed; connect() opens it again"
+READONLY = b"*1\r\n$8\r\nREADONLY\r\n"  # lets a replica of a cluster answer reads
+
+
+class NotSentError(Exception):
+    """The command did not reach the server whole, so it was surely not run; *cause* is the error for the caller."""
+
+    def __init__(self, cause: KeyfleetError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class LostError(Exception):
+    """Commands were sent and not all replies came: those without one may have run; *replies* are those of the first ones."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.replies: list[Any] = []
+
+
+Failure = NotSentError | LostError
+
+
+@dataclass
+class Request:
+    """
+    What goes to one server in one write.
+
+    Attributes:
+        node: Where to; a Node of the transport.
+        data: The bytes of all commands.
+        reply_count: Replies that they get.
+        connect_deadline: Until when a connection must be there.
+        deadline: Until when the replies must be there, ``math.inf`` for a command that waits for ever.
+        is_alone: Whether nobody else may use the connection meanwhile.
+    """
+
+    node: Any
+    data: bytes
+    reply_count: int
+    connect_deadline: float
+    deadline: float
+    is_alone: bool = False
+
+
+@dataclass
+class Counters:
+    """
+    What a client has done so far.
+
+    Attributes:
+        calls: Calls made by the application, a pipeline counts as one.
+        retries: Times that a command was sent once more, or its connecting tried once more.
+        failures: Calls that ended with an error about reaching the server.
+        fallbacks: Failures that Policy.on_error turned into an answer.
+        waits: Times that a call waited for a free connection.
+        connections_opened: Connections made.
+        undecodable: Values that were not the JSON that was asked for, and were taken for missing.
+    """
+
+    calls: int = 0
+    retries: int = 0
+    failures: int = 0
+    fallbacks: int = 0
+    waits: int = 0
+    connections_opened: int = 0
+    undecodable: int = 0
+
+
+@dataclass
+class Stats(Counters):
+    """
+    What a client has done so far, and what it holds now.
+
+    Attributes:
+        breaker_opens: Times that a server was given a pause because calls to it had failed.
+        open_breakers: Servers that are given a pause now.
+        connections: Connections that are open now.
+    """
+
+    breaker_opens: int = 0
+    open_breakers: int = 0
+    connections: int = 0
+
+
+@dataclass
+class Dialer:
+    """Knows how to connect to any server of one deployment."""
+
+    settings: Settings
+    policy: Policy
+    counters: Counters = field(default_factory=Counters)
+
+    def new_breaker(self) -> Breaker:
+        """Return a closed breaker for one server."""
+        return Breaker(self.policy)
+
+    def options(self, address: Address, timeout_seconds: float) -> dict[str, Any]:
+        """Return the arguments of redis-py's connection to *address*, each of whose steps may take *timeout_seconds*."""
+        settings = self.settings
+        options = {**connection_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
+        options["socket_timeout"] = timeout_seconds
+        if isinstance(address, str):
+            return {**options, "path": address}
+        if settings.tls:
+            options["ssl_check_hostname"] = settings.tls_verify
+        return {**options, "host": address[0], "port": address[1], "socket_connect_timeout": timeout_seconds}
+
+    def not_connected(self, error: BaseException, address: Address) -> NotSentError:
+        """Return what a failed attempt to connect means."""
+        cause = translate(error, self.settings)
+        if isinstance(cause, UnreachableError):
+            cause = UnreachableError(shown(address), cause.reason)
+        return NotSentError(cause)
+
+    def translate(self, reply: ErrorReply) -> KeyfleetError:
+        """Return the error that a server's error reply means to the caller."""
+        return translate(ResponseError(str(reply).removeprefix("ERR ")), self.settings)
+
+    def too_late(self, address: Address) -> NotSentError:
+        """Return what it means that no time is left to connect."""
+        return NotSentError(UnreachableError(shown(address), "no connection in time"))
+
+
+def shown(address: Address) -> str:
+    """Return *address* for people."""
+    return f"unix:{address}" if isinstance(address, str) else format_nodes([address])

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""redis-py's own asyncio client, for what keyfleet does not offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.sentinel import Sentinel
+
+from ..core.connection import AnyClient, check_files, connection_options
+from ..core.settings import Settings
+
+
+def connect_asyncio(settings: Settings) -> AnyClient:
+    """Return a redis-py client for asyncio; replies are bytes, and it connects when it is first used."""
+    check_files(settings)
+    options: dict[str, Any] = {**connection_options(settings), "username": settings.username, "password": settings.password}
+    if settings.tls:
+        options.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+    if settings.cluster_nodes:
+        nodes = [ClusterNode(host, port) for host, port in settings.cluster_nodes]
+        return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+    options["db"] = settings.db
+    if settings.sentinels:
+        asking = connection_options(settings)
+        if settings.tls:
+            asking.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+        sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        return sentinel.master_for(settings.sentinel_service, **options)
+    if settings.unix_socket:
+        return Redis(unix_socket_path=settings.unix_socket, **options)
+    return Redis(host=settings.host, port=settings.port, **options)

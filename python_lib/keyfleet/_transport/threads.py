@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: MIT
+"""Connections for threads: a bounded pool for each server, one thread at a time on a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from .._replies import INCOMPLETE, make_reader
+from ..core.connection import FOREIGN_ERRORS, AnyClient, close, connect
+from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
+from ..core.settings import Settings
+from .common import CLOSED, READONLY, RECEIVE_BYTES, Address, Dialer, Failure, LostError, NotSentError, Request, shown
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Lock = threading.Lock
+sleep = time.sleep
+
+
+def acquire(lock: threading.Lock, deadline: float) -> bool:
+    """Take *lock* before *deadline*; say whether it was taken."""
+    return lock.acquire(timeout=max(deadline - time.monotonic(), 0))
+
+
+def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do *work*, which waits for a server by itself."""
+    return work(*args, **kwargs)
+
+
+def open_raw(settings: Settings) -> AnyClient:
+    """Return a redis-py client."""
+    return connect(settings)
+
+
+def close_raw(client: AnyClient) -> None:
+    """Close a redis-py client."""
+    close(client)
+
+
+class Link:
+    """One connection: redis-py connects and authenticates, then its socket is read and written here, each step before a deadline."""
+
+    def __init__(self, connection: Any, address: Address, generation: int) -> None:
+        self.address, self.generation, self.is_closed = address, generation, False
+        self._connection, self._socket = connection, connection._sock
+        self._reader = make_reader()
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    @classmethod
+    def open(cls, dialer: Dialer, address: Address, deadline: float, generation: int = 0) -> Link:
+        """Connect; NotSentError says why not."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise dialer.too_late(address)
+        kind: type = UnixDomainSocketConnection if isinstance(address, str) else SSLConnection if dialer.settings.tls else Connection
+        connection = kind(**dialer.options(address, left))
+        try:
+            connection.connect()
+        except FOREIGN_ERRORS as error:
+            raise dialer.not_connected(error, address) from error
+        dialer.counters.connections_opened += 1
+        return cls(connection, address, generation)
+
+    def is_stale(self) -> bool:
+        """Say whether the server closed the connection, or sent what nobody asked for."""
+        return bool(self._poll.poll(0))
+
+    def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
+        """Send one or more commands; NotSentError and LostError leave the connection closed."""
+        try:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no time is left")
+            self._socket.settimeout(None if left == math.inf else left)
+            self._socket.sendall(data)
+        except OSError as error:
+            self.close()
+            if reply_count == 1:  # its end was not taken, so the server cannot have run it
+                raise NotSentError(UnreachableError(shown(self.address), str(error))) from error
+            raise LostError(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, deadline: float) -> Any:
+        """Return the next reply, INCOMPLETE if none came in time; LostError leaves the connection closed."""
+        reader = self._reader
+        reply = reader.gets()
+        try:
+            while reply is INCOMPLETE:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return reply
+                self._socket.settimeout(None if left == math.inf else left)
+                data = self._socket.recv(RECEIVE_BYTES)
+                if not data:
+                    raise ConnectionError("the server closed the connection")
+                reader.feed(data)
+                reply = reader.gets()
+        except TimeoutError:
+            return INCOMPLETE
+        except FOREIGN_ERRORS as error:
+            self.close()
+            raise LostError(str(error)) from error
+        except BaseException:  # as Ctrl-C: the reply that is still to come must not be taken for another one
+            self.close()
+            raise
+        return reply
+
+    def receive(self, deadline: float) -> Any:
+        """Return the next reply; LostError leaves the connection closed."""
+        reply = self.poll(deadline)
+        if reply is INCOMPLETE:
+            self.close()
+            raise LostError("no reply in time")
+        return reply
+
+    def exchange(self, data: bytes, reply_count: int, deadline: float) -> list[Any]:
+        """Send commands and return their replies."""
+        self.send(data, deadline, reply_count)
+        return [self.receive(deadline) for _unused in range(reply_count)]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.is_closed = True
+        self._connection.disconnect()
+
+
+class Node:
+    """
+    The connections to one server.
+
+    Attributes:
+        address: Where it is.
+        breaker: Counts calls to it that failed.
+    """
+
+    def __init__(self, dialer: Dialer, address: Address, *, is_replica: bool = False) -> None:
+        self.address, self.breaker = address, dialer.new_breaker()
+        self._dialer, self._is_replica = dialer, is_replica
+        self._generation, self._is_closed = 0, False
+        self._idle: deque[Link] = deque()
+        self._open_count = self._waiting = 0
+        self._freed = threading.Condition()
+
+    def __repr__(self) -> str:
+        return f"<Node {shown(self.address)}>"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection stands, as far as is known without asking."""
+        return any(not link.is_stale() for link in list(self._idle)) or self._open_count > len(self._idle)
+
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open now."""
+        return self._open_count
+
+    def ask(self, data: bytes, deadline: float) -> Any:
+        """Send one command and return its reply."""
+        link = self.borrow(deadline)
+        try:
+            link.send(data, deadline)
+            reply = link.receive(deadline)
+        except BaseException:  # Ctrl-C may come between the two
+            link.close()
+            self.give_back(link)
+            raise
+        self.give_back(link)
+        return reply
+
+    def borrow(self, deadline: float) -> Link:
+        """Return a connection for this thread alone; `give_back` must follow. NotSentError says why there is none."""
+        while True:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                found = self._open_or_wait(deadline)
+                if found is None:
+                    continue
+                return found
+            if not link.is_stale():
+                return link
+            link.close()
+            self.give_back(link)
+
+    def _open_or_wait(self, deadline: float) -> Link | None:
+        """Open a connection if there may be one more, else wait; None if one was given back meanwhile."""
+        with self._freed:
+            if self._is_closed:
+                raise NotSentError(ClosedError(CLOSED))
+            if self._open_count >= self._dialer.policy.max_connections:
+                self._wait(deadline)
+                return None
+            self._open_count += 1
+        try:
+            link = Link.open(self._dialer, self.address, deadline, self._generation)
+            if self._is_replica:
+                link.exchange(READONLY, 1, deadline)
+        except BaseException:
+            with self._freed:
+                self._open_count -= 1
+                self._freed.notify()
+            raise
+        return link
+
+    def _wait(self, deadline: float) -> None:
+        """Wait for a connection; the lock is held."""
+        self._waiting += 1  # before the look at the idle ones: who gives one back from now on will notify
+        try:
+            if self._idle:
+                return
+            self._dialer.counters.waits += 1
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._freed.wait(left):
+                busy = f"all {self._open_count} connections were busy; max_connections of the policy allows no more"
+                raise NotSentError(PoolTimeoutError(shown(self.address), busy))
+        finally:
+            self._waiting -= 1
+
+    def give_back(self, link: Link) -> None:
+        """Take a borrowed connection back; a closed one makes room for a new one."""
+        if link.generation != self._generation and not link.is_closed:
+            link.close()
+        if not link.is_closed:
+            self._idle.append(link)
+            if not self._waiting:
+                return
+        with self._freed:
+            if link.is_closed:
+                self._open_count -= 1
+            self._freed.notify()
+
+    def drop(self) -> None:
+        """Use no present connection again; those in use are closed when they are given back."""
+        self._generation += 1
+        with contextlib.suppress(IndexError):
+            while True:
+                link = self._idle.pop()
+                link.close()
+                self.give_back(link)
+
+    def close(self) -> None:
+        """Close all connections for good; those in use when they are given back."""
+        self._is_closed = True
+        self.drop()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is on its way."""
+        return self._open_count > len(self._idle)
+
+
+class Engines(Generic[T]):
+    """
+    Keeps the engine of a client: threads share it, a forked process gets its own.
+
+    Args:
+        make: Makes an engine.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self._is_open = make, True
+        self._engine: T | None = None
+        self._making = threading.Lock()
+        _holders.add(self)
+
+    def current(self) -> T:
+        """Return the engine for the caller; ClosedError after `close`."""
+        return self._engine or self._first()
+
+    def _first(self) -> T:
+        with self._making:
+            if not self._is_open:
+                raise ClosedError(CLOSED)
+            if self._engine is None:
+                self._engine = self._make()
+            return self._engine
+
+    def reopen(self) -> None:
+        """Serve again after `close`."""
+        self._is_open = True
+
+    def close(self) -> list[T]:
+        """Serve no longer; return the engines, which the caller closes."""
+        with self._making:
+            self._is_open = False
+            engine, self._engine = self._engine, None
+            return [] if engine is None else [engine]
+
+    def all(self) -> list[T]:
+        """Return the engines that exist."""
+        return [] if self._engine is None else [self._engine]
+
+    def forget(self) -> None:
+        """Start without an engine in a forked process: connections and locks are the parent's."""
+        self._engine, self._making = None, threading.Lock()
+
+
+_holders: weakref.WeakSet[Engines[Any]] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for holder in _holders:
+        holder.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]:
+    """
+    Send every request, then read all replies: servers work side by side.
+
+    Returns:
+        The replies, or the failure, of each request, in their order.
+    """
+    results: list[list[Any] | Failure] = [LostError("not sent")] * len(requests)
+    sent: list[tuple[int, Link]] = []
+    try:
+        # In one order everywhere, so that no two threads wait for each other's connections.
+        for index in sorted(range(len(requests)), key=lambda index: shown(requests[index].node.address)):
+            request = requests[index]
+            try:
+                link = request.node.borrow(request.connect_deadline)
+                sent.append((index, link))
+                link.send(request.data, request.deadline, request.reply_count)
+            except (NotSentError, LostError) as failure:
+                results[index] = failure
+        for index, link in sent:
+            if not link.is_closed:
+                results[index] = _replies(link, requests[index])
+    except BaseException:
+        for _unused, link in sent:
+            link.close()
+        raise
+    finally:
+        for index, link in sent:
+            requests[index].node.give_back(link)
+    return results
+
+
+def _replies(link: Link, request: Request) -> list[Any] | Failure:
+    replies: list[Any] = []
+    try:
+        while len(replies) < request.reply_count:
+            replies.append(link.receive(request.deadline))
+    except LostError as failure:
+        failure.replies = replies
+        return failure
+    return replies
