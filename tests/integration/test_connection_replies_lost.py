@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from typing import Any
 
 import pytest
 from conftest import Target
 from keyfleet.core.connection import close, connect, translated
 from keyfleet.core.errors import UnreachableError
+from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 
 # INCR, then let the client wait longer than its timeout.
@@ -67,29 +65,12 @@ def test_the_client_works_after_a_lost_reply(target: Target) -> None:
 
 
 def test_a_connection_cut_before_the_reply_is_not_a_reason_to_repeat(redis_server: Server) -> None:
-    """The same uncertainty as a timeout: a relay hands the command to the server and hangs up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        relay = threading.Thread(target=hand_over_and_hang_up, args=(listener, redis_server))
-        relay.start()
-        settings = redis_server.settings(port=listener.getsockname()[1], retry_attempts=5, retry_delay_ms=1)
+    """The same uncertainty as a timeout: the server runs the command and the connection ends instead of its reply."""
+    with FaultProxy(redis_server) as proxy:
+        settings = proxy.settings(retry_attempts=5, retry_delay_ms=1)
         client = connect(settings)
+        fault = proxy.lose_reply("INCRBY", times=5)
         with pytest.raises(UnreachableError), translated(settings):
             client.incr("n")
         close(client)
-        listener.shutdown(socket.SHUT_RDWR)
-        relay.join()
-    assert 1 == value_when_quiet(redis_server, "n")
-
-
-def hand_over_and_hang_up(listener: socket.socket, server: Server) -> None:
-    """Pass each connection on to the server until it has answered INCR, and close instead of handing that answer back."""
-    with contextlib.suppress(OSError):
-        while True:
-            client, _unused = listener.accept()
-            with client, socket.create_connection((server.host, server.port)) as upstream:
-                while request := client.recv(65536):
-                    upstream.sendall(request)
-                    reply = upstream.recv(65536)
-                    if b"INCR" in request:
-                        break
-                    client.sendall(reply)
+    assert (1, 1) == (fault.hits, value_when_quiet(redis_server, "n"))

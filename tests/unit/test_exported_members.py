@@ -6,11 +6,12 @@ from __future__ import annotations
 from types import ModuleType
 
 import keyfleet
+import keyfleet.testing.proxy
 import keyfleet.testing.servers
 import pytest
 
 
-@pytest.mark.parametrize("module", [keyfleet, keyfleet.testing.servers], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [keyfleet, keyfleet.testing.proxy, keyfleet.testing.servers], ids=lambda module: module.__name__)
 def test_all_lists_the_public_names(module: ModuleType) -> None:
     """Every name that is neither private nor a module is exported, in order."""
     public = sorted(name for name, item in vars(module).items() if not name.startswith("_") and not isinstance(item, ModuleType))

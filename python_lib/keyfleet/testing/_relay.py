@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import Counter, deque
 from typing import Optional, Union
 
@@ -55,34 +56,41 @@ class Relay:
     to the end: which commands ran does not depend on who is faster.
     """
 
-    def __init__(self, conditions: Conditions, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
-        self._from_client, self._to_client = reader, writer
+        self._to_client: Optional[asyncio.StreamWriter] = None
         self._to_server: Optional[asyncio.StreamWriter] = None
         self._commands, self._replies = Scanner(), Scanner()
         self._due: deque[Union[Fault, str, None]] = deque()  # an entry for each command whose reply has not come
         self._bytes_left = conditions.shape.cut_after_bytes
-        self._encrypted: Optional[bool] = None  # not known before the first byte
+        self._opaque: Optional[bool] = None  # TLS, or nothing that we can read; not known before the first byte
         self._streaming = False
-        self._requests_lost = self._replies_lost = False
+        self._requests_lost = self._replies_lost = conditions.black_hole
         self._close_when_answered = False
         self.is_open = True
 
-    async def run(self, host: str, port: int) -> None:
-        """Connect to the server and pass on what comes, until both ends are closed."""
+    async def run(self, connection: socket.socket, host: str, port: int) -> None:
+        """Connect to the server and pass on what comes over the client's *connection*, until both ends are closed."""
         try:
-            if self._conditions.black_hole:
-                self.silence()
-                await self._pump_requests()
-                return
-            from_server, self._to_server = await asyncio.open_connection(host, port)
-            await asyncio.gather(self._pump_requests(), self._pump_replies(from_server))
-        except OSError:  # the server is not there
-            pass
+            from_client, self._to_client = await asyncio.open_connection(sock=connection)
+            with contextlib.suppress(OSError, ValueError):  # the server is not there, or does not speak RESP
+                await self._relay(from_client, host, port)
+            self.close()
+            with contextlib.suppress(OSError):
+                await self._to_client.wait_closed()
         finally:
             self.close()
-            if self._to_server is not None:
-                self._to_server.close()
+            for writer in (self._to_client, self._to_server):
+                if writer is not None:
+                    writer.transport.abort()
+            connection.close()
+
+    async def _relay(self, from_client: asyncio.StreamReader, host: str, port: int) -> None:
+        if self._requests_lost:
+            await self._pump_requests(from_client)
+            return
+        from_server, self._to_server = await asyncio.open_connection(host, port)
+        await asyncio.gather(self._pump_requests(from_client), self._pump_replies(from_server))
 
     def silence(self) -> None:
         """Pass nothing on any more, in either direction, and stay open."""
@@ -92,18 +100,19 @@ class Relay:
         """Close the client's end, after what was written to it, and the server's for writing only."""
         self.silence()
         self.is_open = False
-        self._to_client.close()
+        if self._to_client is not None:
+            self._to_client.close()
         if self._to_server is not None and not self._to_server.is_closing():
             with contextlib.suppress(OSError):
                 self._to_server.write_eof()
 
-    async def _pump_requests(self) -> None:
+    async def _pump_requests(self, from_client: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
-            while data := await self._from_client.read(_CHUNK_BYTES):
-                if self._encrypted is None:
-                    self._encrypted = data[0] == _TLS_HANDSHAKE
-                passed = data if self._encrypted else self._take(data)
-                if self._to_server is not None and (passed and not (self._encrypted and self._requests_lost)):
+            while data := await from_client.read(_CHUNK_BYTES):
+                if self._opaque is None:
+                    self._opaque = data[0] == _TLS_HANDSHAKE
+                passed = self._take(data)
+                if passed and self._to_server is not None:
                     self._to_server.write(passed)
                     await self._to_server.drain()
                 if self._close_when_answered and not self._due:
@@ -112,8 +121,15 @@ class Relay:
 
     def _take(self, data: bytes) -> bytes:
         """Return the commands that *data* completes, without those that get lost; note how each reply shall fail."""
+        if self._opaque:
+            return b"" if self._requests_lost else data
+        try:
+            commands = self._commands.feed(data)
+        except ValueError:  # the server shall say what is wrong with it
+            self._opaque = True
+            return self._commands.rest()
         passed = []
-        for command in self._commands.feed(data):
+        for command in commands:
             name = self._conditions.count(command)
             fault = None if self._requests_lost else self._conditions.meet(command)
             if fault and fault.kind is Kind.REQUEST:
@@ -128,7 +144,7 @@ class Relay:
     async def _pump_replies(self, from_server: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
             while data := await from_server.read(_CHUNK_BYTES):
-                await self._deliver([data] if self._encrypted or self._streaming else self._replies.feed(data))
+                await self._deliver([data] if self._opaque or self._streaming else self._replies.feed(data))
                 if self._close_when_answered and not self._due:
                     self.close()
         self.close()
@@ -150,12 +166,12 @@ class Relay:
             self._replies_lost = True
             if not fault.silent:
                 self.close()
-        if self._streaming:
+        if self._streaming or self._opaque:
             passed.append(self._replies.rest())
         await self._send(passed, arrived)
 
     def _fault_of(self, reply: bytes) -> Optional[Fault]:
-        if self._encrypted or self._streaming or reply[0] == _PUSH or not self._due:
+        if self._opaque or self._streaming or reply[0] == _PUSH or not self._due:
             return None
         due = self._due.popleft()
         if isinstance(due, str):
@@ -179,7 +195,7 @@ class Relay:
                 await asyncio.sleep(shape.dribble_seconds)
 
     async def _write(self, data: bytes) -> None:
-        if self._replies_lost or not data:
+        if self._replies_lost or self._to_client is None or not data:
             return
         if self._bytes_left is not None:
             data = data[: self._bytes_left]
