@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Union
 
 import pytest
+from keyfleet import Client
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
+from support.clients import OpenClient
+from support.clients import open_client as open_client  # a fixture
 
 Target = Union[Server, Cluster, SentinelGroup]
 
@@ -35,3 +38,9 @@ def kept_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def target(kept_target: Kept[Target]) -> Target:
     """Each kind of deployment in turn, empty."""
     return kept_target.fresh()
+
+
+@pytest.fixture
+def either(target: Target, open_client: OpenClient) -> Client:
+    """Client, then AsyncClient behind the same face, of each deployment in turn; with a prefix that SCAN would take for a pattern."""
+    return open_client(target.settings(key_prefix="a*[b]?\\:"))
