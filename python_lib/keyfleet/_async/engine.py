@@ -375,6 +375,6 @@ class Engine:
             await self.relearn(deadline)
         return self.router.primaries()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
         self.router.close()

@@ -60,10 +60,7 @@ class Router:
 
     def node_at(self, address: Address) -> Node:
         """Return the server at *address*."""
-        node = self._nodes.get(address)
-        if node is None:
-            node = self._nodes[address] = Node(self._dialer, address)
-        return node
+        return self._nodes.get(address) or self._nodes.setdefault(address, Node(self._dialer, address))
 
     @property
     def nodes(self) -> list[Node]:
@@ -96,7 +93,7 @@ class Router:
                 return
             self.version += 1  # who asks for the same reason meanwhile goes on with what this attempt brings, even if that is nothing
             self._learn(deadline)
-            self.learned_at = time.monotonic()
+            self.learned_at, self.breaker.failures = time.monotonic(), 0
         except NotSentError as failure:
             self.trouble = failure
             raise
@@ -233,10 +230,7 @@ class ClusterRouter(Router):
         _forget(self._replica_nodes, {node for nodes in replicas.values() for node in nodes})
 
     def _replica_at(self, address: Address) -> Node:
-        node = self._replica_nodes.get(address)
-        if node is None:
-            node = self._replica_nodes[address] = Node(self._dialer, address, is_replica=True)
-        return node
+        return self._replica_nodes.get(address) or self._replica_nodes.setdefault(address, Node(self._dialer, address, is_replica=True))
 
     def close(self) -> None:
         super().close()

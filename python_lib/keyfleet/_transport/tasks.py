@@ -368,7 +368,7 @@ class Node:
         if not opening.done():
             raise self._dialer.too_late(self.address)
         if opening.cancelled():
-            raise NotSentError(UnreachableError(shown(self.address), "the client was closed"))
+            raise NotSentError(UnreachableError(shown(self.address), "the attempt to connect was given up"))
         return opening.result()
 
     def _opened(self, task: asyncio.Task[Link]) -> None:
@@ -483,11 +483,11 @@ class Engines(Generic[T]):
         self._is_open = True
 
     def close(self) -> list[T]:
-        """Serve no longer; return the engines of loops that run, which the caller closes."""
+        """Serve no longer; return the engine of the running loop, which the caller closes. Connections end with their loop."""
         self._is_open = False
-        engines = [engine for loop, engine in self._engines.items() if not loop.is_closed()]
+        engine = self._engines.get(asyncio.get_running_loop())
         self.forget()
-        return engines
+        return [] if engine is None else [engine]
 
     def all(self) -> list[T]:
         """Return the engines that exist."""
