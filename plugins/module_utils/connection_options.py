@@ -21,7 +21,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .keyfleet.connection import HAS_REDIS, REDIS_IMPORT_ERROR, close, connect, translated
 from .keyfleet.errors import KeyfleetError
 from .keyfleet.settings import Settings
-from .keyfleet.settings_environment import ADDRESS_VARIABLES, ENVIRONMENT
+from .keyfleet.settings_environment import ADDRESS_VARIABLES
 
 T = TypeVar("T")
 
@@ -43,8 +43,7 @@ FIELD_OF_OPTION = {
     "timeout_seconds": "timeout_seconds",
 }
 ADDRESS_OPTIONS = ("url", "login_host", "login_port", "login_unix_socket", "startup_nodes", "sentinels")
-# What holds for a module unless an option or a variable says otherwise: a playbook is more patient than an application.
-DEFAULT_VARIABLES = {"REDIS_TIMEOUT_SECONDS": "5", "REDIS_RETRY_ATTEMPTS": "3"}
+DEFAULT_TIMEOUT_SECONDS = 5.0  # a playbook is more patient than an application
 CONNECTION_CONSTRAINTS: dict[str, Any] = {
     "mutually_exclusive": [
         ("url", "login_host", "login_unix_socket", "startup_nodes", "sentinels"),
@@ -96,7 +95,7 @@ def settings_from_params(params: Mapping[str, Any], environ: Optional[Mapping[st
     given = {name: value for name, value in params.items() if value is not None and value not in ("", [])}
     values = {field: given[option] for option, field in FIELD_OF_OPTION.items() if option in given}
     if any(option in given for option in ADDRESS_OPTIONS):
-        values = {**{ENVIRONMENT[variable]: value for variable, value in DEFAULT_VARIABLES.items()}, **values}
+        values = {"timeout_seconds": DEFAULT_TIMEOUT_SECONDS, **values}
     else:
         values = {**_stated_by(os.environ if environ is None else environ), **values}
     if "url" in given:
@@ -105,8 +104,9 @@ def settings_from_params(params: Mapping[str, Any], environ: Optional[Mapping[st
 
 
 def _stated_by(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that the environment, or else a module's default, sets to something else than the default of Settings."""
-    variables = {**DEFAULT_VARIABLES, **{name: value for name, value in environ.items() if value.strip()}}
+    """Return the fields that the environment, or else the default of modules, sets to something else than the default of Settings."""
+    variables = {name: value for name, value in environ.items() if value.strip()}
+    variables.setdefault("REDIS_TIMEOUT_SECONDS", str(DEFAULT_TIMEOUT_SECONDS))
     if not any(name in variables for name in ADDRESS_VARIABLES):
         variables["REDIS_HOST"] = "127.0.0.1"
     settings = Settings.from_env(variables)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keyfleet import AsyncClient, Client
 from keyfleet.core.errors import SettingsError
 from keyfleet.core.settings import Settings, SettingsWarning
 from keyfleet.core.settings_environment import VARIABLES
@@ -73,6 +74,13 @@ def test_all_variables_are_read() -> None:
         environment="test",
     )
     assert expected == Settings.from_env(environ)
+
+
+def test_both_clients_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The synchronous and the asynchronous client know the same names."""
+    monkeypatch.setenv("REDIS_URL", "rediss+sentinel://u:p@a,b/main/2")
+    monkeypatch.setenv("REDIS_KEY_PREFIX", "app:")
+    assert Settings.from_env() == Client.from_env().settings == AsyncClient.from_env().settings
 
 
 def test_sentinels_are_read() -> None:
