@@ -8,14 +8,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from keyfleet.testing._binaries import FOLDER_VARIABLE
+from keyfleet.testing._binaries import FOLDER_VARIABLE, find_binary
 from keyfleet.testing._kept import Kept
-from keyfleet.testing.servers import Server, start_server
+from keyfleet.testing.servers import Server, ServerStartError, start_server
 
 pytest_plugins = ["keyfleet.testing.plugin"]
 
 PASSWORD = "correct-horse-battery"
 os.environ.setdefault(FOLDER_VARIABLE, str(Path(__file__).parents[1] / ".cache/servers"))  # made by scripts/servers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller choose the servers that `target` runs on."""
+    meaning = "servers for tests of each topology, as in redis-7.0,valkey-8.1; the first runs all topologies (default: %(default)s)"
+    parser.addoption("--servers", default="redis-7.0", help=meaning)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to begin when a server that was asked for is not here."""
+    try:
+        for engine in config.getoption("servers").split(","):
+            find_binary(engine)
+    except ServerStartError as error:
+        raise pytest.UsageError(f"--servers: {error}; scripts/servers makes those of other versions") from error
 
 
 @pytest.fixture(autouse=True)
