@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Client library for Redis and Valkey: one client for every topology, sync and async, settings from the environment."""
 
-from __future__ import annotations
+import importlib as _importlib
+import typing as _typing
 
-from typing import TYPE_CHECKING, Any
-
+from ._names import KeyGroup, Prefix
 from ._policy import Policy
 from ._sync.client import Client
 from ._transport.common import Stats
@@ -23,11 +23,11 @@ from .core.errors import (
     UnreachableError,
     WrongTypeError,
 )
-from .core.health import Report as HealthReport
-from .core.settings import Settings
+from .core.settings import Settings, SettingsWarning
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from ._async.client import AsyncClient
+    from .core.health import Report as HealthReport
 
 __all__ = [
     "AsyncClient",
@@ -38,24 +38,30 @@ __all__ = [
     "DecodeError",
     "DeniedError",
     "HealthReport",
+    "KeyGroup",
     "KeyfleetError",
     "OutcomeUnknown",
     "Policy",
     "PoolTimeoutError",
+    "Prefix",
     "RefusedError",
     "ServerError",
     "Settings",
     "SettingsError",
+    "SettingsWarning",
     "Stats",
     "UnreachableError",
     "WrongTypeError",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load what asyncio needs when it is first asked for."""
-    if name == "AsyncClient":
-        from ._async.client import AsyncClient
+# Loaded when they are first asked for: most programs need one kind of client, and few look at a report's class.
+_LATER = {"AsyncClient": ("._async.client", "AsyncClient"), "HealthReport": (".core.health", "Report")}
 
-        return AsyncClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, item = _LATER[name]
+    globals()[name] = found = getattr(_importlib.import_module(module, __name__), item)
+    return found

@@ -9,7 +9,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import Sentinel
 
-from ..core.connection import AnyClient, check_files, connection_options
+from ..core.connection import AnyClient, check_files, connection_options, sentinel_options
 from ..core.settings import Settings
 
 
@@ -24,10 +24,7 @@ def connect_asyncio(settings: Settings) -> AnyClient:
         return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
     options["db"] = settings.db
     if settings.sentinels:
-        asking = connection_options(settings)
-        if settings.tls:
-            asking.update(ssl=True, ssl_check_hostname=settings.tls_verify)
-        sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=sentinel_options(settings))  # type: ignore[no-untyped-call]
         return sentinel.master_for(settings.sentinel_service, **options)
     if settings.unix_socket:
         return Redis(unix_socket_path=settings.unix_socket, **options)

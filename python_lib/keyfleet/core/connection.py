@@ -132,9 +132,11 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _without_secret(text: str, settings: Settings) -> str:
-    """Return redis-py's text on one line, without the password and without the command that it quotes after a pipeline."""
+    """Return redis-py's text on one line, without a password and without the command that it quotes after a pipeline."""
     text = re.sub(r"^Command # \d+ \(.*\) of pipeline caused error: ", "", " ".join(text.split())) or "no reason given"
-    return text.replace(settings.password, "***") if settings.password else text
+    for secret in (settings.password, settings.sentinel_password):
+        text = text.replace(secret, "***") if secret else text
+    return text
 
 
 def _denied_command(error: BaseException, text: str) -> Optional[str]:
@@ -244,6 +246,14 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def sentinel_options(settings: Settings) -> dict[str, Any]:
+    """Return what redis-py's Sentinel needs to ask the Sentinels."""
+    options = {**connection_options(settings), "username": settings.sentinel_username, "password": settings.sentinel_password}
+    if settings.tls:
+        options.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+    return options
+
+
 def _connect_single(settings: Settings) -> AnyClient:
     options = {**connection_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
     base: type = SSLConnection if settings.tls else Connection
@@ -258,9 +268,7 @@ def _connect_single(settings: Settings) -> AnyClient:
 def _connect_sentinel(settings: Settings) -> AnyClient:
     """Ask Sentinel for the primary; every new connection asks again, so the client follows a failover."""
     options = connection_options(settings)
-    asking = {**options, "retry": Retry(NoBackoff(), 0)}
-    if settings.tls:
-        asking.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+    asking = {**sentinel_options(settings), "retry": Retry(NoBackoff(), 0)}
     sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     sentinel.discover_master(settings.sentinel_service)
     base = SentinelManagedSSLConnection if settings.tls else SentinelManagedConnection

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,6 +72,8 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     variables = _set_variables(environ)
     for name in variables:
         if name.startswith("REDIS_") and name not in VARIABLES:
+            import difflib  # slow to load, and hardly ever needed
+
             ours = {known.removeprefix("REDIS_"): known for known in VARIABLES}
             for meant in difflib.get_close_matches(name.removeprefix("REDIS_"), ours, n=1, cutoff=ALIKE):
                 if ours[meant] not in variables:
