@@ -12,11 +12,14 @@ from keyfleet.core.errors import UnreachableError
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 
-# INCR, then let the client wait longer than its timeout. TIME stands still within a script since Redis 7.2, the processor's clock does not.
+# INCR, then let the client wait longer than its timeout: 0.3 s, or so many calls where a script's TIME stands still (Redis 7.2 and newer).
 SLOW_INCR = """
 local value = redis.call('INCR', KEYS[1])
-local start = os.clock()
-repeat until os.clock() - start > 0.3
+local start, calls = redis.call('TIME'), 0
+repeat
+    local now = redis.call('TIME')
+    calls = calls + 1
+until (now[1] - start[1]) * 1000000 + now[2] - start[2] > 300000 or calls == 500000
 return value
 """
 IMPATIENT: dict[str, Any] = {"timeout_seconds": 0.1, "retry_attempts": 5, "retry_delay_ms": 1}
