@@ -5,44 +5,46 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from . import _json, _scripts
-from ._command import NO_FALLBACK, Command, Kind, Repeat
+from ._command import Command, Kind
+from ._kinds import (
+    DEL,
+    EXISTS,
+    EXPIRE,
+    GET,
+    GET_JSON,
+    HDEL,
+    HEXPIRE,
+    HGET,
+    HGET_JSON,
+    HGETALL,
+    HINCRBY,
+    HSET,
+    HTTL,
+    INCR,
+    MGET,
+    MISSING,
+    MSET,
+    PERSIST,
+    PING,
+    SCAN,
+    SET,
+    SET_GET,
+    SET_ONCE,
+    TTL,
+    TYPE,
+    UNLINK,
+)
 from ._replies import Argument
 from .core.errors import DecodeError
 
 Value = str | bytes | int | float
 
-MISSING: Any = object()
-
-PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK)
-GET = Kind("GET", Repeat.READ, "string")
-GET_JSON = Kind("GET", Repeat.READ, "string", MISSING)
-SET = Kind("SET", Repeat.SAME, fallback=False)
-SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
-SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
-MGET = Kind("MGET", Repeat.READ)
-MSET = Kind("MSET", Repeat.SAME, fallback=False)
-DEL = Kind("DEL", Repeat.SAME, fallback=0)
-UNLINK = Kind("UNLINK", Repeat.SAME, fallback=0)
-EXISTS = Kind("EXISTS", Repeat.READ, fallback=0)
-EXPIRE = Kind("PEXPIRE", Repeat.SAME, fallback=False)
-PERSIST = Kind("PERSIST", Repeat.SAME, fallback=False)
-TTL = Kind("PTTL", Repeat.READ)
-INCR = Kind("INCRBY", Repeat.NEVER, "string", NO_FALLBACK)
-SCAN = Kind("SCAN", Repeat.READ)
-TYPE = Kind("TYPE", Repeat.READ)
-HSET = Kind("HSET", Repeat.SAME, "hash", 0)
-HGET = Kind("HGET", Repeat.READ, "hash")
-HGET_JSON = Kind("HGET", Repeat.READ, "hash", MISSING)
-HGETALL = Kind("HGETALL", Repeat.READ, "hash", {})
-HDEL = Kind("HDEL", Repeat.SAME, "hash", 0)
-HINCRBY = Kind("HINCRBY", Repeat.NEVER, "hash", NO_FALLBACK)
-HEXPIRE = Kind("HPEXPIRE", Repeat.SAME, "hash", 0)
-HTTL = Kind("HPTTL", Repeat.READ, "hash")
+KEYS_IN_ONE_COMMAND = 1000  # managed services limit the arguments of a command
 
 
 class Commands:
@@ -51,10 +53,11 @@ class Commands:
 
     Args:
         prefix: Put before every key.
+        is_cluster: Whether the keys of one command have to share a slot.
     """
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str, is_cluster: bool = False) -> None:
+        self.prefix, self.is_cluster = prefix, is_cluster
 
     def ping(self) -> Command[bool]:
         return Command(PING, ("PING",), None, "", _truth)
@@ -109,6 +112,26 @@ class Commands:
         for key, value in values.items():
             arguments += (self.prefix + key, value)
         return Command(MSET, tuple(arguments), str(arguments[1]), next(iter(values)), _truth)
+
+    def set_many(self, values: Mapping[str, Value], ttl_seconds: float | None = None) -> list[Command[bool]]:
+        """Return commands that together store all *values*."""
+        if ttl_seconds is not None or self.is_cluster:
+            return [self.set(key, value, ttl_seconds) for key, value in values.items()]
+        return [self.mset({key: values[key] for key in page}) for page in _pages(list(values))]
+
+    def get_many(self, keys: Sequence[str]) -> list[Command[Any]]:
+        """Return commands that together read all *keys*; `values_of` takes their answers."""
+        return [self.get_bytes(key) for key in keys] if self.is_cluster else [self.mget(page) for page in _pages(keys)]
+
+    def values_of(self, keys: Sequence[str], answers: list[Any]) -> list[bytes | None]:
+        """Return the value of each of *keys* from the answers to `get_many`, None for all of a command without an answer."""
+        if self.is_cluster:
+            return answers
+        return [value for page, answer in zip(_pages(keys), answers, strict=True) for value in answer or [None] * len(page)]
+
+    def for_each_slot(self, build: Callable[..., Command[int]], keys: Sequence[str]) -> list[Command[int]]:
+        """Return commands that together name all *keys*, which *build* makes: the sum of their answers counts."""
+        return [build(key) for key in keys] if self.is_cluster else [build(*page) for page in _pages(keys)]
 
     def expire(self, key: str, ttl_seconds: float) -> Command[bool]:
         name = self.prefix + key
@@ -191,6 +214,10 @@ class Commands:
     def httl(self, key: str, field: str) -> Command[float | None]:
         name = self.prefix + key
         return Command(HTTL, ("HPTTL", name, "FIELDS", 1, field), name, key, _field_seconds_left)
+
+
+def _pages(keys: Sequence[str]) -> list[Sequence[str]]:
+    return [keys[start : start + KEYS_IN_ONE_COMMAND] for start in range(0, len(keys), KEYS_IN_ONE_COMMAND)]
 
 
 def _escaped(prefix: str) -> str:

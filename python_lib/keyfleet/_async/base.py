@@ -44,7 +44,7 @@ class AsyncClientBase:
         dialer = self._dialer
         self._engines = Engines(lambda: Engine(dialer))
         self._raw_clients = Engines(lambda: open_raw(settings))
-        self._commands = Commands(settings.key_prefix)
+        self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes))
         self._budget: float | None = None
         self._is_out = False
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _json
-from .._commands import MISSING, Value
+from .._commands import Value
+from .._kinds import MISSING
 from .base import ClientBase
 
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, TypeVar, overload
 
 from .. import _json
 from .._command import Command
-from .._commands import MISSING, Value, from_json, text
+from .._commands import Value, from_json, text
+from .._kinds import MISSING
 from ..core.errors import DecodeError, UnreachableError
 from .base import ClientBase, logger
 from .engine import Call
 
 T = TypeVar("T")
 
-KEYS_IN_ONE_COMMAND = 1000  # managed services limit the arguments of a command
 SCAN_COUNT = 1000
 
 
@@ -110,15 +110,7 @@ class KeyCalls(ClientBase):
 
     def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
         """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
-
-        def decode(reply: bytes | None, key: str) -> Any:
-            try:
-                value = from_json(reply, key)
-            except DecodeError as error:
-                value = self._missed(error, undecodable)
-            return None if value is MISSING else value
-
-        return self._read_many(keys, decode)
+        return self._read_many(keys, self._json_reader(undecodable))
 
     def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
         """
@@ -130,10 +122,7 @@ class KeyCalls(ClientBase):
         Returns:
             True; False if the policy falls back.
         """
-        if ttl_seconds is not None or self._settings.cluster_nodes:
-            return self._run_many([self._commands.set(key, value, ttl_seconds) for key, value in values.items()], all)
-        pages = _pages(list(values), KEYS_IN_ONE_COMMAND)
-        return self._run_many([self._commands.mset({key: values[key] for key in page}) for page in pages], all)
+        return self._run_many(self._commands.set_many(values, ttl_seconds), all)
 
     def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> bool:
         """Store every value as JSON; otherwise like `set_many`."""
@@ -145,15 +134,15 @@ class KeyCalls(ClientBase):
 
         A key that was deleted by an attempt whose reply was lost is not counted.
         """
-        return self._run_many(self._for_each_slot(self._commands.delete, keys), sum)
+        return self._run_many(self._commands.for_each_slot(self._commands.delete, keys), sum)
 
     def unlink(self, *keys: str) -> int:
         """Like `delete`; the server frees the memory of large values afterwards, in the background."""
-        return self._run_many(self._for_each_slot(self._commands.unlink, keys), sum)
+        return self._run_many(self._commands.for_each_slot(self._commands.unlink, keys), sum)
 
     def exists(self, *keys: str) -> int:
         """Return how many of *keys* exist; a key named twice counts twice."""
-        return self._run_many(self._for_each_slot(self._commands.exists, keys), sum)
+        return self._run_many(self._commands.for_each_slot(self._commands.exists, keys), sum)
 
     def expire(self, key: str, ttl_seconds: float) -> bool:
         """
@@ -211,6 +200,18 @@ class KeyCalls(ClientBase):
                 if cursor == 0:
                     break
 
+    def _json_reader(self, undecodable: Literal["raise", "miss"], default: Any = None) -> Callable[[bytes | None, str], Any]:
+        """Return what decodes JSON, *default* for a missing key."""
+
+        def read(reply: bytes | None, key: str) -> Any:
+            try:
+                value = from_json(reply, key)
+            except DecodeError as error:
+                value = self._missed(error, undecodable)
+            return default if value is MISSING else value
+
+        return read
+
     def _missed(self, error: DecodeError, undecodable: Literal["raise", "miss"]) -> Any:
         """Raise *error*, or count and log it and return what stands for a missing key."""
         if undecodable == "raise":
@@ -219,20 +220,9 @@ class KeyCalls(ClientBase):
         logger.warning("%s; it is taken for missing", error)
         return MISSING
 
-    def _for_each_slot(self, build: Callable[..., Command[int]], keys: Sequence[str]) -> list[Command[int]]:
-        """Return commands that together name all *keys*: one for each on a cluster, where a command may not span slots."""
-        if self._settings.cluster_nodes:
-            return [build(key) for key in keys]
-        return [build(*page) for page in _pages(keys, KEYS_IN_ONE_COMMAND)]
-
     def _read_many(self, keys: Sequence[str], decode: Callable[[bytes | None, str], T]) -> dict[str, T]:
-        if self._settings.cluster_nodes:
-            commands: list[Command[Any]] = [self._commands.get_bytes(key) for key in keys]
-        else:
-            commands = [self._commands.mget(page) for page in _pages(keys, KEYS_IN_ONE_COMMAND)]
-        answers = self._run_many(commands, list)
-        found = answers if self._settings.cluster_nodes else [value for page in answers for value in page or ()]
-        return {key: decode(value, key) for key, value in zip(keys, found or [None] * len(keys), strict=True)}
+        values = self._commands.values_of(keys, self._run_many(self._commands.get_many(keys), list))
+        return {key: decode(value, key) for key, value in zip(keys, values, strict=True)}
 
     def _run_many(self, commands: Sequence[Command[Any]], combine: Callable[[list[Any]], T]) -> T:
         """Return the answers of *commands*, which need not go to one server, combined."""
@@ -250,7 +240,3 @@ class KeyCalls(ClientBase):
             self._fall_back(calls[0].command, error)
             lost = {call for call in calls if isinstance(call.result, UnreachableError)}
             return combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
-
-
-def _pages(keys: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [keys[start : start + size] for start in range(0, len(keys), size)]
