@@ -37,6 +37,7 @@ class Call:
         command: What to send next; a script that the server does not know becomes its text.
         pinned: The server that must answer; None where the router finds it.
         node: The server of the last attempt.
+        attempts, failures: How often it was tried, and how often of these in vain; a redirection is no failure.
         result: The reply, or the error for the caller.
         is_settled: Whether *result* is final.
         is_asking: Whether the next attempt goes to *node* after ASKING.
@@ -50,6 +51,7 @@ class Call:
         "attempts",
         "command",
         "doubts",
+        "failures",
         "goes_on_at_once",
         "is_asking",
         "is_settled",
@@ -66,7 +68,8 @@ class Call:
         self.node: Node | None = pinned
         self.result: Any = None
         self.is_settled = self.is_asking = self.maybe_ran = self.goes_on_at_once = self.doubts = False
-        self.attempts, self.version, self.reason = 0, 0, ""
+        self.attempts = self.failures = self.version = 0
+        self.reason = ""
 
     def settle(self, result: Any) -> None:
         self.result, self.is_settled = result, True
@@ -167,9 +170,9 @@ class Engine:
         for call in calls:
             wait = 0.0
             if not call.goes_on_at_once:
-                wait = backoff_seconds(call.attempts, self._settings.retry_delay_ms / 1000, self._longest_delay)
+                wait = backoff_seconds(max(call.failures, 1), self._settings.retry_delay_ms / 1000, self._longest_delay)
             limit = self._settings.retry_attempts
-            if now + wait >= deadline or (limit is not None and call.attempts > limit):
+            if now + wait >= deadline or (limit is not None and call.failures > limit):
                 call.settle(self._give_up(call))
             else:
                 delay = max(delay, wait)
@@ -223,7 +226,7 @@ class Engine:
         if call.is_asking:
             return call.node
         command = call.command
-        reads = command.kind.repeat is Repeat.READ
+        reads = command.kind.repeat is Repeat.READ and not call.failures  # what no replica answered, the primary is asked
         node = self.router.find(command.name, reads)
         if node is None:
             left = self.router.breaker.pause_left(time.monotonic())
@@ -302,11 +305,12 @@ class Engine:
             call.settle(cause)
         else:
             call.reason, call.doubts = cause.reason, True
+            call.failures += 1
 
     def _note_lost(self, call: Call, reason: str) -> None:
-        call.reason = reason
-        call.goes_on_at_once = call.attempts == 1
-        call.doubts = True
+        call.reason, call.doubts = reason, True
+        call.failures += 1
+        call.goes_on_at_once = call.failures == 1
         if call.command.kind.repeat is not Repeat.READ:
             call.maybe_ran = True
         if call.command.kind.repeat is Repeat.NEVER:
@@ -328,6 +332,7 @@ class Engine:
             call.command = call.command.with_source()
         elif code in PASSING:
             call.goes_on_at_once = False
+            call.failures += 1
             if code == "READONLY":  # its name may lead elsewhere by now
                 node.drop()
             if code in NEWS:

@@ -99,7 +99,7 @@ class Link(asyncio.Protocol):
         self._line: deque[_Waiting] = deque()
         self._outbox: list[tuple[bytes, int, _Waiting]] = []
         self._is_paused = False
-        self._received_at = time.monotonic()
+        self._quiet_since = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._unasked: asyncio.Queue[Any] = asyncio.Queue()
@@ -153,6 +153,8 @@ class Link(asyncio.Protocol):
     def _flush(self) -> None:
         if self._is_paused or self.is_closed:
             return
+        if not self._line:
+            self._quiet_since = time.monotonic()
         outbox, self._outbox = self._outbox, []
         chunks = []
         for data, count, waiting in outbox:
@@ -178,7 +180,7 @@ class Link(asyncio.Protocol):
                 continue
             if deadline <= now:
                 waiting.set_exception(LostError("no reply in time"))
-                self.is_suspect = self.is_suspect or now - self._received_at >= self._patience
+                self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
             else:
                 soonest = min(soonest, deadline)
         for _data, _count, (waiting, deadline) in self._outbox:
@@ -196,7 +198,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand out replies (called by the loop)."""
-        self._received_at = time.monotonic()
+        self._quiet_since = time.monotonic()
         try:
             self._reader.feed(data)
             gets, line = self._reader.gets, self._line

@@ -79,11 +79,11 @@ class Link:
         return bool(self._poll.poll(0))
 
     def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
-        """Send one or more commands; NotSentError and LostError leave the connection closed."""
+        """Send one or more commands; a connection that failed at it is closed."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise NotSentError(UnreachableError(shown(self.address), "no time was left to send"))
         try:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("no time is left")
             self._socket.settimeout(None if left == math.inf else left)
             self._socket.sendall(data)
         except OSError as error:
@@ -98,8 +98,8 @@ class Link:
     def poll(self, deadline: float) -> Any:
         """Return the next reply, INCOMPLETE if none came in time; LostError leaves the connection closed."""
         reader = self._reader
-        reply = reader.gets()
         try:
+            reply = reader.gets()
             while reply is INCOMPLETE:
                 left = deadline - time.monotonic()
                 if left <= 0:
