@@ -84,7 +84,7 @@ def check_health(
         with translated(settings):
             nodes = primaries(client)
     except ServerError as error:
-        return _silent(error, settings.address)
+        return silent(error, settings.address)
     reports = [_examine(client, node, settings, thresholds, expect, write_probe) for node in nodes]
     return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
 
@@ -130,7 +130,7 @@ def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expec
     try:
         client = connect(settings)
     except ServerError as error:
-        return _silent(error, settings.address)
+        return silent(error, settings.address)
     try:
         return check_health(client, settings, thresholds=thresholds, expect=expect, write_probe=write_probe)
     finally:
@@ -144,7 +144,7 @@ def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thre
         info, from_info = _ask_info(node, settings, thresholds, expect)
         checks += [*from_info, check_cluster(node, settings, info), check_certificate(node, settings, thresholds)]
     except ServerError as error:
-        return _silent(error, node.address)
+        return silent(error, node.address)
     checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "no write probe was made"))
     return Report(tuple(replace(check, node=node.address) for check in checks))
 
@@ -161,8 +161,8 @@ def _ask_info(node: Node, settings: Settings, thresholds: Thresholds, expect: Ex
     return info, judge_info(info, thresholds, expect)
 
 
-def _silent(error: ServerError, node: str) -> Report:
-    """Report a node that gives no answers."""
+def silent(error: ServerError, node: str) -> Report:
+    """Return the report of a node that gives no answers."""
     reason = str(error)
     if isinstance(error, UnreachableError):
         reason = f"the server cannot be reached: {error.reason}"

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
+
+from .errors import DeniedError, ServerError
 
 OK, DEGRADED, FAILED, SKIPPED = "ok", "degraded", "failed", "skipped"
 _BY_WEIGHT = (SKIPPED, OK, DEGRADED, FAILED)
 _MIB = 1024 * 1024
-_ROLES = {"master": "primary", "slave": "replica"}
+ROLES = {"master": "primary", "slave": "replica"}
 SLOTS = 16384
 
 Info = Mapping[str, Any]
@@ -102,6 +104,9 @@ class Check:
         return asdict(self)
 
 
+NO_CLUSTER = Check("cluster", SKIPPED, "cluster mode is off")
+
+
 def worst(statuses: list[str]) -> str:
     """Return the gravest of the statuses; ``ok`` if there is none or all are skipped."""
     return max([OK, *statuses], key=_BY_WEIGHT.index)
@@ -119,6 +124,17 @@ def unknown(name: str, reason: str, expect: Expect) -> Check:
         return Check(name, SKIPPED, reason)
     wished = ", ".join(f"{wish} {value}" for wish, value in wishes.items())
     return Check(name, FAILED, f"wished {wished}, which cannot be verified: {reason}")
+
+
+def judge_ping(best: Union[float, ServerError], thresholds: Thresholds) -> Check:
+    """Judge the best of three PINGs in milliseconds, or the error that answered."""
+    if isinstance(best, DeniedError):
+        return Check("ping", SKIPPED, str(best))
+    if isinstance(best, ServerError):
+        return Check("ping", FAILED, f"PING is answered with an error: {best}")
+    limit = thresholds.latency_ms
+    problems = [(DEGRADED, f"the best of three PINGs took {best} ms, more than {limit} ms")] if best > limit else []
+    return judged("ping", {"latency_ms": best}, problems)
 
 
 def judge_info(info: Info, thresholds: Thresholds, expect: Expect) -> list[Check]:
@@ -140,8 +156,13 @@ def judge_info(info: Info, thresholds: Thresholds, expect: Expect) -> list[Check
     return checks
 
 
-def judge_cluster(fields: Mapping[str, str]) -> Check:
-    """Judge the reply of CLUSTER INFO, given as names and texts."""
+def judge_cluster(fields: Union[Mapping[str, str], ServerError]) -> Check:
+    """Judge the reply of CLUSTER INFO, given as names and texts, or the error that answered."""
+    if isinstance(fields, DeniedError):
+        return Check("cluster", SKIPPED, str(fields))
+    if isinstance(fields, ServerError):
+        off = "cluster support disabled" in str(fields)
+        return NO_CLUSTER if off else Check("cluster", FAILED, str(fields))
     found: dict[str, Any] = {"state": fields.get("cluster_state", "unknown")}
     for name in ("slots_assigned", "slots_ok", "slots_pfail", "slots_fail", "known_nodes", "size"):
         text = fields.get(f"cluster_{name}", "")
@@ -197,7 +218,7 @@ def _engine(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
 
 
 def _role(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
-    role = _ROLES.get(str(info["role"]), str(info["role"]))
+    role = ROLES.get(str(info["role"]), str(info["role"]))
     problems = [(FAILED, f"the role is {role}, wished: {expect.role}")] if expect.role not in (None, role) else []
     return judged("role", {"role": role}, problems)
 

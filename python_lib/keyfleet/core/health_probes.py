@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Optional, cast
+from typing import TYPE_CHECKING, Optional, Union, cast
 
 from .connection import translated
-from .errors import CredentialsError, DeniedError, ServerError, UnreachableError
-from .health_checks import DEGRADED, FAILED, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judged
+from .errors import CredentialsError, ServerError, UnreachableError
+from .health_checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judge_ping, judged
 
 try:
     from redis.cluster import RedisCluster
@@ -38,6 +38,7 @@ def check_ping(node: Node, settings: Settings, thresholds: Thresholds, clock: Cl
     Raises:
         UnreachableError, CredentialsError: if the server does not talk to us at all.
     """
+    best: Union[float, ServerError]
     try:
         with translated(settings):
             try:
@@ -47,13 +48,9 @@ def check_ping(node: Node, settings: Settings, thresholds: Thresholds, clock: Cl
                 return Check("ping", FAILED, f"the server answers: {busy}")
     except (UnreachableError, CredentialsError):
         raise
-    except DeniedError as denied:
-        return Check("ping", SKIPPED, str(denied))
     except ServerError as error:
-        return Check("ping", FAILED, f"PING is answered with an error: {error}")
-    limit = thresholds.latency_ms
-    problems = [(DEGRADED, f"the best of three PINGs took {best} ms, more than {limit} ms")] if best > limit else []
-    return judged("ping", {"latency_ms": best}, problems)
+        best = error
+    return judge_ping(best, thresholds)
 
 
 def _milliseconds(call: Callable[[], object], clock: Clock) -> float:
@@ -65,17 +62,15 @@ def _milliseconds(call: Callable[[], object], clock: Clock) -> float:
 def check_cluster(node: Node, settings: Settings, info: Info) -> Check:
     """Judge CLUSTER INFO; skipped where cluster mode is off or the command is denied."""
     if info.get("cluster_enabled") == 0:
-        return Check("cluster", SKIPPED, "cluster mode is off")
+        return NO_CLUSTER
+    fields: Union[Mapping[str, str], ServerError]
     try:
         with translated(settings):
             fields = node.client.execute_command("CLUSTER INFO")
     except (UnreachableError, CredentialsError):
         raise
-    except DeniedError as denied:
-        return Check("cluster", SKIPPED, str(denied))
     except ServerError as error:
-        off = "cluster support disabled" in str(error)
-        return Check("cluster", SKIPPED, "cluster mode is off") if off else Check("cluster", FAILED, str(error))
+        fields = error
     return judge_cluster(fields)
 
 
@@ -88,9 +83,15 @@ def check_certificate(node: Node, settings: Settings, thresholds: Thresholds, no
     try:
         with translated(settings):
             connection.connect()
-        expiry = certificate_expiry(connection._sock.getpeercert(binary_form=True))
+        certificate = connection._sock.getpeercert(binary_form=True)
     finally:
         connection.disconnect()
+    return judge_certificate(certificate, thresholds, now)
+
+
+def judge_certificate(der: bytes, thresholds: Thresholds, now: Clock = time.time) -> Check:
+    """Judge how long a certificate is valid."""
+    expiry = certificate_expiry(der)
     days = round((expiry.timestamp() - now()) / DAY_SECONDS, 1)
     found = {"not_after": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"), "left_days": days}
     if days < 0:
