@@ -365,7 +365,7 @@ def test_random_delays_follow_the_seed(redis_server: Server) -> None:
 def test_dribbled_replies_arrive_in_pieces_and_whole(proxy: FaultProxy) -> None:
     """Byte by byte, and nothing is missing."""
     proxy.dribble_replies(0.002)
-    pieces = []
+    pieces: list[bytes] = []
     with Wire(proxy) as wire:
         wire.send("ECHO abcdefghij")
         while sum(map(len, pieces)) < 17:

@@ -137,10 +137,12 @@ class Server:
     def pause(self) -> None:
         """Freeze the process: connections stay open, nothing is answered, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
+        wait_until(self.is_paused, f"{self._settings.address} to freeze")
 
     def resume(self) -> None:
         """Let the frozen process go on."""
         os.kill(self.pid, signal.SIGCONT)
+        wait_until(lambda: not self.is_paused(), f"{self._settings.address} to go on")
 
 
 def start_server(
