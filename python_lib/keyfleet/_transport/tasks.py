@@ -246,6 +246,11 @@ class Link(asyncio.Protocol):
         self._outbox.clear()
         self._unasked.put_nowait(INCOMPLETE)
 
+    def certificate(self) -> bytes | None:
+        """Return the certificate that the server showed, in DER; None without TLS."""
+        session = self._transport.get_extra_info("ssl_object")
+        return session.getpeercert(binary_form=True) if session is not None else None
+
     def close(self) -> None:
         """Close the connection; who still waits gets LostError."""
         self._fail(LostError("the connection was closed"))
@@ -326,6 +331,11 @@ class Node:
     def is_busy(self) -> bool:
         """Whether a call is on its way."""
         return any(link is not None and link.is_busy for link in (self._shared, *self._retired, *self._borrowed))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all connections that one task may borrow for itself are in use."""
+        return self._allowed.locked()
 
     @staticmethod
     def _is_usable(link: Link | None) -> bool:
@@ -479,6 +489,11 @@ class Engines(Generic[T]):
             engine = self._engines[loop] = self._make()
         self._loop, self._engine = loop, engine
         return engine
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it serves, as it does until `close`."""
+        return self._is_open
 
     def reopen(self) -> None:
         """Serve again after `close`."""

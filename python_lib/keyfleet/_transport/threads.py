@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 import select
+import ssl
 import threading
 import time
 import weakref
@@ -133,6 +134,10 @@ class Link:
         self.send(data, deadline, reply_count)
         return [self.receive(deadline) for _unused in range(reply_count)]
 
+    def certificate(self) -> bytes | None:
+        """Return the certificate that the server showed, in DER; None without TLS."""
+        return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
+
     def close(self) -> None:
         """Close the connection."""
         self.is_closed = True
@@ -168,6 +173,11 @@ class Node:
     def connection_count(self) -> int:
         """Connections that are open now."""
         return self._open_count
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all connections that there may be are in use."""
+        return not self._idle and self._open_count >= self._dialer.policy.max_connections
 
     def ask(self, data: bytes, deadline: float) -> Any:
         """Send one command and return its reply."""
@@ -289,6 +299,11 @@ class Engines(Generic[T]):
             if self._engine is None:
                 self._engine = self._make()
             return self._engine
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it serves, as it does until `close`."""
+        return self._is_open
 
     def reopen(self) -> None:
         """Serve again after `close`."""
