@@ -1,47 +1,88 @@
 # SPDX-License-Identifier: MIT
-"""mypy --strict sees for users what the client returns."""
+"""mypy --strict and pyright see for users what the clients return, without a union of sync and async."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = """
-from keyfleet import Client, HealthReport, Settings
+import pytest
 
-with Client.from_url("redis://a", timeout_seconds=1) as client:
-    text: str | None = client.get("k")
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+from keyfleet import AsyncClient, Client, HealthReport, Policy, Prefix, Settings, Stats
+
+with Client.from_url("redis://a", timeout_seconds=1, policy=Policy(on_error="fallback")) as client:
+    text: str | None = client.get(Prefix.CACHE.key("k"))
     stored: bool = client.set("k", 1.5, ttl_seconds=2, nx=True)
-    left: float | None = client.ttl("k")
+    before: str | None = client.set("k", "v", get=True)
+    left: float | None = client.within(0.5).ttl("k")
     fields: dict[str, str] = client.hgetall("h")
-    names: list[str] = list(client.scan())
+    several: dict[str, str | None] = client.get_many(["a", "b"])
+    names: list[str] = list(client.scan(type="hash"))
     report: HealthReport = client.health()
     settings: Settings = client.settings
+    stats: Stats = client.stats
     total: int = client.incr("n") + client.delete("a", "b") + client.hset("h", {"a": 1, "b": b"x"})
-    wrong: int = client.get("k")
-    client.set("k", None)
-    client.set("k", "v", 5)
+
+
+async def main() -> None:
+    async with AsyncClient.from_env() as client:
+        text: str | None = await client.get("k")
+        stored: bool = await client.set("k", 1.5, ttl_seconds=2, nx=True)
+        before: str | None = await client.set("k", "v", get=True)
+        names: list[str] = [name async for name in client.scan()]
+        report: HealthReport = await client.health()
+        total: int = await client.incr("n") + await client.delete("a", "b")
+        print(text, stored, before, names, report, total)
+        unawaited: str | None = client.get("k")
+        print(unawaited)
+
+
+wrong: int = client.get("k")
+client.set("k", None)
+client.set("k", "v", 5)
 """
+WRONG_LINES = [number for number, line in enumerate(PROGRAM.splitlines(), 1) if "unawaited:" in line] + [
+    PROGRAM.count("\n") - 2,
+    PROGRAM.count("\n") - 1,
+    PROGRAM.count("\n"),
+]
 
 
-def test_annotations_serve_users(tmp_path: Path) -> None:
-    """What is right passes, and the last three lines are errors: a None missed, a wrong value, a wrong call."""
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--config-file=",
-        "--no-error-summary",
-        "--cache-dir",
-        str(tmp_path / "cache"),
-        str(program),
-    ]
-    environ = {"MYPYPATH": str(Path(__file__).parents[2] / "python_lib")}
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program of a user, of which four lines are wrong."""
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    return path
+
+
+def test_mypy_serves_users(program: Path) -> None:
+    """What is right passes, and what is wrong is found: a missing await, a None missed, a wrong value, a wrong call."""
+    options = ["--strict", "--config-file=", "--no-error-summary", "--cache-dir", str(program.parent / "cache")]
+    environ = {"MYPYPATH": str(ROOT / "python_lib")}
+    command = [sys.executable, "-m", "mypy", *options, str(program)]
     found = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
-    errors = [line for line in found.stdout.splitlines() if ": error:" in line]
-    last = PROGRAM.count("\n")
-    assert ([last - 2, last - 1, last], "") == ([int(line.split(":")[1]) for line in errors], found.stderr)
+    errors = [int(line.split(":")[1]) for line in found.stdout.splitlines() if line.startswith(str(program)) and ": error:" in line]
+    assert (WRONG_LINES, "") == (errors, found.stderr), found.stdout
+
+
+def test_pyright_serves_users(program: Path) -> None:
+    """The same for pyright in strict mode, with nothing unknown in what the library returns."""
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT / "python_lib")], "pythonVersion": "3.11"}
+    (program.parent / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    command = [
+        str(Path(sys.executable).with_name("basedpyright")),
+        "--outputjson",
+        "--project",
+        str(program.parent),
+        "--pythonpath",
+        sys.executable,
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=program.parent, timeout=300, check=False)
+    diagnostics = json.loads(found.stdout)["generalDiagnostics"]
+    errors = [item["range"]["start"]["line"] + 1 for item in diagnostics if item["severity"] == "error" and item["file"] == str(program)]
+    assert WRONG_LINES == sorted(set(errors)), diagnostics
