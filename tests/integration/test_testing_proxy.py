@@ -19,6 +19,8 @@ from keyfleet.testing.servers import Server
 
 LONG_SECONDS = 20.0
 SHORT_SECONDS = 0.1
+# redis-py before 5 speaks RESP2 and has no such option.
+PROTOCOLS = pytest.mark.parametrize("protocol", [{}] if redis.VERSION[0] < 5 else [{"protocol": 2}, {"protocol": 3}], ids=str)
 
 
 @pytest.fixture
@@ -92,11 +94,11 @@ def encode(command: str) -> bytes:
 # What is passed on
 
 
-@pytest.mark.parametrize("protocol", [2, 3])
-def test_replies_of_all_kinds_pass_unchanged(proxy: FaultProxy, direct: redis.Redis, protocol: int) -> None:
+@PROTOCOLS
+def test_replies_of_all_kinds_pass_unchanged(proxy: FaultProxy, direct: redis.Redis, protocol: dict[str, int]) -> None:
     """Nested, empty, missing, large, errors and sets; one by one and in a pipeline."""
     large = bytes(range(256)) * 20_000
-    with closing(plain(proxy, protocol=protocol)) as client:
+    with closing(plain(proxy, **protocol)) as client:
         client.mset({"text": "a\r\nb", "empty": "", "large": large})
         client.hset("hash", mapping={str(number): number for number in range(1000)})
         client.xadd("stream", {"field": "value"})
@@ -116,10 +118,10 @@ def test_replies_of_all_kinds_pass_unchanged(proxy: FaultProxy, direct: redis.Re
         assert [large, b"a\r\nb"] == [replies[0], replies[2]]
 
 
-@pytest.mark.parametrize("protocol", [2, 3])
-def test_a_subscription_passes(proxy: FaultProxy, direct: redis.Redis, protocol: int) -> None:
+@PROTOCOLS
+def test_a_subscription_passes(proxy: FaultProxy, direct: redis.Redis, protocol: dict[str, int]) -> None:
     """What the server sends without being asked arrives, and the connection serves on."""
-    with closing(plain(proxy, protocol=protocol)) as client, client.pubsub(ignore_subscribe_messages=True) as messages:
+    with closing(plain(proxy, **protocol)) as client, client.pubsub(ignore_subscribe_messages=True) as messages:
         messages.subscribe("news")
         messages.get_message(timeout=LONG_SECONDS)
         for number in range(3):

@@ -10,7 +10,6 @@ import pytest
 import redis
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, ServerStartError
-from redis.exceptions import AskError, MovedError, TryAgainError
 
 KEYS = [f"k{number}" for number in range(200)]
 
@@ -36,6 +35,14 @@ def plain(server: Server) -> redis.Redis:
     return redis.Redis(host=server.host, port=server.port, decode_responses=True)
 
 
+def refusal(client: redis.Redis, *command: str) -> str:
+    """Return the server's error; newer versions of redis-py make a class of its first word."""
+    with pytest.raises(redis.ResponseError) as caught:
+        client.execute_command(*command)
+    text, kind = str(caught.value), type(caught.value).__name__.removesuffix("Error").upper()
+    return text if text.startswith(("ASK", "MOVED", "TRYAGAIN")) else f"{kind} {text}"
+
+
 def test_the_primary_of_a_key_serves_it(cluster: Cluster) -> None:
     """The other primaries and its replica redirect; slots are counted as the server does, hash tags included."""
     for key in KEYS[:20]:
@@ -44,8 +51,8 @@ def test_the_primary_of_a_key_serves_it(cluster: Cluster) -> None:
             assert key == client.get(key)
         others = [node for node in cluster.nodes if node is not primary]
         for node in others:
-            with closing(plain(node)) as client, pytest.raises(MovedError):
-                client.get(key)
+            with closing(plain(node)) as client:
+                assert f"MOVED {cluster.slot_of(key)} {primary.host}:{primary.port}" == refusal(client, "GET", key)
     assert [12182, 12182] == [cluster.slot_of("foo"), cluster.slot_of("bar{foo}")]
 
 
@@ -91,14 +98,11 @@ def test_slots_move_key_by_key(cluster: Cluster) -> None:
         steps = cluster.move_slots([slot], target)
         assert "open" == next(steps)
         assert ["1", "2"] == old.mget("{tag}1", "{tag}2")
-        with pytest.raises(AskError, match=f"^{slot} {target.host}:{target.port}$"):
-            old.get("{tag}missing")
+        assert f"ASK {slot} {target.host}:{target.port}" == refusal(old, "GET", "{tag}missing")
         assert "key" == next(steps)
-        with pytest.raises(TryAgainError):
-            old.mget("{tag}1", "{tag}2")
+        assert refusal(old, "MGET", "{tag}1", "{tag}2").startswith("TRYAGAIN ")
         assert ["key", "closed"] == list(steps)
-        with pytest.raises(MovedError, match=f"^{slot} {target.host}:{target.port}$"):
-            old.get("{tag}1")
+        assert f"MOVED {slot} {target.host}:{target.port}" == refusal(old, "GET", "{tag}1")
         assert ["1", "2"] == new.mget("{tag}1", "{tag}2")
     cluster.wait_until_in_sync()
     assert target is cluster.primary_of("{tag}")
