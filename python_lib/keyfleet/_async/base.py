@@ -228,6 +228,9 @@ class AsyncClientBase:
         self._counters.failures += 1
         if self._policy.on_error == "raise" or command.kind.fallback is NO_FALLBACK:
             raise error
+        return self._fallback(command, error)
+
+    def _fallback(self, command: Command[Any], error: UnreachableError) -> Any:
         self._counters.fallbacks += 1
         if not self._is_out:
             self._is_out = True

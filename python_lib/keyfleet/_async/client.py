@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from .hashes import AsyncHashCalls
-from .keys import AsyncKeyCalls
+from .lists import AsyncListCalls
+from .pipeline import AsyncPipelining
 
 
-class AsyncClient(AsyncKeyCalls, AsyncHashCalls):
+class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls):
     """
-    Keys, JSON values and hashes on a server, a cluster or the primary that Sentinel names, for asyncio.
+    Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
 
     Make one with `from_env`, `from_url` or `from_settings`, share it between tasks, and close it, best as a context manager. It may be
     used in several event loops, and after a fork: each has its own connections. Keys are given and returned without the prefix of

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from .hashes import HashCalls
-from .keys import KeyCalls
+from .lists import ListCalls
+from .pipeline import Pipelining
 
 
-class Client(KeyCalls, HashCalls):
+class Client(Pipelining, HashCalls, ListCalls):
     """
-    Keys, JSON values and hashes on a server, a cluster or the primary that Sentinel names, for threads.
+    Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for threads.
 
     Make one with `from_env`, `from_url` or `from_settings`, share it between threads, and close it, best as a context manager. It may be
     used after a fork, which has its own connections then. Keys are given and returned without the prefix of
