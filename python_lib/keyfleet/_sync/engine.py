@@ -191,7 +191,12 @@ class Engine:
             if isinstance(failure.cause, UnreachableError):
                 call.reason = str(failure.cause)
             else:
-                call.settle(failure.cause)
+                self._settle_error(call, failure.cause)
+
+    def _settle_error(self, call: Call, cause: KeyfleetError) -> None:
+        """Settle *call* with *cause*, unless an earlier attempt may have run."""
+        call.reason = call.reason if isinstance(cause, UnreachableError) else str(cause)
+        call.settle(self._give_up(call) if call.maybe_ran else cause)
 
     def _give_up(self, call: Call) -> UnreachableError:
         address = shown(call.node.address) if call.node is not None else self._settings.address
@@ -229,7 +234,7 @@ class Engine:
         reads = command.kind.repeat is Repeat.READ and not call.failures  # what no replica answered, the primary is asked
         node = self.router.find(command.name, reads)
         if node is None:
-            left = self.router.breaker.pause_left(time.monotonic())
+            left = 0.0 if call.attempts else self.router.breaker.pause_left(time.monotonic())
             if left:
                 call.settle(BreakerOpenError(self._settings.address, "the last calls failed", left))
                 return None
@@ -302,7 +307,7 @@ class Engine:
 
     def _note_not_sent(self, call: Call, cause: KeyfleetError) -> None:
         if not isinstance(cause, UnreachableError) or isinstance(cause, PoolTimeoutError) or self._policy.while_disconnected == "fail":
-            call.settle(cause)
+            self._settle_error(call, cause)
         else:
             call.reason, call.doubts = cause.reason, True
             call.failures += 1
@@ -321,7 +326,7 @@ class Engine:
         assert node is not None  # noqa: S101 - it has just answered
         call.goes_on_at_once = call.attempts <= REDIRECTIONS_AT_ONCE
         call.reason = str(error)
-        if code in ("MOVED", "ASK"):
+        if code in ("MOVED", "ASK") and self._settings.cluster_nodes:
             slot, address = read_redirection(str(error), str(node.address[0]))
             if code == "MOVED":
                 self.router.moved(slot, address)

@@ -17,7 +17,7 @@ from .._replies import ErrorReply, pack
 from .._topology import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
 from .._transport.common import Address, Dialer, LostError, NotSentError, shown
 from .._transport.threads import Lock, Node, acquire
-from ..core.errors import KeyfleetError, ServerError, UnreachableError
+from ..core.errors import DeniedError, KeyfleetError, UnreachableError
 
 
 class Router:
@@ -74,10 +74,6 @@ class Router:
 
     def moved(self, slot: int, address: Address) -> None:
         """Note that *slot* is served at *address* now; only a cluster says so."""
-        del slot, address
-        raise ServerError(
-            f"{self._dialer.settings.address} is one node of a cluster and the key lives on another; name the cluster's nodes instead"
-        )
 
     def learn(self, deadline: float, seen_version: int) -> None:
         """
@@ -163,8 +159,7 @@ class SentinelRouter(Router):
         sentinel, found = self._ask_any(self._sentinels, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service), deadline)
         self._sentinels.sort(key=lambda known: known is not sentinel)  # who answered is asked first
         primary = self.node_at((found[0].decode(), int(found[1])))
-        _node, role = self._ask_any([primary], ("ROLE",), deadline)
-        if role[0] != b"master":  # Sentinel has not seen yet what happened
+        if self._is_replica(primary, deadline):  # Sentinel has not seen yet what happened
             raise NotSentError(UnreachableError(shown(primary.address), "Sentinel names it as the primary and it is a replica"))
         replicas: list[Node] = []
         if self._dialer.policy.read_from == "replica":
@@ -174,6 +169,15 @@ class SentinelRouter(Router):
             for old in self._primaries:
                 old.drop()
         self._primaries, self._replicas = [primary], replicas
+
+    def _is_replica(self, node: Node, deadline: float) -> bool:
+        try:
+            _node, role = self._ask_any([node], ("ROLE",), deadline)
+        except NotSentError as failure:
+            if isinstance(failure.cause, DeniedError):  # to users without @dangerous; then READONLY will tell
+                return False
+            raise
+        return bool(role[0] != b"master")
 
     def close(self) -> None:
         super().close()
