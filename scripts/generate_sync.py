@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "python_lib" / "keyfleet"
 HEADER = "# Made from _async/{name} by scripts/generate_sync.py; change that one.\n"
 RULES = (
     (r"\basync def\b", "def"),
+    (r"\basync with\b", "with"),
     (r"\bawait ", ""),
     (r"\b__aenter__\b", "__enter__"),
     (r"\b__aexit__\b", "__exit__"),
@@ -26,6 +27,7 @@ RULES = (
     (r"(?<=, )for asyncio\b(?=\.$)", "for threads"),
     (r"\bThe client for asyncio\b", "The client for threads"),
     (r"\bbetween tasks\b", "between threads"),
+    (r"\bbelongs to one task\b", "belongs to one thread"),
     (r"\bin several event loops, and after\b", "after"),
     (r": each has its own connections", ", which has its own connections then"),
 )

@@ -108,8 +108,11 @@ class Transaction(Command[list[Any]]):
         return b"".join([pack(("MULTI",)), *(command.packed() for command in self.commands), pack(("EXEC",))])
 
     def error_in(self, reply: Any) -> ErrorReply | None:
-        """Return the first error that kept the transaction from running."""
-        return next((item for item in reply if item.__class__ is ErrorReply), None)
+        """Return the first error that kept the transaction from running; a server that refuses MULTI runs the commands without it."""
+        error: ErrorReply | None = next((item for item in reply if item.__class__ is ErrorReply), None)
+        if error is not None and reply[0] is error:
+            return ErrorReply(f"{error}; the commands between MULTI and EXEC were run one by one")
+        return error
 
 
 def _last(reply: Any, _key: str) -> list[Any]:

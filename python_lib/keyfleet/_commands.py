@@ -7,11 +7,14 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+
+from redis.crc import key_slot
 
 from . import _json, _scripts
 from ._command import Command, Kind
 from ._kinds import (
+    BLMOVE,
     DEL,
     EXISTS,
     EXPIRE,
@@ -26,6 +29,10 @@ from ._kinds import (
     HSET,
     HTTL,
     INCR,
+    LLEN,
+    LMOVE,
+    LRANGE,
+    LREM,
     MGET,
     MISSING,
     MSET,
@@ -43,6 +50,8 @@ from ._replies import Argument
 from .core.errors import DecodeError
 
 Value = str | bytes | int | float
+
+Side = Literal["left", "right"]
 
 KEYS_IN_ONE_COMMAND = 1000  # managed services limit the arguments of a command
 
@@ -215,6 +224,72 @@ class Commands:
         name = self.prefix + key
         return Command(HTTL, ("HPTTL", name, "FIELDS", 1, field), name, key, _field_seconds_left)
 
+    def push(self, kind: Kind, key: str, values: Sequence[Value]) -> Command[int]:
+        if not values:
+            raise ValueError(f"{kind.name.lower()} of {key!r} has no values; it needs at least one")
+        name = self.prefix + key
+        return Command(kind, (kind.name, name, *values), name, key, _same)
+
+    def pop(self, kind: Kind, key: str) -> Command[str | None]:
+        name = self.prefix + key
+        return Command(kind, (kind.name, name), name, key, text)
+
+    def llen(self, key: str) -> Command[int]:
+        name = self.prefix + key
+        return Command(LLEN, ("LLEN", name), name, key, _same)
+
+    def lrange(self, key: str, start: int, stop: int) -> Command[list[str]]:
+        name = self.prefix + key
+        return Command(LRANGE, ("LRANGE", name, start, stop), name, key, _texts)
+
+    def lrem(self, key: str, value: Value, count: int) -> Command[int]:
+        name = self.prefix + key
+        return Command(LREM, ("LREM", name, count, value), name, key, _same)
+
+    def lmove(self, source: str, destination: str, take: Side, put: Side) -> Command[str | None]:
+        return Command(LMOVE, ("LMOVE", *self._moved(source, destination, take, put)), self.prefix + source, source, text)
+
+    def blmove(self, source: str, destination: str, timeout_seconds: float, take: Side, put: Side) -> Command[str | None]:
+        block = block_seconds(timeout_seconds)
+        arguments: tuple[Argument, ...] = ("BLMOVE", *self._moved(source, destination, take, put), block)
+        return Command(BLMOVE, arguments, self.prefix + source, source, text, block)
+
+    def _moved(self, source: str, destination: str, take: Side, put: Side) -> tuple[str, ...]:
+        for option, side in (("take", take), ("put", put)):
+            if side not in ("left", "right"):
+                raise ValueError(f"{option} is {side!r}; allowed: left, right")
+        return *self.names_in_one_slot((source, destination)), take.upper(), put.upper()
+
+    def blocking_pop(self, kind: Kind, keys: Sequence[str], timeout_seconds: float) -> Command[tuple[str, str] | None]:
+        if not keys:
+            raise ValueError(f"{kind.name.lower()} has no keys; it needs at least one")
+        names, block = self.names_in_one_slot(keys), block_seconds(timeout_seconds)
+        return Command(kind, (kind.name, *names, block), names[0], keys[0], self._popped, block)
+
+    def _popped(self, reply: list[bytes] | None, key: str) -> tuple[str, str] | None:
+        if reply is None:
+            return None
+        found = text(reply[0], key)[len(self.prefix) :]
+        return found, text(reply[1], found)
+
+    def names_in_one_slot(self, keys: Sequence[str]) -> list[str]:
+        """
+        Return the full names of *keys*, which go into one command.
+
+        Raises:
+            ValueError: on a cluster, if they do not share a slot.
+        """
+        names = [self.prefix + key for key in keys]
+        if self.is_cluster:
+            slots = [key_slot(name.encode()) for name in names]
+            for key, slot in zip(keys, slots, strict=True):
+                if slot != slots[0]:
+                    raise ValueError(
+                        f"keys {keys[0]!r} and {key!r} are in slots {slots[0]} and {slot}; "
+                        "on a cluster one command, script or transaction needs keys of one slot: a KeyGroup gives them such names"
+                    )
+        return names
+
 
 def _pages(keys: Sequence[str]) -> list[Sequence[str]]:
     return [keys[start : start + KEYS_IN_ONE_COMMAND] for start in range(0, len(keys), KEYS_IN_ONE_COMMAND)]
@@ -230,6 +305,13 @@ def milliseconds(seconds: float) -> int:
     if not 0 < seconds < math.inf:
         raise ValueError(f"ttl_seconds is {seconds}; it must be above 0 and finite")
     return math.ceil(seconds * 1000)
+
+
+def block_seconds(timeout_seconds: float) -> float:
+    """Return how long the server may wait, in whole milliseconds: what is less would be 0 to some servers, which is for ever."""
+    if not 0 <= timeout_seconds < math.inf:
+        raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed are numbers above 0, and 0 for ever")
+    return math.ceil(timeout_seconds * 1000) / 1000
 
 
 def text(reply: bytes | None, key: str) -> Any:
@@ -276,6 +358,10 @@ def _field_seconds_left(reply: list[int] | None, key: str) -> float | None:
 
 def _count_ones(reply: list[int] | None, _key: str) -> int:
     return reply.count(1) if reply else 0
+
+
+def _texts(reply: list[bytes], key: str) -> list[str]:
+    return [text(item, key) for item in reply]
 
 
 def _mapping(decode: Any, reply: list[bytes], key: str) -> dict[str, Any]:
