@@ -6,9 +6,10 @@ from __future__ import annotations
 from .hashes import AsyncHashCalls
 from .lists import AsyncListCalls
 from .pipeline import AsyncPipelining
+from .server_calls import AsyncServerCalls
 
 
-class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls):
+class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncServerCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
 

@@ -67,6 +67,11 @@ class Router:
         return list(self._nodes.values())
 
     @property
+    def replica_addresses(self) -> list[Address]:
+        """Addresses of the replicas, as far as a cluster told them."""
+        return []
+
+    @property
     def is_complete(self) -> bool:
         """Whether every key has a server."""
         return bool(self._primaries)
@@ -206,6 +211,10 @@ class ClusterRouter(Router):
     @property
     def nodes(self) -> list[Node]:
         return [*self._nodes.values(), *self._replica_nodes.values()]
+
+    @property
+    def replica_addresses(self) -> list[Address]:
+        return list(self._replica_nodes)
 
     @property
     def is_complete(self) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROBE_PREFIX = "keyfleet:probe:"
 PROBE_SECONDS = 10
+PROBE_ATTEMPTS = 10_000  # to find a name that lives on a certain node
 DAY_SECONDS = 86400
 
 Clock = Callable[[], float]
@@ -163,10 +164,15 @@ def _delete(node: Node, key: str) -> str:
     return ""
 
 
+def probe_name(prefix: str) -> str:
+    """Return a new name of a key for a write probe."""
+    return f"{prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
+
+
 def _probe_key(client: AnyClient, node: Node, settings: Settings) -> Optional[str]:
     """Return a random key that lives on *node*; None if none was found: it lost its slots, or the prefix has a hash tag."""
-    for _attempt in range(10_000):
-        key = f"{settings.key_prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
+    for _attempt in range(PROBE_ATTEMPTS):
+        key = probe_name(settings.key_prefix)
         if _owner(client, key, node.address) == node.address:
             return key
     return None

@@ -1,0 +1,238 @@
+# Made from _async/server_calls.py by scripts/generate_sync.py; change that one.
+# SPDX-License-Identifier: MIT
+"""The calls about servers: what they tell of themselves, their health, their memory, and emptying them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from .. import _info
+from .._health import judge_breaker, judge_discovery, judge_pool, tell_counters
+from .._info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry, read_info
+from .._transport.common import Address, Dialer, shown
+from .._transport.threads import Node, run_blocking
+from ..core.connection import close, connect
+from ..core.errors import RefusedError, ServerError, UnreachableError
+from ..core.health import Report, silent
+from ..core.health_checks import SKIPPED, Check
+from ..core.health_probes import PROBE_ATTEMPTS, probe_name
+from ..core.invalidation import invalidate, select
+from ..core.settings import Settings
+from .base import ClientBase
+from .engine import Call, Engine
+from .health import Visit, examine
+
+FLUSHABLE = ("development", "test")
+NAMES_IN_ONE_STEP = 1000
+
+
+class ServerCalls(ClientBase):
+    """What servers tell of themselves, and what is done to all their keys."""
+
+    def info(self, section: str = "default", *, replicas: bool = False) -> dict[str, ServerInfo]:
+        """
+        Return what INFO tells, by address of the server: one entry, or one for each primary of a cluster.
+
+        Args:
+            section: Part of INFO, as ``memory``, ``everything`` or a module's; what other parts hold is None then.
+            replicas: Also of the replicas that the cluster, or else their primary, names; each is asked over a connection of its own.
+        Raises:
+            DeniedError: where the server does not offer INFO.
+            UnreachableError: if one of them, a replica included, does not answer.
+        """
+        deadline = self._deadline()
+        with self._counted():
+            engine = self._engines.current()
+            answers = engine.run_on_primaries(_info.info(section), self._budget)
+            found = {shown(node.address): answer for node, answer in answers}
+            if replicas:
+                for address in self._replica_addresses(engine, deadline):
+                    found[shown(address)] = _ask_info(self._dialer, address, section, deadline)
+        return found
+
+    def _replica_addresses(self, engine: Engine, deadline: float) -> list[Address]:
+        if self._settings.cluster_nodes:
+            engine.relearn(deadline)
+            return engine.router.replica_addresses
+        rows = engine.run_on_primaries(_info.info("replication"), _left(deadline))
+        return [address for _node, row in rows for address in row.replica_addresses]
+
+    @property
+    def is_live(self) -> bool:
+        """
+        Whether the client works, whatever the server does: true until `close`. For liveness probes.
+
+        A process whose server is down does not get well by being restarted; `health` is for readiness.
+        """
+        return self._engines.is_open
+
+    def health(self, *, write_probe: bool = False, keeps: Iterable[str] = ()) -> Report:
+        """
+        Return a verdict, the reasons, and one result for each check; a server that does not answer is a verdict, not an exception.
+
+        Every primary is asked once, over a connection of its own, all of them within the budget of one call. The checks are those of
+        the module redis_health, and the client's own: eviction, pool, breaker, discovery, counters. docs/client/health.md lists them.
+
+        Args:
+            write_probe: Whether to write a key, read it back and delete it, on every primary.
+            keeps: Prefixes of keys that must live until their time comes, as ``Prefix.SESSION``; a server that may evict them
+                is degraded.
+        """
+        prefixes = (keeps,) if isinstance(keeps, str) else tuple(keeps)
+        deadline = self._deadline()
+        self._counters.calls += 1
+        engine = self._engines.current()
+        trouble: ServerError | None = None
+        try:
+            engine.relearn(time.monotonic() + _left(deadline) / 2)
+        except ServerError as error:
+            trouble = error
+        checks: list[Check] = []
+        is_refused = False
+        nodes = engine.router.primaries()
+        for left_to_ask, node in zip(range(len(nodes), 0, -1), nodes, strict=True):
+            until = time.monotonic() + _left(deadline) / left_to_ask
+            probe = self._probe(engine, node) if write_probe else Check("round_trip", SKIPPED, "no write probe was made")
+            report = examine(self._dialer, node.address, until, probe, prefixes)
+            checks += [*report.checks, *self._own_checks(node)]
+            is_refused = is_refused or report.refused
+        if not nodes and trouble is not None:
+            report = silent(trouble, self._settings.address)
+            checks, is_refused = list(report.checks), report.refused
+        deployment = [judge_discovery(trouble), tell_counters(self.stats)]
+        return Report((*checks, *(replace(check, node=self._settings.address) for check in deployment)), is_refused)
+
+    def _own_checks(self, node: Node) -> list[Check]:
+        pool = judge_pool(node.connection_count, self._policy.max_connections, node.is_exhausted)
+        breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
+        return [replace(check, node=shown(node.address)) for check in (pool, breaker)]
+
+    def _probe(self, engine: Engine, node: Node) -> Check | str:
+        """Return the name of a key that lives on *node*, or why there is none."""
+        for _attempt in range(PROBE_ATTEMPTS):
+            name = probe_name(self._settings.key_prefix)
+            if engine.router.find(name, False) is node:
+                return name
+        return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+
+    def slow_log(self, count: int = 10) -> dict[str, list[SlowLogEntry]]:
+        """
+        Return the newest commands that took a server long, the newest first, by address of the primary.
+
+        Which ones are kept is the server's slowlog-log-slower-than and slowlog-max-len; arguments may hold values, secrets among them.
+
+        Args:
+            count: Most entries of each server.
+        Raises:
+            DeniedError: where the server does not offer SLOWLOG, as serverless caches.
+        """
+        _refuse_less_than_one("count", count)
+        return self._run_on_primaries(_info.slow_log(count))
+
+    def memory_by_prefix(self, sample: int = 1000, *, depth: int = 1, separator: str = ":") -> MemoryEstimate:
+        """
+        Estimate what keys take, by the beginning of their names, from some keys of every primary.
+
+        A server gives keys in the order of its hash table, which is random with respect to names, and the rest is taken to be like
+        them. Few keys of a kind may not be met at all. All of it has to fit into the budget of one call: give a large *sample* more
+        time, as in ``client.within(30).memory_by_prefix(100_000)``.
+
+        Args:
+            sample: Keys to look at, on all primaries together, whatever their prefix; a few more may be.
+            depth, separator: A prefix is the first *depth* parts of a name, each with the *separator* that ends it, as ``session:``.
+        Raises:
+            DeniedError: where the server does not offer MEMORY USAGE, as serverless caches.
+        """
+        _refuse_less_than_one("sample", sample)
+        _refuse_less_than_one("depth", depth)
+        if not separator:
+            raise ValueError("separator is empty; it must have at least one character")
+        deadline = self._deadline()
+        with self._counted():
+            engine = self._engines.current()
+            counts = engine.run_on_primaries(_info.key_count(), self._budget)
+            share = -(-sample // len(counts))
+            samples = [self._sample(engine, node, key_count, share, deadline) for node, key_count in counts]
+        return _info.estimate_memory(samples, separator, depth)
+
+    def _sample(self, engine: Engine, node: Node, key_count: int, share: int, deadline: float) -> Sample:
+        names: dict[bytes, None] = {}  # a scan may give a name twice
+        cursor, is_all = 0, False
+        while len(names) < share and not is_all:
+            step = _info.scan_names(cursor, min(share - len(names), NAMES_IN_ONE_STEP))
+            cursor, page = engine.run_on(node, step, _left(deadline))
+            names.update(dict.fromkeys(page))
+            is_all = cursor == 0
+        prefix = self._settings.key_prefix.encode()
+        mine = [name for name in names if name.startswith(prefix)]
+        commands = [_info.memory_usage(name) for name in mine]
+        calls = [Call(command, node if command.name is None else None) for command in commands]
+        engine.run_all(calls, deadline)
+        sizes = [(_info.printable(name[len(prefix) :]), engine.decoded(call)) for name, call in zip(mine, calls, strict=True)]
+        return Sample([(name, size) for name, size in sizes if size is not None], len(names), key_count, is_all)
+
+    def flush(self) -> int:
+        """
+        Delete all keys that begin with the prefix of the settings, without a prefix all keys of the database, and return how many.
+
+        For development and tests only. With a prefix, keys are deleted page by page over connections of their own, and each step has
+        the budget of a call; without one, what others write at the same moment may be deleted uncounted.
+
+        Raises:
+            RefusedError: if ``environment`` of the settings, REDIS_ENVIRONMENT, is not development or test; nothing was touched.
+            InvalidationError: if deleting by prefix ended early; it says what was deleted.
+        """
+        if self._settings.environment not in FLUSHABLE:
+            raise RefusedError(
+                f"flush is refused: environment of the settings (REDIS_ENVIRONMENT) is {self._settings.environment!r}; "
+                f"allowed are {' and '.join(FLUSHABLE)}"
+            )
+        with self._counted():
+            engine = self._engines.current()
+            if self._settings.key_prefix:
+                budget = self._settings.timeout_seconds if self._budget is None else self._budget
+                return run_blocking(_delete_by_prefix, replace(self._settings, timeout_seconds=budget))
+            counts = engine.run_on_primaries(_info.key_count(), self._budget)
+            engine.run_on_primaries(_info.delete_all(), self._budget)
+            return sum(count for _node, count in counts)
+
+    def _deadline(self) -> float:
+        return time.monotonic() + (self._settings.timeout_seconds if self._budget is None else self._budget)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count one call, and its failure if it does not reach a server."""
+        self._counters.calls += 1
+        try:
+            yield
+        except UnreachableError:
+            self._counters.failures += 1
+            raise
+
+
+def _ask_info(dialer: Dialer, address: Address, section: str, deadline: float) -> ServerInfo:
+    visit = Visit.begin(dialer, address, deadline)
+    try:
+        return read_info(visit.ask("INFO", section))
+    finally:
+        visit.end()
+
+
+def _delete_by_prefix(settings: Settings) -> int:
+    client = connect(settings)
+    try:
+        return invalidate(client, settings, select(prefix=settings.key_prefix)).deleted
+    finally:
+        close(client)
+
+
+def _refuse_less_than_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; allowed are 1 and above")
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
