@@ -27,8 +27,8 @@ test: ## Everything: check, playbooks, collection, ansible-test sanity, molecule
 test-full: ## Everything, and a first deployment on a bare machine of each Debian
 	@scripts/test --full
 
-bench: ## Measure a first run, a re-run and round trips for 1 and 6 hosts
-	@scripts/bench
+bench: ## Measure deployments, and the client beside its peers; ARGS="client async" is a part of it
+	@scripts/bench $(ARGS)
 
 docs: ## Write docs/reference anew from the specs
 	@scripts/venv dev && .venv/bin/python scripts/generate_docs.py
