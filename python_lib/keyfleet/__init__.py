@@ -27,6 +27,7 @@ from .core.settings import Settings, SettingsWarning
 
 if _typing.TYPE_CHECKING:
     from ._async.client import AsyncClient
+    from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from .core.health import Report as HealthReport
 
 __all__ = [
@@ -40,15 +41,19 @@ __all__ = [
     "HealthReport",
     "KeyGroup",
     "KeyfleetError",
+    "MemoryEstimate",
     "OutcomeUnknown",
     "Policy",
     "PoolTimeoutError",
     "Prefix",
+    "PrefixMemory",
     "RefusedError",
     "ServerError",
+    "ServerInfo",
     "Settings",
     "SettingsError",
     "SettingsWarning",
+    "SlowLogEntry",
     "Stats",
     "UnreachableError",
     "WrongTypeError",
@@ -56,7 +61,14 @@ __all__ = [
 
 
 # Loaded when they are first asked for: most programs need one kind of client, and few look at a report's class.
-_LATER = {"AsyncClient": ("._async.client", "AsyncClient"), "HealthReport": (".core.health", "Report")}
+_LATER = {
+    "AsyncClient": ("._async.client", "AsyncClient"),
+    "HealthReport": (".core.health", "Report"),
+    "MemoryEstimate": ("._info", "MemoryEstimate"),
+    "PrefixMemory": ("._info", "PrefixMemory"),
+    "ServerInfo": ("._info", "ServerInfo"),
+    "SlowLogEntry": ("._info", "SlowLogEntry"),
+}
 
 
 def __getattr__(name: str) -> _typing.Any:

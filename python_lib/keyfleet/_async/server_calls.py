@@ -7,22 +7,19 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from .. import _info
-from .._health import judge_breaker, judge_discovery, judge_pool, tell_counters
-from .._info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry, read_info
-from .._transport.common import Address, Dialer, shown
+from .._transport.common import Address, shown
 from .._transport.tasks import Node, run_blocking
-from ..core.connection import close, connect
-from ..core.errors import RefusedError, ServerError, UnreachableError
-from ..core.health import Report, silent
-from ..core.health_checks import SKIPPED, Check
-from ..core.health_probes import PROBE_ATTEMPTS, probe_name
-from ..core.invalidation import invalidate, select
-from ..core.settings import Settings
+from ..core.errors import RefusedError, UnreachableError
 from .base import AsyncClientBase
 from .engine import Call, Engine
-from .health import Visit, examine
+
+# Imported where it is needed: few programs make these calls, and all would wait for it at their start.
+if TYPE_CHECKING:
+    from .._info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry
+    from ..core.health import Report
+    from ..core.settings import Settings
 
 FLUSHABLE = ("development", "test")
 NAMES_IN_ONE_STEP = 1000
@@ -42,6 +39,8 @@ class AsyncServerCalls(AsyncClientBase):
             DeniedError: where the server does not offer INFO.
             UnreachableError: if one of them, a replica included, does not answer.
         """
+        from .. import _info
+
         deadline = self._deadline()
         with self._counted():
             engine = self._engines.current()
@@ -49,15 +48,27 @@ class AsyncServerCalls(AsyncClientBase):
             found = {shown(node.address): answer for node, answer in answers}
             if replicas:
                 for address in await self._replica_addresses(engine, deadline):
-                    found[shown(address)] = await _ask_info(self._dialer, address, section, deadline)
+                    found[shown(address)] = await self._ask_replica(address, section, deadline)
         return found
 
     async def _replica_addresses(self, engine: Engine, deadline: float) -> list[Address]:
         if self._settings.cluster_nodes:
             await engine.relearn(deadline)
             return engine.router.replica_addresses
+        from .. import _info
+
         rows = await engine.run_on_primaries(_info.info("replication"), _left(deadline))
         return [address for _node, row in rows for address in row.replica_addresses]
+
+    async def _ask_replica(self, address: Address, section: str, deadline: float) -> ServerInfo:
+        from .._info import read_info
+        from .health import Visit
+
+        visit = await Visit.begin(self._dialer, address, deadline)
+        try:
+            return read_info(await visit.ask("INFO", section))
+        finally:
+            visit.end()
 
     @property
     def is_live(self) -> bool:
@@ -80,42 +91,12 @@ class AsyncServerCalls(AsyncClientBase):
             keeps: Prefixes of keys that must live until their time comes, as ``Prefix.SESSION``; a server that may evict them
                 is degraded.
         """
-        prefixes = (keeps,) if isinstance(keeps, str) else tuple(keeps)
-        deadline = self._deadline()
+        from .health import check_servers
+
         self._counters.calls += 1
+        prefixes = (keeps,) if isinstance(keeps, str) else tuple(keeps)
         engine = self._engines.current()
-        trouble: ServerError | None = None
-        try:
-            await engine.relearn(time.monotonic() + _left(deadline) / 2)
-        except ServerError as error:
-            trouble = error
-        checks: list[Check] = []
-        is_refused = False
-        nodes = engine.router.primaries()
-        for left_to_ask, node in zip(range(len(nodes), 0, -1), nodes, strict=True):
-            until = time.monotonic() + _left(deadline) / left_to_ask
-            probe = self._probe(engine, node) if write_probe else Check("round_trip", SKIPPED, "no write probe was made")
-            report = await examine(self._dialer, node.address, until, probe, prefixes)
-            checks += [*report.checks, *self._own_checks(node)]
-            is_refused = is_refused or report.refused
-        if not nodes and trouble is not None:
-            report = silent(trouble, self._settings.address)
-            checks, is_refused = list(report.checks), report.refused
-        deployment = [judge_discovery(trouble), tell_counters(self.stats)]
-        return Report((*checks, *(replace(check, node=self._settings.address) for check in deployment)), is_refused)
-
-    def _own_checks(self, node: Node) -> list[Check]:
-        pool = judge_pool(node.connection_count, self._policy.max_connections, node.is_exhausted)
-        breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
-        return [replace(check, node=shown(node.address)) for check in (pool, breaker)]
-
-    def _probe(self, engine: Engine, node: Node) -> Check | str:
-        """Return the name of a key that lives on *node*, or why there is none."""
-        for _attempt in range(PROBE_ATTEMPTS):
-            name = probe_name(self._settings.key_prefix)
-            if engine.router.find(name, False) is node:
-                return name
-        return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+        return await check_servers(engine, self._dialer, self._deadline(), write_probe, prefixes, lambda: self.stats)
 
     async def slow_log(self, count: int = 10) -> dict[str, list[SlowLogEntry]]:
         """
@@ -128,6 +109,8 @@ class AsyncServerCalls(AsyncClientBase):
         Raises:
             DeniedError: where the server does not offer SLOWLOG, as serverless caches.
         """
+        from .. import _info
+
         _refuse_less_than_one("count", count)
         return await self._run_on_primaries(_info.slow_log(count))
 
@@ -145,6 +128,8 @@ class AsyncServerCalls(AsyncClientBase):
         Raises:
             DeniedError: where the server does not offer MEMORY USAGE, as serverless caches.
         """
+        from .. import _info
+
         _refuse_less_than_one("sample", sample)
         _refuse_less_than_one("depth", depth)
         if not separator:
@@ -158,6 +143,8 @@ class AsyncServerCalls(AsyncClientBase):
         return _info.estimate_memory(samples, separator, depth)
 
     async def _sample(self, engine: Engine, node: Node, key_count: int, share: int, deadline: float) -> Sample:
+        from .. import _info
+
         names: dict[bytes, None] = {}  # a scan may give a name twice
         cursor, is_all = 0, False
         while len(names) < share and not is_all:
@@ -171,7 +158,7 @@ class AsyncServerCalls(AsyncClientBase):
         calls = [Call(command, node if command.name is None else None) for command in commands]
         await engine.run_all(calls, deadline)
         sizes = [(_info.printable(name[len(prefix) :]), engine.decoded(call)) for name, call in zip(mine, calls, strict=True)]
-        return Sample([(name, size) for name, size in sizes if size is not None], len(names), key_count, is_all)
+        return _info.Sample([(name, size) for name, size in sizes if size is not None], len(names), key_count, is_all)
 
     async def flush(self) -> int:
         """
@@ -184,6 +171,8 @@ class AsyncServerCalls(AsyncClientBase):
             RefusedError: if ``environment`` of the settings, REDIS_ENVIRONMENT, is not development or test; nothing was touched.
             InvalidationError: if deleting by prefix ended early; it says what was deleted.
         """
+        from .. import _info
+
         if self._settings.environment not in FLUSHABLE:
             raise RefusedError(
                 f"flush is refused: environment of the settings (REDIS_ENVIRONMENT) is {self._settings.environment!r}; "
@@ -212,15 +201,10 @@ class AsyncServerCalls(AsyncClientBase):
             raise
 
 
-async def _ask_info(dialer: Dialer, address: Address, section: str, deadline: float) -> ServerInfo:
-    visit = await Visit.begin(dialer, address, deadline)
-    try:
-        return read_info(await visit.ask("INFO", section))
-    finally:
-        visit.end()
-
-
 def _delete_by_prefix(settings: Settings) -> int:
+    from ..core.connection import close, connect
+    from ..core.invalidation import invalidate, select
+
     client = connect(settings)
     try:
         return invalidate(client, settings, select(prefix=settings.key_prefix)).deleted

@@ -1,26 +1,28 @@
 # Made from _async/health.py by scripts/generate_sync.py; change that one.
 # SPDX-License-Identifier: MIT
-"""Asking one server how it is, once, over a connection of its own, so that pool and breaker do not matter; all before one deadline."""
+"""Asking servers how they are, each once, over a connection of its own, so that pool and breaker do not matter; all before one deadline."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._health import judge_eviction, judge_round_trip, no_round_trip
+from .._health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, tell_counters
 from .._info import ServerInfo, read_fields, read_info
 from .._replies import Argument, ErrorReply, pack
-from .._transport.common import Address, Dialer, LostError, NotSentError, shown
-from .._transport.threads import Link
+from .._transport.common import Address, Dialer, LostError, NotSentError, Stats, shown
+from .._transport.threads import Link, Node
 from ..core.errors import CredentialsError, ServerError, UnreachableError
 from ..core.health import DEFAULT_THRESHOLDS, NO_WISHES, Report, silent
 from ..core.health_checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
-from ..core.health_probes import PROBE_SECONDS, judge_certificate
+from ..core.health_probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
+from .engine import Engine
 
 PINGS = 3
+NO_PROBE = Check("round_trip", SKIPPED, "no write probe was made")
 
 
 class Visit:
@@ -78,6 +80,50 @@ class Visit:
             raise
         except ServerError as error:
             return error
+
+
+def check_servers(
+    engine: Engine, dialer: Dialer, deadline: float, write_probe: bool, keeps: Sequence[str], stats: Callable[[], Stats]
+) -> Report:
+    """
+    Examine every primary, and the client itself.
+
+    Args:
+        engine: Knows the primaries; it looks for them again, for at most half of the time.
+        dialer, deadline, keeps: As for `examine`; each primary gets an equal share of what is left.
+        write_probe: Whether a key is written on each.
+        stats: Tells the counters of the client.
+    """
+    trouble: ServerError | None = None
+    try:
+        engine.relearn(time.monotonic() + _left(deadline) / 2)
+    except ServerError as error:
+        trouble = error
+    nodes = engine.router.primaries()
+    reports = [] if nodes or trouble is None else [silent(trouble, dialer.settings.address)]
+    for left_to_ask, node in zip(range(len(nodes), 0, -1), nodes, strict=True):
+        until = time.monotonic() + _left(deadline) / left_to_ask
+        probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
+        reports += [examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
+    whole = (judge_discovery(trouble), tell_counters(stats()))
+    reports.append(Report(tuple(replace(check, node=dialer.settings.address) for check in whole)))
+    return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+
+
+def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
+    """Return the name of a key that lives on *node*, or why there is none."""
+    for _attempt in range(PROBE_ATTEMPTS):
+        name = probe_name(prefix)
+        if engine.router.find(name, False) is node:
+            return name
+    return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+
+
+def _check_ways(node: Node, dialer: Dialer) -> Report:
+    """Judge how the client's calls reach *node*."""
+    pool = judge_pool(node.connection_count, dialer.policy.max_connections, node.is_exhausted)
+    breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
+    return Report(tuple(replace(check, node=shown(node.address)) for check in (pool, breaker)))
 
 
 def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> Report:
@@ -147,3 +193,7 @@ def _round_trip(visit: Visit, key: str) -> Check:
 
 def _milliseconds_since(started: float) -> float:
     return round(1000 * (time.monotonic() - started), 3)
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
