@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from keyfleet.testing.plugin import RedisFactory
+from keyfleet.testing.proxy import ClusterProxies
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, ServerStartError
 
 KEYS = [f"k{number}" for number in range(200)]
@@ -167,6 +168,33 @@ def test_sentinel_fails_over_and_takes_a_server_back(redis_sentinel: SentinelGro
     redis_sentinel.wait_until_in_sync()
     with closing(second.client()) as client:
         assert ("slave", b"v") == (client.info("replication")["role"], client.get("k"))
+
+
+def test_a_cluster_behind_proxies(cluster: Cluster) -> None:
+    """Clients come through them, a fault meets one node, a failover and a redirection lead through them, and they go without a trace."""
+    addresses = cluster.settings().cluster_nodes
+    with ClusterProxies(cluster) as proxies, closing(proxies.client()) as client:
+        assert [client.get(key).decode() for key in KEYS] == KEYS
+        counts = [proxies.of(node).commands["GET"] for node in cluster.nodes]
+        assert (len(KEYS), [0, 0, 0]) == (sum(counts), counts[3:])
+        assert min(counts[:3]) > 0
+        primary = cluster.primary_of("k1")
+        fault = proxies.of(primary).lose_request("SET k1")
+        with pytest.raises(redis.RedisError):
+            client.set("k1", "lost")
+        assert 1 == fault.hits
+        with closing(plain(next(node for node in cluster.primaries() if node is not primary))) as other:
+            proxy = proxies.of(primary)
+            assert f"MOVED {cluster.slot_of('k1')} {proxy.host}:{proxy.port}" == refusal(other, "GET", "k1")
+        replica = cluster.failover("k1")
+        assert b"k1" == client.get("k1")
+        assert proxies.of(replica).commands["GET"] > 0
+    assert addresses == cluster.settings().cluster_nodes
+    assert values(cluster) == KEYS
+    with closing(plain(cluster.nodes[0])) as client:
+        assert {node.port for node in cluster.nodes} == {
+            node[1] for shard in client.execute_command("CLUSTER", "SLOTS") for node in shard[2:]
+        }
 
 
 def test_waiting_ends(redis_factory: RedisFactory, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ It cuts the traffic into commands and replies, pipelines included, so that a fau
 With TLS it passes bytes on without reading them: what needs no command name works there, too.
 """
 
+from ._cluster_proxies import ClusterProxies
 from ._faults import Fault
 from ._proxy import FaultProxy
 
-__all__ = ["Fault", "FaultProxy"]
+__all__ = ["ClusterProxies", "Fault", "FaultProxy"]
