@@ -87,7 +87,12 @@ _Waiting = tuple["asyncio.Future[Any] | _Replies", float]
 
 
 class Link(asyncio.Protocol):
-    """One connection: redis-py connects and authenticates, then its transport delivers here."""
+    """
+    One connection: redis-py connects and authenticates, then its transport delivers here.
+
+    Attributes:
+        receiver: Takes replies that no call waits for, and the LostError that ends the connection; without one such a reply ends it.
+    """
 
     def __init__(self, writer: asyncio.StreamWriter, address: Address, generation: int, patience_seconds: float) -> None:
         self.address, self.generation, self.is_closed = address, generation, False
@@ -102,7 +107,7 @@ class Link(asyncio.Protocol):
         self._quiet_since = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._unasked: asyncio.Queue[Any] = asyncio.Queue()
+        self.receiver: Callable[[Any], None] | None = None
         self._end: LostError | None = None
         self._transport.set_protocol(self)
 
@@ -208,8 +213,10 @@ class Link(asyncio.Protocol):
                     waiting = line.popleft()[0]
                     if not waiting.done():
                         waiting.set_result(reply)
+                elif self.receiver is not None:
+                    self.receiver(reply)
                 else:
-                    self._unasked.put_nowait(reply)
+                    raise ConnectionError("the server sent what nobody asked for")
                 reply = gets()
             if self.is_suspect and not line:
                 self.close()
@@ -244,7 +251,8 @@ class Link(asyncio.Protocol):
                 waiting.set_exception(NotSentError(UnreachableError(shown(self.address), str(failure))))
         self._line.clear()
         self._outbox.clear()
-        self._unasked.put_nowait(INCOMPLETE)
+        if self.receiver is not None:
+            self.receiver(failure)
 
     def certificate(self) -> bytes | None:
         """Return the certificate that the server showed, in DER; None without TLS."""
@@ -265,27 +273,16 @@ class Link(asyncio.Protocol):
         return bool(self._line or self._outbox)
 
     async def send(self, data: bytes, deadline: float, reply_count: int = 0) -> None:
-        """Send commands whose replies `poll` will return; for a borrowed connection."""
+        """Send commands whose replies the receiver gets."""
         del deadline, reply_count  # the loop buffers what the server does not take
         if self.is_closed:
             raise NotSentError(UnreachableError(shown(self.address), "the connection was closed"))
         self._transport.write(data)
 
-    async def poll(self, deadline: float) -> Any:
-        """Return the next reply that no call waits for, INCOMPLETE if none came in time; LostError when the connection ended."""
-        if self._unasked.empty():
-            if self._end is not None:
-                raise self._end
-            left = None if deadline == math.inf else deadline - time.monotonic()
-            try:
-                reply = await asyncio.wait_for(self._unasked.get(), left)
-            except asyncio.TimeoutError:
-                return INCOMPLETE
-        else:
-            reply = self._unasked.get_nowait()
-        if reply is INCOMPLETE and self._end is not None:
-            raise self._end
-        return reply
+    def hold(self, is_held: bool) -> None:
+        """Read no more, so that the server has to keep what it sends; or read again."""
+        if not self.is_closed:
+            (self._transport.pause_reading if is_held else self._transport.resume_reading)()  # type: ignore[attr-defined]
 
     async def exchange(self, data: bytes, reply_count: int, deadline: float) -> list[Any]:
         """Send commands and return their replies."""

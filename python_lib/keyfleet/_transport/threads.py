@@ -79,6 +79,10 @@ class Link:
         """Say whether the server closed the connection, or sent what nobody asked for."""
         return bool(self._poll.poll(0))
 
+    def fileno(self) -> int:
+        """Return the number of the socket, to wait for it together with others."""
+        return self._socket.fileno()  # type: ignore[no-any-return]
+
     def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
         """Send one or more commands; a connection that failed at it is closed."""
         left = deadline - time.monotonic()
