@@ -278,7 +278,7 @@ class Engine:
 
     def _note_group(self, group: Sequence[Call], outcome: list[Any] | Failure) -> None:
         replies = outcome.replies if isinstance(outcome, LostError) else [] if isinstance(outcome, NotSentError) else outcome
-        position = 0
+        position, change_waits = 0, False
         for call in group:
             position += call.is_asking
             count = call.command.reply_count
@@ -288,6 +288,10 @@ class Engine:
                 self._note(call, mine[0] if count == 1 else mine)
             elif isinstance(outcome, (NotSentError, LostError)):
                 self._note(call, outcome)
+            if not call.is_settled:
+                change_waits = change_waits or call.command.kind.repeat is not Repeat.READ
+            elif change_waits and call.command.kind.repeat is Repeat.READ:  # read before the change: that is not what was asked
+                call.is_settled, call.goes_on_at_once, call.reason = False, True, "the commands before it are sent again"
 
     def _note(self, call: Call, outcome: Any) -> None:
         """Settle *call* by its reply or failure, or prepare its next attempt."""
