@@ -179,7 +179,7 @@ class AsyncClientBase:
         while any(engine.is_busy for engine in engines) and time.monotonic() < deadline:
             await sleep(POLL_SECONDS / 10)
         for engine in engines:
-            engine.close()
+            await engine.close()
         for raw in self._raw_clients.close():
             await close_raw(raw)
 

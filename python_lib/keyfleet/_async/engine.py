@@ -14,7 +14,7 @@ from .._replies import ErrorReply, pack
 from .._scripts import ScriptCommand
 from .._topology import read_redirection
 from .._transport.common import Dialer, Failure, LostError, NotSentError, Request, shown
-from .._transport.tasks import Node, exchange_all, sleep
+from .._transport.tasks import Node, end, exchange_all, sleep
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
 from .router import make_router
 
@@ -389,6 +389,7 @@ class Engine:
             await self.relearn(deadline)
         return self.router.primaries()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections."""
         self.router.close()
+        await end(self.router.nodes)

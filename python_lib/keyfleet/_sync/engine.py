@@ -15,7 +15,7 @@ from .._replies import ErrorReply, pack
 from .._scripts import ScriptCommand
 from .._topology import read_redirection
 from .._transport.common import Dialer, Failure, LostError, NotSentError, Request, shown
-from .._transport.threads import Node, exchange_all, sleep
+from .._transport.threads import Node, end, exchange_all, sleep
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
 from .router import make_router
 
@@ -393,3 +393,4 @@ class Engine:
     def close(self) -> None:
         """Close all connections."""
         self.router.close()
+        end(self.router.nodes)

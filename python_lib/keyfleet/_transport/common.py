@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from .._policy import Breaker, Policy
-from .._replies import ErrorReply
+from .._replies import Argument, ErrorReply
 from ..core.connection import connection_options, translate
 from ..core.errors import KeyfleetError, UnreachableError
 from ..core.settings import Settings
@@ -125,6 +125,28 @@ class Dialer:
         if settings.tls:
             options["ssl_check_hostname"] = settings.tls_verify
         return {**options, "host": address[0], "port": address[1], "socket_connect_timeout": timeout_seconds}
+
+    def greeting(self) -> list[tuple[Argument, ...]]:
+        """Return what a new connection says before anything else; the last of it is harmless, and shows that the server lets it in."""
+        settings = self.settings
+        commands: list[tuple[Argument, ...]] = []
+        if settings.username:
+            commands.append(("AUTH", settings.username, settings.password or ""))
+        elif settings.password:
+            commands.append(("AUTH", settings.password))
+        if settings.db:
+            commands.append(("SELECT", settings.db))
+        return [*commands, ("CLIENT", "SETINFO", "LIB-NAME", "keyfleet")]  # servers before 7.2 answer that they do not know it
+
+    def check_greeting(self, command: tuple[Argument, ...], reply: Any, address: Address) -> None:
+        """Raise NotSentError if *reply* to a *command* of the greeting means that the server does not let the connection in."""
+        if reply.__class__ is not ErrorReply:
+            return
+        is_full = "max number of clients" in str(reply)
+        if is_full or reply.code == "LOADING":
+            raise NotSentError(UnreachableError(shown(address), str(reply).removeprefix("ERR ")))
+        if command[0] != "CLIENT" or reply.code in ("NOAUTH", "DENIED"):
+            raise NotSentError(self.translate(reply))
 
     def not_connected(self, error: BaseException, address: Address) -> NotSentError:
         """Return what a failed attempt to connect means."""

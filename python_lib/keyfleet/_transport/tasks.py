@@ -15,12 +15,12 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-from .._policy import SHORTEST_ATTEMPT_SECONDS
+from .._policy import SHORTEST_ATTEMPT_SECONDS, attempt_seconds
 from .._replies import INCOMPLETE, make_reader
 from ..core.connection import FOREIGN_ERRORS
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
@@ -42,6 +42,12 @@ async def acquire(lock: asyncio.Lock, deadline: float) -> bool:
         return False
 
 
+async def end(nodes: Iterable[Node]) -> None:
+    """Wait until closed *nodes* hold no socket any more."""
+    await asyncio.gather(*(task for node in nodes for task in node.given_up), return_exceptions=True)
+    await asyncio.sleep(0)  # the loop closes sockets in its next turn
+
+
 async def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do *work*, which waits for a server by itself, in a thread."""
     return await asyncio.to_thread(work, *args, **kwargs)
@@ -57,6 +63,13 @@ def open_raw(settings: Settings) -> Any:
 async def close_raw(client: Any) -> None:
     """Close a redis-py client for asyncio."""
     await client.aclose()
+
+
+async def _abandon(connection: Any) -> None:
+    """Close a connection of redis-py that was not made in time, without waiting for the server's consent, as TLS would."""
+    if connection._writer is not None:
+        connection._writer.transport.abort()
+    await connection.disconnect(nowait=True)
 
 
 class _Replies:
@@ -122,12 +135,12 @@ class Link(asyncio.Protocol):
         try:
             await asyncio.wait_for(connection.connect(), left)
         except asyncio.TimeoutError as error:
-            await connection.disconnect(nowait=True)
+            await _abandon(connection)
             raise dialer.too_late(address) from error
         except FOREIGN_ERRORS as error:
             raise dialer.not_connected(error, address) from error
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await _abandon(connection)
             raise
         dialer.counters.connections_opened += 1
         writer, connection._reader, connection._writer = connection._writer, None, None
@@ -203,11 +216,12 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand out replies (called by the loop)."""
-        self._quiet_since = time.monotonic()
         try:
             self._reader.feed(data)
             gets, line = self._reader.gets, self._line
             reply = gets()
+            if reply is not INCOMPLETE:  # bytes that dribble in keep no connection alive
+                self._quiet_since = time.monotonic()
             while reply is not INCOMPLETE:
                 if line:
                     waiting = line.popleft()[0]
@@ -296,6 +310,7 @@ class Node:
     Attributes:
         address: Where it is.
         breaker: Counts calls to it that failed.
+        given_up: Attempts to connect that were cancelled, and have not ended yet.
     """
 
     def __init__(self, dialer: Dialer, address: Address, *, is_replica: bool = False) -> None:
@@ -304,6 +319,7 @@ class Node:
         self._generation, self._is_closed = 0, False
         self._shared: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
+        self.given_up: set[asyncio.Task[Link]] = set()
         self._retired: set[Link] = set()
         self._idle: list[Link] = []
         self._borrowed: set[Link] = set()
@@ -368,7 +384,7 @@ class Node:
             raise NotSentError(ClosedError(CLOSED))
         self._retire_shared()
         if self._opening is None:
-            limit = time.monotonic() + self._dialer.settings.timeout_seconds
+            limit = time.monotonic() + attempt_seconds(self._dialer.settings.timeout_seconds)  # a mute server gets no more
             self._opening = asyncio.create_task(self._open(max(deadline, limit)))
             self._opening.add_done_callback(self._opened)
         opening = self._opening
@@ -381,10 +397,15 @@ class Node:
         return opening.result()
 
     def _opened(self, task: asyncio.Task[Link]) -> None:
-        if self._opening is task:
+        is_wanted = self._opening is task
+        if is_wanted:
             self._opening = None
-        if not task.cancelled() and task.exception() is None:
+        if task.cancelled() or task.exception() is not None:
+            return
+        if is_wanted:
             self._shared = task.result()
+        else:  # it was given up, and ended well in the same turn of the loop
+            task.result().close()
 
     async def _open(self, deadline: float) -> Link:
         link = await Link.open(self._dialer, self.address, deadline, self._generation)
@@ -442,6 +463,8 @@ class Node:
         self._generation += 1
         if self._opening is not None:
             self._opening.cancel()
+            self.given_up.add(self._opening)
+            self._opening.add_done_callback(self.given_up.discard)
             self._opening = None
         self._retire_shared()
         while self._idle:

@@ -12,12 +12,12 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-from .._replies import INCOMPLETE, make_reader
+from .._replies import INCOMPLETE, make_reader, pack
 from ..core.connection import FOREIGN_ERRORS, AnyClient, close, connect
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from ..core.settings import Settings
@@ -35,6 +35,10 @@ def acquire(lock: threading.Lock, deadline: float) -> bool:
     return lock.acquire(timeout=max(deadline - time.monotonic(), 0))
 
 
+def end(nodes: Iterable[Node]) -> None:
+    """Do nothing: *nodes* that were closed hold no socket any more."""
+
+
 def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do *work*, which waits for a server by itself."""
     return work(*args, **kwargs)
@@ -50,8 +54,12 @@ def close_raw(client: AnyClient) -> None:
     close(client)
 
 
+def _no_greeting(_connection: Any) -> None:
+    """Leave a new connection as it is."""
+
+
 class Link:
-    """One connection: redis-py connects and authenticates, then its socket is read and written here, each step before a deadline."""
+    """One connection: redis-py connects, then its socket is read and written here, each step before a deadline."""
 
     def __init__(self, connection: Any, address: Address, generation: int) -> None:
         self.address, self.generation, self.is_closed = address, generation, False
@@ -67,13 +75,29 @@ class Link:
         if left <= 0:
             raise dialer.too_late(address)
         kind: type = UnixDomainSocketConnection if isinstance(address, str) else SSLConnection if dialer.settings.tls else Connection
-        connection = kind(**dialer.options(address, left))
+        # redis-py's own greeting would give each read its whole time again, so that a reply that dribbles in never ends
+        connection = kind(**dialer.options(address, left), redis_connect_func=_no_greeting)
         try:
             connection.connect()
         except FOREIGN_ERRORS as error:
             raise dialer.not_connected(error, address) from error
+        link = cls(connection, address, generation)
+        link._greet(dialer, deadline)
         dialer.counters.connections_opened += 1
-        return cls(connection, address, generation)
+        return link
+
+    def _greet(self, dialer: Dialer, deadline: float) -> None:
+        """Authenticate and choose the database; NotSentError leaves the connection closed."""
+        commands = dialer.greeting()
+        try:
+            self.send(b"".join(map(pack, commands)), deadline, len(commands))
+            for command in commands:
+                dialer.check_greeting(command, self.receive(deadline), self.address)
+        except LostError as error:
+            raise NotSentError(UnreachableError(shown(self.address), str(error))) from error
+        except BaseException:
+            self.close()
+            raise
 
     def is_stale(self) -> bool:
         """Say whether the server closed the connection, or sent what nobody asked for."""
