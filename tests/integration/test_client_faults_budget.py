@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""One budget for a whole call, all its attempts together, whatever the server does or does not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from conftest import Target
+from keyfleet import Client, OutcomeUnknown, Policy, Settings, UnreachableError
+from keyfleet.testing._server import free_port, wait_until
+from keyfleet.testing.proxy import FaultProxy
+from keyfleet.testing.servers import Cluster, SentinelGroup, Server
+from support.clients import OpenClient
+
+BUDGET_SECONDS = 0.4
+SLACK_SECONDS = 1.0  # of a busy machine; the exact figures are rows of the bench
+NO_BREAKER = Policy(breaker_failures=0)
+QUICK = {"timeout_seconds": BUDGET_SECONDS, "retry_delay_ms": 10}
+
+Call = Callable[[Client], object]
+READ: Call = lambda client: client.get("k")  # noqa: E731
+WRITE: Call = lambda client: client.set("k", "v")  # noqa: E731
+COUNT: Call = lambda client: client.incr("n")  # noqa: E731
+
+
+@contextmanager
+def fails_in_time(budget_seconds: float = BUDGET_SECONDS, error: type[UnreachableError] = UnreachableError) -> Iterator[None]:
+    """Assert that the call raises exactly *error*, and does so before the budget is much over."""
+    begun = time.monotonic()
+    with pytest.raises(UnreachableError) as caught:
+        yield
+    assert error is type(caught.value), caught.value
+    assert time.monotonic() - begun < budget_seconds + SLACK_SECONDS
+
+
+class Host:
+    """A listener of our own: what it does with a connection is what the test says."""
+
+    def __init__(self, greet: Callable[[socket.socket], None]) -> None:
+        self._greet, self.accepted = greet, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            self.accepted += 1
+            self._open.append(connection)
+            self._greet(connection)
+
+    def close(self) -> None:
+        """Close it and its connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.fixture
+def proxy(redis_server: Server) -> Iterator[FaultProxy]:
+    """A proxy in front of the session's server."""
+    with FaultProxy(redis_server) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("call", [READ, WRITE, COUNT], ids=["read", "write", "count"])
+def test_nothing_listens(open_client: OpenClient, call: Call) -> None:
+    """Connecting is tried until the time is over, for any command: it was surely not run."""
+    client = open_client(Settings(port=free_port("127.0.0.1"), **QUICK), NO_BREAKER)
+    with fails_in_time():
+        call(client)
+    assert client.stats.retries > 1
+
+
+@pytest.mark.parametrize("password", [None, "secret"], ids=["open", "password"])
+@pytest.mark.parametrize("call", [READ, WRITE], ids=["read", "write"])
+def test_a_server_that_accepts_and_never_answers(open_client: OpenClient, proxy: FaultProxy, call: Call, password: str | None) -> None:
+    """A connection that never says welcome gets half of the time, so that another one has a chance; nothing was sent on it."""
+    proxy.black_hole()
+    client = open_client(proxy.settings(password=password, **QUICK), NO_BREAKER)
+    with fails_in_time():
+        call(client)
+    assert proxy.total_connections > 1
+    assert client.stats.retries >= 1
+
+
+def test_a_connection_that_goes_mute_is_replaced(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """Its black hole swallows the first attempt; the second is answered within the same call."""
+    client = open_client(proxy.settings(timeout_seconds=1.0))
+    client.set("k", "v")
+    proxy.black_hole()
+    proxy.heal()  # new connections work, the old one stays mute
+    assert "v" == client.get("k")
+    assert (2, 1) == (proxy.total_connections, client.stats.retries)
+
+
+def test_a_reply_that_dribbles(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """Bytes that go on arriving do not make the time longer."""
+    client = open_client(proxy.settings(**QUICK), NO_BREAKER)
+    client.set("k", "v" * 1000)
+    proxy.dribble_replies(0.05)
+    with fails_in_time():
+        client.get("k")
+    assert client.stats.retries >= 1
+    proxy.heal()
+    assert "v" * 1000 == client.get("k")
+
+
+def test_a_half_closed_connection(open_client: OpenClient) -> None:
+    """The server's end is closed, ours is open: each attempt ends at once, and the next one waits a little longer."""
+    host = Host(lambda connection: connection.shutdown(socket.SHUT_WR))
+    try:
+        client = open_client(Settings(port=host.port, **QUICK), NO_BREAKER)
+        with fails_in_time():
+            client.get("k")
+        assert 1 < host.accepted < 50
+    finally:
+        host.close()
+
+
+def test_within_gives_one_call_another_budget(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """Shorter or longer than the client's own, with the same connections and counters."""
+    client = open_client(proxy.settings(timeout_seconds=20.0), NO_BREAKER)
+    client.set("k", "v")
+    proxy.delay_replies(0.8)
+    hurried = client.within(0.3)
+    with fails_in_time(0.3):
+        hurried.get("k")
+    assert "v" == client.get("k")
+    assert 1 == hurried.stats.failures == client.stats.failures
+
+
+def test_a_frozen_deployment(target: Target, open_client: OpenClient) -> None:
+    """Every process hangs: reads and writes end in time, on every topology; a counter that was sent runs once when it thaws."""
+    client = open_client(target.settings(**QUICK), NO_BREAKER)
+    client.set("n", 0)
+    with ExitStack() as frozen:
+        for process in processes(target):
+            process.pause()
+            frozen.callback(process.resume)
+        with fails_in_time(error=OutcomeUnknown):
+            client.incr("n")
+        with fails_in_time():
+            client.get("k")
+    wait_until(lambda: client.within(5.0).get("n") == "1", "what was sent to the frozen server to be done")
+
+
+def test_a_client_that_meets_a_frozen_deployment(target: Target, open_client: OpenClient) -> None:
+    """Finding out who serves what is part of the budget."""
+    client = open_client(target.settings(**QUICK), NO_BREAKER)
+    with ExitStack() as frozen:
+        for process in processes(target):
+            process.pause()
+            frozen.callback(process.resume)
+        with fails_in_time():
+            client.get("k")
+
+
+def processes(target: Target) -> list[Server]:
+    """Return all servers of a deployment, Sentinels among them."""
+    if isinstance(target, Cluster):
+        return target.nodes
+    return [*target.servers, *target.sentinels] if isinstance(target, SentinelGroup) else [target]
