@@ -9,7 +9,7 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
@@ -44,7 +44,7 @@ class FaultProxy:
         self._relays: dict[Relay, asyncio.Task[None]] = {}
         self._peak = self._total = 0
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._thread = threading.Thread(target=self._run, name="FaultProxy", daemon=True)
+        self._thread: Optional[threading.Thread] = None
         self._holder = socket.socket()  # keeps the port while connections are refused
         self._listener: Optional[socket.socket] = None
 
@@ -194,7 +194,8 @@ class FaultProxy:
 
     def switch_to(self, upstream: Union[Server, Settings]) -> None:
         """Lead connections made from now on to another server; `close_connections` moves the others."""
-        self._upstream = _settings_of(upstream)
+        there = _settings_of(upstream)
+        self._call(lambda: setattr(self, "_upstream", there))
 
     # Machinery
 
@@ -204,26 +205,23 @@ class FaultProxy:
         self._holder.bind((self.host, self.port))
         self.port = self._holder.getsockname()[1]
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="FaultProxy", daemon=True)
         self._thread.start()
         self._call(self._listen)
 
     def stop(self) -> None:
         """Close everything and end the thread."""
-        if self._loop is not None and self._loop.is_running():
+        if self._loop is not None and self._thread is not None:
             self._wait_for(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_PATIENCE_SECONDS)
             self._loop.close()
+            self._loop = None
         self._holder.close()
 
-    def _run(self) -> None:
-        assert self._loop is not None  # noqa: S101
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    def _wait_for(self, work: Any) -> Any:
+    def _wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the proxy's thread and return its result."""
-        if self._loop is None or not self._loop.is_running() and not self._thread.is_alive():
+        if self._loop is None:
             work.close()
             raise RuntimeError("the proxy does not run; use it as a context manager, or call start()")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
@@ -235,8 +233,7 @@ class FaultProxy:
             self._accept_waiting()
             return work()
 
-        result: _T = self._wait_for(called())
-        return result
+        return self._wait_for(called())
 
     def _listen(self) -> None:
         if self._listener is None:
