@@ -286,6 +286,12 @@ class Link(asyncio.Protocol):
         """Whether replies are still to come."""
         return bool(self._line or self._outbox)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a call waits for a reply; who was cancelled or ran out of time does not."""
+        waiting = [*self._line, *(item[2] for item in self._outbox)]
+        return any(not place.done() for place, _deadline in waiting)
+
     async def send(self, data: bytes, deadline: float, reply_count: int = 0) -> None:
         """Send commands whose replies the receiver gets."""
         del deadline, reply_count  # the loop buffers what the server does not take
@@ -343,7 +349,8 @@ class Node:
     @property
     def is_busy(self) -> bool:
         """Whether a call is on its way."""
-        return any(link is not None and link.is_busy for link in (self._shared, *self._retired, *self._borrowed))
+        links = (self._shared, *self._retired, *self._borrowed)
+        return self._opening is not None or any(link is not None and link.is_awaited for link in links)
 
     @property
     def is_exhausted(self) -> bool:
