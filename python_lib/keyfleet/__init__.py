@@ -4,9 +4,12 @@
 import importlib as _importlib
 import typing as _typing
 
+from ._command import Key
 from ._names import KeyGroup, Prefix
 from ._policy import Policy
 from ._sync.client import Client
+from ._sync.pipeline import Pipeline
+from ._sync.scripting import Script
 from ._transport.common import Stats
 from .core.errors import (
     BreakerOpenError,
@@ -27,11 +30,17 @@ from .core.settings import Settings, SettingsWarning
 
 if _typing.TYPE_CHECKING:
     from ._async.client import AsyncClient
+    from ._async.pipeline import AsyncPipeline
+    from ._async.scripting import AsyncScript
     from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
+    from ._sync.client import Client
+    from ._transport.common import Stats
     from .core.health import Report as HealthReport
 
 __all__ = [
     "AsyncClient",
+    "AsyncPipeline",
+    "AsyncScript",
     "BreakerOpenError",
     "Client",
     "ClosedError",
@@ -39,15 +48,18 @@ __all__ = [
     "DecodeError",
     "DeniedError",
     "HealthReport",
+    "Key",
     "KeyGroup",
     "KeyfleetError",
     "MemoryEstimate",
     "OutcomeUnknown",
+    "Pipeline",
     "Policy",
     "PoolTimeoutError",
     "Prefix",
     "PrefixMemory",
     "RefusedError",
+    "Script",
     "ServerError",
     "ServerInfo",
     "Settings",
@@ -60,14 +72,18 @@ __all__ = [
 ]
 
 
-# Loaded when they are first asked for: most programs need one kind of client, and few look at a report's class.
+# Loaded when they are first asked for, since they need redis-py: pytest loads this package for its plugin in every run.
 _LATER = {
     "AsyncClient": ("._async.client", "AsyncClient"),
+    "AsyncPipeline": ("._async.pipeline", "AsyncPipeline"),
+    "AsyncScript": ("._async.scripting", "AsyncScript"),
+    "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health", "Report"),
     "MemoryEstimate": ("._info", "MemoryEstimate"),
     "PrefixMemory": ("._info", "PrefixMemory"),
     "ServerInfo": ("._info", "ServerInfo"),
     "SlowLogEntry": ("._info", "SlowLogEntry"),
+    "Stats": ("._transport.common", "Stats"),
 }
 
 

@@ -21,6 +21,12 @@ class Repeat(Enum):
     NEVER = "running it twice is not running it once"
 
 
+class Key(str):
+    """The name of a key, without the prefix, among the arguments of the client's `execute`."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Kind:
     """

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from redis.crc import key_slot
 
 from . import _json, _scripts
-from ._command import Command, Kind
+from . import _kinds as kinds
+from ._command import Command, Key, Kind
 from ._kinds import (
     BLMOVE,
     DEL,
@@ -272,6 +273,35 @@ class Commands:
         found = text(reply[0], key)[len(self.prefix) :]
         return found, text(reply[1], found)
 
+    def any(self, arguments: tuple[Argument, ...], repeatable: bool, timeout_seconds: float | None) -> Command[Any]:
+        """Return the command that *arguments* are, each Key with the prefix before it; the reply is left as it is."""
+        for argument in arguments:
+            if not isinstance(argument, (str, bytes, int, float)) or isinstance(argument, bool):
+                raise TypeError(f"an argument is of type {type(argument).__name__}; allowed: Key, str, bytes, int, float")
+        name, first = (_word(argument) for argument in (*arguments, "", "")[:2])
+        if not name:
+            raise ValueError("execute has no arguments; the first one is the name of a command")
+        words = name, first
+        if kinds.is_among(words, kinds.OF_CONNECTION):
+            raise ValueError(
+                f"{name} is about the connection, which other calls share; pipeline(transaction=True), subscriptions and raw do that"
+            )
+        waits = name in kinds.WAITING or (name in ("XREAD", "XREADGROUP") and "BLOCK" in map(_word, arguments))
+        if waits and timeout_seconds is None:
+            raise ValueError(f"{name} waits on the server; say how long with timeout_seconds, 0 for ever")
+        keys = [argument for argument in arguments if isinstance(argument, Key)]
+        names = self.names_in_one_slot(keys)
+        sent = tuple(self.prefix + argument if isinstance(argument, Key) else argument for argument in arguments)
+        block = None if timeout_seconds is None else block_seconds(timeout_seconds)
+        key = keys[0] if keys else ""
+        return Command(kinds.kind_of(words, repeatable), sent, names[0] if names else None, key, _same, block)
+
+    def script(self, script: _scripts.Script, keys: Sequence[str], arguments: Sequence[Argument], repeatable: bool) -> Command[Any]:
+        """Return a call of *script* on *keys*; the reply is left as it is."""
+        kind = kinds.kind_of(("EVALSHA", ""), repeatable)
+        names = tuple(self.names_in_one_slot(keys))
+        return script.command(kind, names, tuple(arguments), keys[0] if keys else "", _same)
+
     def names_in_one_slot(self, keys: Sequence[str]) -> list[str]:
         """
         Return the full names of *keys*, which go into one command.
@@ -332,6 +362,11 @@ def from_json(reply: bytes | None, key: str) -> Any:
         return _json.loads(reply)
     except ValueError as error:
         raise DecodeError(key, "JSON") from error
+
+
+def _word(argument: Argument) -> str:
+    """Return *argument* as a word of a command's name is compared."""
+    return argument.decode(errors="replace").upper() if isinstance(argument, bytes) else str(argument).upper()
 
 
 def _same(reply: Any, _key: str) -> Any:

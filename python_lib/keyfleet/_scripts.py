@@ -49,7 +49,7 @@ class ScriptCommand(Command[T]):
         decode: Callable[[Any, str], T],
     ) -> None:
         self.script = script
-        super().__init__(kind, ("EVALSHA", script.sha1, len(names), *names, *arguments), names[0], key, decode)
+        super().__init__(kind, ("EVALSHA", script.sha1, len(names), *names, *arguments), names[0] if names else None, key, decode)
 
     def with_source(self) -> Command[T]:
         """Return the same call with the script's text, which the server then keeps."""

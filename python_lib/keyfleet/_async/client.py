@@ -6,10 +6,11 @@ from __future__ import annotations
 from .hashes import AsyncHashCalls
 from .lists import AsyncListCalls
 from .pipeline import AsyncPipelining
+from .scripting import AsyncScripting
 from .server_calls import AsyncServerCalls
 
 
-class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncServerCalls):
+class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 from .hashes import HashCalls
 from .lists import ListCalls
 from .pipeline import Pipelining
+from .scripting import Scripting
 from .server_calls import ServerCalls
 
 
-class Client(Pipelining, HashCalls, ListCalls, ServerCalls):
+class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for threads.
 

@@ -138,8 +138,8 @@ class Engine:
         if isinstance(call.result, KeyfleetError):
             raise call.result
         if isinstance(call.result, ErrorReply):
-            if call.result.code == "WRONGTYPE":
-                raise WrongTypeError(call.command.key, call.command.kind.wanted or call.command.kind.name, "value of another type")
+            if call.result.code == "WRONGTYPE" and call.command.kind.wanted:
+                raise WrongTypeError(call.command.key, call.command.kind.wanted, "value of another type")
             raise self._dialer.translate(call.result)
         return call.command.decode(call.result, call.command.key)
 
