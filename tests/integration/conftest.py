@@ -12,6 +12,7 @@ from keyfleet import Client
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
 from support.clients import OpenClient
+from support.clients import open_both as open_both  # a fixture
 from support.clients import open_client as open_client  # a fixture
 
 Target = Union[Server, Cluster, SentinelGroup]
@@ -29,11 +30,13 @@ EVERYWHERE = ("standalone", "tls", "sentinel", "cluster")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of `target` on each topology and each server of ``--servers``."""
+    """Run tests of `target` on each topology and server of ``--servers``, and modules that say ON_EVERY_SERVER on each server."""
     if "kept_target" in metafunc.fixturenames:
         servers = metafunc.config.getoption("servers").split(",")
         pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in EVERYWHERE]
         metafunc.parametrize("kept_target", pairs, ids="-".join, indirect=True, scope="session")
+    elif "redis_engine" in metafunc.fixturenames and getattr(metafunc.module, "ON_EVERY_SERVER", False):
+        metafunc.parametrize("redis_engine", metafunc.config.getoption("servers").split(","), scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from conftest import Target
@@ -20,7 +21,7 @@ from support.clients import OpenClient
 BUDGET_SECONDS = 0.4
 SLACK_SECONDS = 1.0  # of a busy machine; the exact figures are rows of the bench
 NO_BREAKER = Policy(breaker_failures=0)
-QUICK = {"timeout_seconds": BUDGET_SECONDS, "retry_delay_ms": 10}
+QUICK: dict[str, Any] = {"timeout_seconds": BUDGET_SECONDS, "retry_delay_ms": 10}
 
 Call = Callable[[Client], object]
 READ: Call = lambda client: client.get("k")  # noqa: E731

@@ -13,6 +13,7 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 
+ON_EVERY_SERVER = True
 FOR_EVER = 1_000_000
 Call = Callable[[Client], object]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -92,15 +92,17 @@ class OpenClient(Protocol):
     def __call__(self, settings: Settings, policy: Policy | None = None) -> Client: ...
 
 
-@pytest.fixture(params=["sync", "async"])
-def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
-    """
-    Open clients of both kinds in turn, with the face of Client.
+class OpenBoth(Protocol):
+    """Opens a client of each kind; the test's end closes them."""
 
-    Calls may come from several threads. Of AsyncClient they are tasks of one loop, and its ``raw`` is left as it is.
-    """
+    def __call__(self, settings: Settings, policy: Policy | None = None) -> list[Client]: ...
+
+
+@contextmanager
+def opener(kind: str) -> Iterator[OpenClient]:
+    """Give a function that opens clients of the *kind* ``sync`` or ``async``; the end closes them."""
     with ExitStack() as ended:
-        if request.param == "sync":
+        if kind == "sync":
             yield lambda settings, policy=None: ended.enter_context(Client.from_settings(settings, policy=policy))
             return
         loop = Loop()
@@ -110,3 +112,21 @@ def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
             return cast("Client", ended.enter_context(Blocking(loop, AsyncClient.from_settings(settings, policy=policy))))
 
         yield open_async
+
+
+@pytest.fixture(params=["sync", "async"])
+def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
+    """
+    Open clients of both kinds in turn, with the face of Client.
+
+    Calls may come from several threads. Of AsyncClient they are tasks of one loop, and its ``raw`` is left as it is.
+    """
+    with opener(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_both() -> Iterator[OpenBoth]:
+    """Open a client of each kind at once, for what takes seconds to bring about; arguments as for `open_client`."""
+    with opener("sync") as open_sync, opener("async") as open_async:
+        yield lambda settings, policy=None: [open_sync(settings, policy), open_async(settings, policy)]
