@@ -49,6 +49,13 @@ class Policy:
             raise ValueError(f"breaker_seconds is {self.breaker_seconds}; allowed are numbers above 0, up to {LONGEST_DELAY_SECONDS:g}")
 
 
+@dataclass
+class Outage:
+    """Whether calls fall back at present; a client shares it with those that `within` makes of it."""
+
+    is_on: bool = False
+
+
 def backoff_seconds(attempt: int, first_seconds: float, longest_seconds: float, dice: Callable[[], float] = random.random) -> float:
     """
     Return the wait before the next attempt: exponential, and the upper half of it at random, so that clients do not come in step.

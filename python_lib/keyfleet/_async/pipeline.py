@@ -100,6 +100,8 @@ class AsyncPipelining(AsyncKeyCalls):
             for position in lost:
                 if commands[position].kind.fallback is not NO_FALLBACK:
                     answers[position] = self._fallback(commands[position], answers[position])
+        if not lost:
+            self._note_answer()
         return answers
 
     async def _run_transaction(self, commands: Sequence[Command[Any]]) -> list[Any]:

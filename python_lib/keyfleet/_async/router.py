@@ -57,6 +57,10 @@ class Router:
         """Return the servers that together hold all keys, as far as they are known."""
         return list(self._primaries)
 
+    def serving(self) -> list[Node]:
+        """Return the servers that calls go to, as far as they are known."""
+        return list(self._primaries)
+
     def node_at(self, address: Address) -> Node:
         """Return the server at *address*."""
         return self._nodes.get(address) or self._nodes.setdefault(address, Node(self._dialer, address))
@@ -154,6 +158,9 @@ class SentinelRouter(Router):
             return self._replicas[next(self._turn) % len(self._replicas)]
         return self._primaries[0] if self._primaries else None
 
+    def serving(self) -> list[Node]:
+        return [*self._primaries, *self._replicas]
+
     @property
     def nodes(self) -> list[Node]:
         return [*self._nodes.values(), *self._sentinels]
@@ -207,6 +214,9 @@ class ClusterRouter(Router):
             if replicas:
                 return replicas[next(self._turn) % len(replicas)]
         return owner
+
+    def serving(self) -> list[Node]:
+        return [*self._primaries, *self._replica_nodes.values()]
 
     @property
     def nodes(self) -> list[Node]:

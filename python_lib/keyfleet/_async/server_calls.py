@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._transport.common import Address, shown
 from .._transport.tasks import Node, run_blocking
-from ..core.errors import RefusedError, UnreachableError
+from ..core.errors import RefusedError
 from .base import AsyncClientBase
 from .engine import Call, Engine
 
@@ -189,16 +188,6 @@ class AsyncServerCalls(AsyncClientBase):
 
     def _deadline(self) -> float:
         return time.monotonic() + (self._settings.timeout_seconds if self._budget is None else self._budget)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count one call, and its failure if it does not reach a server."""
-        self._counters.calls += 1
-        try:
-            yield
-        except UnreachableError:
-            self._counters.failures += 1
-            raise
 
 
 def _delete_by_prefix(settings: Settings) -> int:

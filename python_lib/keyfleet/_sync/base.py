@@ -1,5 +1,4 @@
-# Made from _async/base.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/base.py by scripts/generate_sync.py; change that one
 """Making, opening and closing a client, and the way that each of its calls takes."""
 
 from __future__ import annotations
@@ -7,14 +6,15 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._command import NO_FALLBACK, Command
 from .._commands import Commands
-from .._policy import Policy
+from .._policy import Outage, Policy
 from .._transport.common import Dialer, Stats, shown
 from .._transport.threads import Engines, close_raw, open_raw, sleep
 from ..core.connection import check_files
@@ -47,7 +47,7 @@ class ClientBase:
         self._raw_clients = Engines(lambda: open_raw(settings))
         self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes))
         self._budget: float | None = None
-        self._is_out = False
+        self._outage = Outage()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, policy: Policy | None = None) -> Self:
@@ -211,19 +211,26 @@ class ClientBase:
             return self._fall_back(command, error)  # type: ignore[no-any-return]
         except WrongTypeError as error:
             raise WrongTypeError(error.key, error.wanted, self._type_of(command)) from None
-        if self._is_out:
-            self._end_outage()
+        if self._outage.is_on:
+            self._note_answer()
         return answer
 
     def _run_on_primaries(self, command: Command[T]) -> dict[str, T]:
         """Return what each of the servers that together hold all keys answers, by its address."""
+        with self._counted():
+            answers = self._engines.current().run_on_primaries(command, self._budget)
+        return {shown(node.address): answer for node, answer in answers}
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count one call that cannot fall back, and its failure if it does not reach a server."""
         self._counters.calls += 1
         try:
-            answers = self._engines.current().run_on_primaries(command, self._budget)
+            yield
         except UnreachableError:
             self._counters.failures += 1
             raise
-        return {shown(node.address): answer for node, answer in answers}
+        self._note_answer()
 
     def _fall_back(self, command: Command[T], error: UnreachableError) -> Any:
         self._counters.failures += 1
@@ -233,13 +240,19 @@ class ClientBase:
 
     def _fallback(self, command: Command[Any], error: UnreachableError) -> Any:
         self._counters.fallbacks += 1
-        if not self._is_out:
-            self._is_out = True
+        if not self._outage.is_on:
+            self._outage.is_on = True
             logger.warning("%s; calls fall back until it answers", error)
         return command.fallback()
 
-    def _end_outage(self) -> None:
-        self._is_out = False
+    def _note_answer(self) -> None:
+        """End an outage, unless there is a server whose last call failed: what others answer says nothing about that one."""
+        if not self._outage.is_on:
+            return
+        router = self._engines.current().router
+        if router.breaker.failures or any(node.breaker.failures for node in router.serving()):
+            return
+        self._outage.is_on = False
         logger.warning("%s answers again; %d calls fell back so far", self._settings.address, self._counters.fallbacks)
 
     def _type_of(self, command: Command[Any]) -> str:

@@ -1,5 +1,4 @@
-# Made from _async/keys.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/keys.py by scripts/generate_sync.py; change that one
 """The calls for keys and their lives, one or many."""
 
 from __future__ import annotations
@@ -190,15 +189,15 @@ class KeyCalls(ClientBase):
             UnreachableError: if a server that is being scanned goes away; what was yielded until then is not all.
         """
         engine = self._engines.current()
-        self._counters.calls += 1
-        for node, _answer in engine.run_on_primaries(self._commands.ping(), self._budget):
-            cursor = 0
-            while True:
-                cursor, names = engine.run_on(node, self._commands.scan(cursor, pattern, type, count), self._budget)
-                for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
-                    yield name
-                if cursor == 0:
-                    break
+        with self._counted():
+            for node, _answer in engine.run_on_primaries(self._commands.ping(), self._budget):
+                cursor = 0
+                while True:
+                    cursor, names = engine.run_on(node, self._commands.scan(cursor, pattern, type, count), self._budget)
+                    for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
+                        yield name
+                    if cursor == 0:
+                        break
 
     def _json_reader(self, undecodable: Literal["raise", "miss"], default: Any = None) -> Callable[[bytes | None, str], Any]:
         """Return what decodes JSON, *default* for a missing key."""
@@ -235,8 +234,10 @@ class KeyCalls(ClientBase):
         engine = self._engines.current()
         engine.run_all(calls, engine.deadline(self._budget))
         try:
-            return combine([engine.decoded(call) for call in calls])
+            answers = [engine.decoded(call) for call in calls]
         except UnreachableError as error:
             self._fall_back(calls[0].command, error)
             lost = {call for call in calls if isinstance(call.result, UnreachableError)}
             return combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
+        self._note_answer()
+        return combine(answers)

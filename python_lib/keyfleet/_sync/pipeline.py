@@ -1,5 +1,4 @@
-# Made from _async/pipeline.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/pipeline.py by scripts/generate_sync.py; change that one
 """Pipelines: many calls, one write to each server."""
 
 from __future__ import annotations
@@ -101,6 +100,8 @@ class Pipelining(KeyCalls):
             for position in lost:
                 if commands[position].kind.fallback is not NO_FALLBACK:
                     answers[position] = self._fallback(commands[position], answers[position])
+        if not lost:
+            self._note_answer()
         return answers
 
     def _run_transaction(self, commands: Sequence[Command[Any]]) -> list[Any]:

@@ -1,5 +1,4 @@
-# Made from _async/router.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/router.py by scripts/generate_sync.py; change that one
 """Which server takes a command: one server, the primary that Sentinel names, or the owner of the key's slot."""
 
 from __future__ import annotations
@@ -56,6 +55,10 @@ class Router:
 
     def primaries(self) -> list[Node]:
         """Return the servers that together hold all keys, as far as they are known."""
+        return list(self._primaries)
+
+    def serving(self) -> list[Node]:
+        """Return the servers that calls go to, as far as they are known."""
         return list(self._primaries)
 
     def node_at(self, address: Address) -> Node:
@@ -155,6 +158,9 @@ class SentinelRouter(Router):
             return self._replicas[next(self._turn) % len(self._replicas)]
         return self._primaries[0] if self._primaries else None
 
+    def serving(self) -> list[Node]:
+        return [*self._primaries, *self._replicas]
+
     @property
     def nodes(self) -> list[Node]:
         return [*self._nodes.values(), *self._sentinels]
@@ -208,6 +214,9 @@ class ClusterRouter(Router):
             if replicas:
                 return replicas[next(self._turn) % len(replicas)]
         return owner
+
+    def serving(self) -> list[Node]:
+        return [*self._primaries, *self._replica_nodes.values()]
 
     @property
     def nodes(self) -> list[Node]:

@@ -1,18 +1,16 @@
-# Made from _async/server_calls.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/server_calls.py by scripts/generate_sync.py; change that one
 """The calls about servers: what they tell of themselves, their health, their memory, and emptying them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._transport.common import Address, shown
 from .._transport.threads import Node, run_blocking
-from ..core.errors import RefusedError, UnreachableError
+from ..core.errors import RefusedError
 from .base import ClientBase
 from .engine import Call, Engine
 
@@ -190,16 +188,6 @@ class ServerCalls(ClientBase):
 
     def _deadline(self) -> float:
         return time.monotonic() + (self._settings.timeout_seconds if self._budget is None else self._budget)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count one call, and its failure if it does not reach a server."""
-        self._counters.calls += 1
-        try:
-            yield
-        except UnreachableError:
-            self._counters.failures += 1
-            raise
 
 
 def _delete_by_prefix(settings: Settings) -> int:
