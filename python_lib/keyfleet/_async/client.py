@@ -8,9 +8,10 @@ from .lists import AsyncListCalls
 from .pipeline import AsyncPipelining
 from .scripting import AsyncScripting
 from .server_calls import AsyncServerCalls
+from .subscription import AsyncMessageCalls
 
 
-class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls):
+class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
 

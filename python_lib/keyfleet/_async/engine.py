@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._command import Command, Repeat
 from .._policy import LONGEST_DELAY_SECONDS, LONGEST_FAILOVER_DELAY_SECONDS, attempt_seconds, backoff_seconds
@@ -17,6 +17,9 @@ from .._transport.common import Dialer, Failure, LostError, NotSentError, Reques
 from .._transport.tasks import Node, end, exchange_all, sleep
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
 from .router import make_router
+
+if TYPE_CHECKING:
+    from .subscription import AsyncSubscription
 
 T = TypeVar("T")
 
@@ -80,15 +83,19 @@ class Engine:
 
     Args:
         dialer: Knows settings and policy, and counts.
+    Attributes:
+        longest_delay_seconds: Longest wait between two attempts.
+        subscriptions: Those that are open; they have connections of their own, which end with the others.
     """
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         self.router = make_router(dialer)
+        self.subscriptions: set[AsyncSubscription[Any]] = set()
         self._settings, self._policy, self._counters = dialer.settings, dialer.policy, dialer.counters
         self._budget = dialer.settings.timeout_seconds
         has_others = bool(dialer.settings.cluster_nodes or dialer.settings.sentinels)
-        self._longest_delay = LONGEST_FAILOVER_DELAY_SECONDS if has_others else LONGEST_DELAY_SECONDS
+        self.longest_delay_seconds = LONGEST_FAILOVER_DELAY_SECONDS if has_others else LONGEST_DELAY_SECONDS
 
     async def run(self, command: Command[T], budget_seconds: float | None = None) -> T:
         """
@@ -169,7 +176,7 @@ class Engine:
         for call in calls:
             wait = 0.0
             if not call.goes_on_at_once:
-                wait = backoff_seconds(max(call.failures, 1), self._settings.retry_delay_ms / 1000, self._longest_delay)
+                wait = backoff_seconds(max(call.failures, 1), self._settings.retry_delay_ms / 1000, self.longest_delay_seconds)
             limit = self._settings.retry_attempts
             if now + wait >= deadline or (limit is not None and call.failures > limit):
                 call.settle(self._give_up(call))
@@ -391,5 +398,7 @@ class Engine:
 
     async def close(self) -> None:
         """Close all connections."""
+        for subscription in list(self.subscriptions):
+            await subscription.close()
         self.router.close()
         await end(self.router.nodes)

@@ -9,9 +9,10 @@ from .lists import ListCalls
 from .pipeline import Pipelining
 from .scripting import Scripting
 from .server_calls import ServerCalls
+from .subscription import MessageCalls
 
 
-class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls):
+class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls, MessageCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for threads.
 

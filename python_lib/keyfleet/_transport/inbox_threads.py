@@ -27,11 +27,9 @@ class Inbox(Generic[T]):
     def __init__(self) -> None:
         self._links: dict[int, tuple[Link, T]] = {}
         self._arrived: deque[tuple[T, Any, float]] = deque()
-        self._bell, self._button = socket.socketpair()
-        self._bell.setblocking(False)
-        self._button.setblocking(False)
+        self._bell: tuple[socket.socket, socket.socket] | None = None  # what is sent to the second end wakes who waits at the first
+        self._is_woken = False
         self._poll = select.poll()
-        self._poll.register(self._bell, select.POLLIN)
         self._looked_at = time.monotonic()
 
     def add(self, link: Link, owner: T) -> None:
@@ -61,7 +59,18 @@ class Inbox(Generic[T]):
             self._receive(deadline)
         return self._arrived.popleft() if self._arrived else None
 
+    def _hang_bell(self) -> socket.socket:
+        if self._bell is None:
+            self._bell = socket.socketpair()
+            for end in self._bell:
+                end.setblocking(False)
+            self._poll.register(self._bell[0], select.POLLIN)
+        return self._bell[0]
+
     def _receive(self, deadline: float) -> None:
+        bell = self._hang_bell()
+        if self._is_woken:  # looked at once there is a bell, which `wake` rings after it has noted this
+            deadline = 0.0
         ready, received_at = self._poll.poll(0), self._looked_at
         if not ready:
             left = min(deadline - time.monotonic(), LONGEST_WAIT_SECONDS)
@@ -71,7 +80,8 @@ class Inbox(Generic[T]):
             if number in self._links:
                 self._read(number, received_at)
             else:
-                self._bell.recv(4096)
+                bell.recv(4096)
+        self._is_woken = False
         self._looked_at = time.monotonic()
 
     def _read(self, number: int, received_at: float) -> None:
@@ -87,12 +97,14 @@ class Inbox(Generic[T]):
 
     def wake(self) -> None:
         """Let `next` return at once, now or the next time."""
-        with contextlib.suppress(OSError):  # nobody waits any more, or it was pressed often enough
-            self._button.send(b"!")
+        self._is_woken = True
+        if self._bell is not None:
+            with contextlib.suppress(OSError):  # it was closed, or rung often enough
+                self._bell[1].send(b"!")
 
     def close(self) -> None:
         """Close all connections."""
         for link, _owner in list(self._links.values()):
             self.close_link(link)
-        self._bell.close()
-        self._button.close()
+        for end in self._bell or ():
+            end.close()

@@ -48,14 +48,14 @@ class RefusedError(KeyfleetError):
 
 
 class DecodeError(KeyfleetError):
-    """A stored value is not the text or JSON that was asked for; the value itself is not shown."""
+    """A stored value, or a message of the channel *key*, is not the text or JSON that was asked for; the value itself is not shown."""
 
-    def __init__(self, key: str, wanted: str) -> None:
-        super().__init__(key, wanted)
-        self.key, self.wanted = key, wanted
+    def __init__(self, key: str, wanted: str, kind: str = "key") -> None:
+        super().__init__(key, wanted, kind)
+        self.key, self.wanted, self.kind = key, wanted, kind
 
     def __str__(self) -> str:
-        return f"key {self.key!r} holds a value that is not {self.wanted}"
+        return f"{self.kind} {self.key!r} holds a value that is not {self.wanted}"
 
 
 class ClosedError(KeyfleetError):

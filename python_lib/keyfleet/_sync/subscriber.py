@@ -1,0 +1,403 @@
+# Made from _async/subscriber.py by scripts/generate_sync.py; change that one.
+# SPDX-License-Identifier: MIT
+"""Keeps channels subscribed: which server has which, on connections beyond the pools; lost ones come back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from .._policy import attempt_seconds, backoff_seconds
+from .._pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
+from .._replies import ErrorReply
+from .._topology import read_redirection
+from .._transport.common import Dialer, LostError, NotSentError, shown
+from .._transport.inbox_threads import Inbox
+from .._transport.threads import Link, Node
+from ..core.errors import KeyfleetError, UnreachableError
+from .engine import PASSING, REDIRECTIONS_AT_ONCE, Engine
+
+STEADY_SECONDS = 2.0  # a connection that was lost sooner than this after it was made counts as a failed attempt
+
+
+class _Connection:
+    """
+    One connection of a subscription.
+
+    Attributes:
+        node, link: The server, and the connection to it.
+        asked: Topics that it will have when the server has answered.
+        subscribed: Topics that it has.
+        unanswered: Answers that are to come, in order.
+        restored: Topics that had been lost and came back with these answers.
+        held: Messages that came between these answers.
+        opened_at, heard_at: When it was made, and when the server was last heard, by the monotonic clock.
+        pinged_at: When the server was asked for a sign of life; None if it was heard since.
+    """
+
+    def __init__(self, node: Node, link: Link) -> None:
+        self.node, self.link = node, link
+        self.asked: set[Topic] = set()
+        self.subscribed: set[Topic] = set()
+        self.unanswered: deque[Answer] = deque()
+        self.restored: list[Topic] = []
+        self.held: list[Message[bytes]] = []
+        self.opened_at = self.heard_at = time.monotonic()
+        self.pinged_at: float | None = None
+
+
+class Subscriber:
+    """
+    Keeps topics subscribed and collects what comes; used by one thread at a time, only `wake` is for any.
+
+    Args:
+        engine, dialer: Know the servers, and how to connect to them.
+        options: Say when to ask a silent server for a sign of life, and when to give up coming back.
+    Attributes:
+        events: What came and was not taken yet.
+    """
+
+    def __init__(self, engine: Engine, dialer: Dialer, options: SubscribeOptions) -> None:
+        self._engine, self._dialer = engine, dialer
+        self._ping_seconds, self._give_up_seconds = options.ping_seconds, options.give_up_seconds
+        self._patience_seconds = dialer.settings.timeout_seconds
+        self.events: deque[Message[bytes] | Reconnected] = deque()
+        self._wanted: dict[Topic, None] = {}  # in the order in which they were asked for
+        self._lost: dict[Topic, tuple[float, str]] = {}  # when the server was last heard, and what happened
+        self._connections: dict[Node, _Connection] = {}
+        self._inbox: Inbox[_Connection] = Inbox()
+        self._home: Node | None = None
+        self._unusable: set[Node] = set()
+        self._is_settled = self._is_incomplete = self._goes_on_at_once = self._doubts = False
+        self._trouble: KeyfleetError = UnreachableError(dialer.settings.address, "not tried yet")
+        self._failures, self._retry_at, self._check_at = 0, 0.0, 0.0
+        self._unsettled_at = time.monotonic()
+
+    def add(self, topics: Iterable[Topic], deadline: float) -> None:
+        """Subscribe *topics*; whatever keeps the servers from confirming all of them before *deadline* is raised, and none is added."""
+        new = [topic for topic in topics if topic not in self._wanted]
+        self._wanted.update(dict.fromkeys(new))
+        try:
+            self._settle(deadline)
+        except BaseException:
+            self._forget(new)
+            raise
+
+    def remove(self, topics: Iterable[Topic], deadline: float) -> None:
+        """End the subscription of *topics*; UnreachableError if the servers do not confirm that, they are removed in any case."""
+        gone = {topic for topic in topics if topic in self._wanted}
+        self._forget(gone)
+        ended = {(topic.letter == "P", topic.name) for topic in gone}
+        self.events = deque(event for event in self.events if not isinstance(event, Message) or _subscribed_as(event) not in ended)
+        self._settle(deadline)
+
+    def _forget(self, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            self._wanted.pop(topic, None)
+            self._lost.pop(topic, None)
+        self._unsettle()
+
+    def advance(self, deadline: float) -> bool:
+        """
+        Take one step: try to come back if that is due, else wait for one reply, until *deadline* at most.
+
+        An attempt to come back may take longer, as long as one call of the client.
+
+        Returns:
+            Whether something happened.
+        Raises:
+            CredentialsError, DeniedError, ServerError: if a server refuses; the next step tries again.
+            UnreachableError: if it was tried for as long as *give_up_seconds*; the next step begins anew.
+        """
+        now = time.monotonic()
+        if self._is_settled:
+            return self._receive(deadline)
+        if now < self._retry_at:
+            return self._receive(min(deadline, self._retry_at))
+        self._mend(now + self._patience_seconds)
+        if not self._is_settled and self._give_up_seconds is not None and time.monotonic() >= self._unsettled_at + self._give_up_seconds:
+            self._unsettled_at = time.monotonic()
+            raise self._trouble
+        return self._is_settled
+
+    def wake(self) -> None:
+        """Let `advance` return at once, now or the next time."""
+        self._inbox.wake()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._inbox.close()
+        self._connections.clear()
+        self.events.clear()
+
+    # From what is wanted to what is subscribed
+
+    def _settle(self, deadline: float) -> None:
+        """Try until what is wanted is what is subscribed; whatever is in the way when *deadline* comes is raised."""
+        self._unsettle()
+        self._retry_at = 0.0
+        while not self._is_settled:
+            now = time.monotonic()
+            if now >= self._retry_at:
+                self._mend(min(deadline, now + self._patience_seconds))
+                is_enough = self._dialer.policy.while_disconnected == "fail" or self._retry_at >= deadline
+                if is_enough and not self._is_settled:
+                    raise self._trouble
+            else:
+                self._receive(self._retry_at)
+
+    def _unsettle(self) -> None:
+        if self._is_settled:
+            self._is_settled, self._unsettled_at = False, time.monotonic()
+
+    def _mend(self, deadline: float) -> None:
+        """Make one attempt, followed at once by further ones where a server said who serves instead, or another one may."""
+        self._unusable.clear()
+        for _unused in range(REDIRECTIONS_AT_ONCE):
+            self._goes_on_at_once = False
+            try:
+                self._attempt(deadline)
+            except NotSentError as failure:
+                self._note_trouble(failure.cause)
+            except KeyfleetError as error:
+                self._note_trouble(error)
+            if self._is_settled:
+                self._failures, self._check_at = min(self._failures, 1), 0.0
+                return
+            if not self._goes_on_at_once or not isinstance(self._trouble, UnreachableError):
+                break
+        self._failures += 1
+        self._wait_a_while()
+        if not isinstance(self._trouble, UnreachableError):
+            raise self._trouble
+
+    def _wait_a_while(self) -> None:
+        first_seconds = self._dialer.settings.retry_delay_ms / 1000
+        self._retry_at = time.monotonic() + backoff_seconds(self._failures, first_seconds, self._engine.longest_delay_seconds)
+
+    def _note_trouble(self, trouble: KeyfleetError, *, doubts: bool = True) -> None:
+        """Note why not everything is subscribed; *doubts* means that other servers may serve now."""
+        self._trouble, self._is_incomplete = trouble, True
+        self._doubts = self._doubts or doubts
+        self._unsettle()
+
+    def _attempt(self, deadline: float) -> None:
+        """Connect and subscribe what is missing, end what is too much, and wait for the answers."""
+        if self._doubts or not self._engine.router.primaries():
+            self._engine.relearn(deadline)
+            self._doubts = False
+        plan = self._plan()
+        for node, connection in list(self._connections.items()):
+            if node not in plan:
+                self._lose(connection, "another server serves it now")
+        self._is_incomplete = False
+        for node, topics in plan.items():
+            try:
+                self._align(node, topics, deadline)
+            except NotSentError as failure:
+                self._unusable.add(node)
+                if node is self._home and not self._unusable.issuperset(self._engine.router.primaries()):
+                    self._goes_on_at_once = True
+                self._note_trouble(failure.cause)
+        self._hear_out(deadline)
+        self._is_settled = not self._is_incomplete and all(topics == self._connections[node].subscribed for node, topics in plan.items())
+
+    def _plan(self) -> dict[Node, set[Topic]]:
+        """Return which server is to have which topics; NotSentError if nobody is known for one of them."""
+        plan: dict[Node, set[Topic]] = {}
+        for topic in self._wanted:
+            for node in self._servers_of(topic):
+                plan.setdefault(node, set()).add(topic)
+        return plan
+
+    def _servers_of(self, topic: Topic) -> list[Node]:
+        router = self._engine.router
+        primaries = router.primaries()
+        if topic.letter == "S":
+            owner = router.find(topic.name, reads=False)
+            if owner is None:
+                raise router.trouble
+            return [owner]
+        if not primaries:
+            raise router.trouble
+        return primaries if topic.is_notification else [self._home_among(primaries)]
+
+    def _home_among(self, primaries: list[Node]) -> Node:
+        """Return the server for what is not sharded: any of a cluster, and there the same one as long as its connection lives."""
+        if self._home in self._connections and (self._home in primaries or self._dialer.settings.cluster_nodes):
+            return self._home
+        first = self._engine.router.find(next(iter(self._wanted)).name, reads=False)  # so that channels spread over the nodes
+        candidates = [node for node in [first, *primaries] if node is not None]
+        self._home = next((node for node in candidates if node not in self._unusable), candidates[0])
+        return self._home
+
+    def _align(self, node: Node, topics: set[Topic], deadline: float) -> None:
+        """Let the connection to *node* ask for *topics* and nothing else; NotSentError if there is none."""
+        connection = self._connections.get(node)
+        if connection is None:
+            now = time.monotonic()
+            link = Link.open(self._dialer, node.address, now + attempt_seconds(deadline - now))
+            connection = self._connections[node] = _Connection(node, link)
+            self._inbox.add(link, connection)
+        changes = [Answer(topic, True) for topic in topics - connection.asked]
+        changes += [Answer(topic, False) for topic in connection.asked - topics]
+        if not changes:
+            return
+        connection.asked = set(topics)
+        connection.unanswered.extend(changes)
+        try:
+            data = b"".join([change.topic.packed(change.is_subscribed) for change in changes])
+            connection.link.send(data, deadline, len(changes))
+        except (NotSentError, LostError) as failure:
+            self._lose(connection, str(failure))
+
+    def _hear_out(self, deadline: float) -> None:
+        """Wait until every command is answered; a connection whose server does not answer in time is lost."""
+        while waiting := [connection for connection in self._connections.values() if connection.unanswered]:
+            arrival = self._inbox.next(deadline)
+            if arrival is not None:
+                self._take(*arrival)
+            elif time.monotonic() >= deadline:
+                for connection in waiting:
+                    self._lose(connection, "no reply in time")
+
+    # From what is received to what happened
+
+    def _receive(self, until: float) -> bool:
+        """Take one reply, or look after the connections if none comes; return whether one came."""
+        arrival = self._inbox.next(min(until, self._check_at))
+        if arrival is not None:
+            self._take(*arrival)
+        now = time.monotonic()
+        if now >= self._check_at:
+            self._check(now, is_idle=arrival is None)
+        return arrival is not None
+
+    def _check(self, now: float, is_idle: bool) -> None:
+        """
+        Ask silent servers for a sign of life, lose those that gave none, and notice when others serve now.
+
+        Args:
+            now: By the monotonic clock.
+            is_idle: Whether everything that arrived was taken, so that silence is silence.
+        """
+        for connection in list(self._connections.values()):
+            if connection.pinged_at is None:
+                if now >= connection.heard_at + self._ping_seconds:
+                    self._ping(connection, now)
+            elif is_idle and now >= connection.pinged_at + self._patience_seconds:
+                self._lose(connection, f"the server was silent for {now - connection.heard_at:.1f} s")
+        if self._is_settled and not self._is_as_planned():
+            self._unsettle()
+        alarms = [
+            connection.heard_at + self._ping_seconds if connection.pinged_at is None else connection.pinged_at + self._patience_seconds
+            for connection in self._connections.values()
+        ]
+        self._check_at = min([now + self._ping_seconds, *(max(alarm, now + 0.001) for alarm in alarms)])
+
+    def _ping(self, connection: _Connection, now: float) -> None:
+        connection.pinged_at = now
+        try:
+            connection.link.send(PING, now + self._patience_seconds)
+        except (NotSentError, LostError) as failure:
+            self._lose(connection, str(failure))
+
+    def _is_as_planned(self) -> bool:
+        try:
+            return self._plan() == {node: connection.asked for node, connection in self._connections.items()}
+        except NotSentError:  # it is served as long as nobody knows better
+            return True
+
+    def _take(self, connection: _Connection, reply: object, received_at: float) -> None:
+        if self._connections.get(connection.node) is not connection:
+            return  # it was closed meanwhile, and its topics count as lost
+        if isinstance(reply, LostError):
+            self._lose(connection, str(reply))
+            return
+        connection.heard_at, connection.pinged_at = max(received_at, connection.opened_at), None
+        if isinstance(reply, ErrorReply):
+            self._note_error(connection, reply)
+            return
+        event = read(reply)
+        if isinstance(event, Answer):
+            self._note_answer(connection, event)
+        elif event is not None:
+            (connection.held if connection.unanswered else self.events).append(event)
+
+    def _note_answer(self, connection: _Connection, answer: Answer) -> None:
+        topic = answer.topic
+        if connection.unanswered and connection.unanswered[0] == answer:
+            connection.unanswered.popleft()
+        else:
+            connection.asked.discard(topic)
+        if answer.is_subscribed:
+            connection.subscribed.add(topic)
+            connection.restored += [topic] if topic in self._lost else []
+        elif topic in connection.subscribed:
+            connection.subscribed.discard(topic)
+            if topic in self._wanted and topic not in connection.asked:  # of a sharded channel, when its slot moves
+                self._lost.setdefault(topic, (connection.heard_at, "the server ended the subscription, as it does when a slot moves"))
+                self._unsettle()
+                self._retry_at = 0.0
+        self._let_in(connection)
+
+    def _note_error(self, connection: _Connection, error: ErrorReply) -> None:
+        if not connection.unanswered:
+            return  # to PING, where the user may not send it; a sign of life all the same
+        topic, is_subscribed = connection.unanswered.popleft()
+        connection.asked.discard(topic)
+        if not is_subscribed:  # its slot lives elsewhere, where the subscription was not
+            connection.subscribed.discard(topic)
+        elif error.code == "MOVED" and self._dialer.settings.cluster_nodes:
+            self._engine.router.moved(*read_redirection(str(error), str(connection.node.address[0])))
+            self._goes_on_at_once = True
+            self._note_trouble(UnreachableError(shown(connection.node.address), str(error)), doubts=False)
+        elif error.code in PASSING:
+            self._note_trouble(UnreachableError(shown(connection.node.address), str(error)))
+        else:
+            self._note_trouble(self._dialer.translate(error))
+        self._let_in(connection)
+
+    def _let_in(self, connection: _Connection) -> None:
+        """Once all is answered: tell of the gap, and then what came after it."""
+        if connection.unanswered:
+            return
+        back = [topic for topic in connection.restored if topic in self._lost]
+        connection.restored.clear()
+        if back:
+            self._tell(back)
+        self.events.extend(connection.held)
+        connection.held.clear()
+
+    def _tell(self, back: list[Topic]) -> None:
+        since, reason = min(self._lost.pop(topic) for topic in back)
+        gap = time.monotonic() - since
+        channels = tuple(sorted(topic.name for topic in back if topic.letter != "P"))
+        patterns = tuple(sorted(topic.name for topic in back if topic.letter == "P"))
+        self.events.append(Reconnected(time.time() - gap, gap, channels, patterns, reason))
+
+    def _lose(self, connection: _Connection, reason: str) -> None:
+        """Close a connection, and note which topics are without one now."""
+        del self._connections[connection.node]
+        self._inbox.close_link(connection.link)
+        connection.unanswered.clear()
+        self._let_in(connection)
+        for topic in connection.subscribed:
+            if topic in self._wanted:
+                self._lost.setdefault(topic, (connection.heard_at, reason))
+        if self._wanted.keys().isdisjoint(connection.asked | connection.subscribed):
+            return
+        was_settled = self._is_settled
+        self._note_trouble(UnreachableError(shown(connection.node.address), reason))
+        if was_settled:
+            is_steady = time.monotonic() >= connection.opened_at + STEADY_SECONDS
+            self._failures = 0 if is_steady else self._failures + 1
+            self._retry_at = 0.0
+            if self._failures > 1:  # it comes and goes
+                self._wait_a_while()
+
+
+def _subscribed_as(message: Message[bytes]) -> tuple[bool, str]:
+    """Return whether it came for a pattern, and which pattern or channel."""
+    return message.pattern is not None, message.pattern or message.channel
