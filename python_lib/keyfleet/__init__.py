@@ -32,8 +32,11 @@ if _typing.TYPE_CHECKING:
     from ._async.client import AsyncClient
     from ._async.pipeline import AsyncPipeline
     from ._async.scripting import AsyncScript
+    from ._async.subscription import AsyncSubscription
     from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
+    from ._pubsub import Message, Reconnected
     from ._sync.client import Client
+    from ._sync.subscription import Subscription
     from ._transport.common import Stats
     from .core.health import Report as HealthReport
 
@@ -41,6 +44,7 @@ __all__ = [
     "AsyncClient",
     "AsyncPipeline",
     "AsyncScript",
+    "AsyncSubscription",
     "BreakerOpenError",
     "Client",
     "ClosedError",
@@ -52,12 +56,14 @@ __all__ = [
     "KeyGroup",
     "KeyfleetError",
     "MemoryEstimate",
+    "Message",
     "OutcomeUnknown",
     "Pipeline",
     "Policy",
     "PoolTimeoutError",
     "Prefix",
     "PrefixMemory",
+    "Reconnected",
     "RefusedError",
     "Script",
     "ServerError",
@@ -67,6 +73,7 @@ __all__ = [
     "SettingsWarning",
     "SlowLogEntry",
     "Stats",
+    "Subscription",
     "UnreachableError",
     "WrongTypeError",
 ]
@@ -77,13 +84,17 @@ _LATER = {
     "AsyncClient": ("._async.client", "AsyncClient"),
     "AsyncPipeline": ("._async.pipeline", "AsyncPipeline"),
     "AsyncScript": ("._async.scripting", "AsyncScript"),
+    "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
     "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health", "Report"),
     "MemoryEstimate": ("._info", "MemoryEstimate"),
+    "Message": ("._pubsub", "Message"),
     "PrefixMemory": ("._info", "PrefixMemory"),
+    "Reconnected": ("._pubsub", "Reconnected"),
     "ServerInfo": ("._info", "ServerInfo"),
     "SlowLogEntry": ("._info", "SlowLogEntry"),
     "Stats": ("._transport.common", "Stats"),
+    "Subscription": ("._sync.subscription", "Subscription"),
 }
 
 
