@@ -207,7 +207,7 @@ def test_ping_and_info_ask_every_primary(client: Client, target: Target) -> None
     assert client.ping()
     info = client.info("server")
     assert (3 if len(target.settings().cluster_nodes) else 1) == len(info)
-    assert all("redis_version" in fields for fields in info.values())
+    assert all("redis_version" in of_one.fields for of_one in info.values())
 
 
 def test_health_is_a_report(client: Client) -> None:
