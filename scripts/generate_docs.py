@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Write docs/reference from what the code says: argument specs of the roles, documentation of the modules.
+Write docs/reference from what the code says: argument specs of the roles, documentation of the modules, the client's table of commands.
 
 Usage: python scripts/generate_docs.py [--check]     (--check writes nothing and fails when a page is out of date)
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from keyfleet import _kinds
+from keyfleet._command import Kind, Repeat
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -142,6 +144,28 @@ def module_page(source: Path) -> str:
     )
 
 
+def repeats_page() -> str:
+    """Return the page that says which command the client sends again when its reply was lost."""
+    kinds = [kind for kind in vars(_kinds).values() if isinstance(kind, Kind)]
+    repeatable = {kind.name for kind in kinds if kind.repeat is not Repeat.NEVER}
+    sections = []
+    for repeat, by_execute in ((Repeat.READ, _kinds.READS), (Repeat.SAME, _kinds.SAMES), (Repeat.NEVER, None)):
+        named = []
+        for name in sorted({kind.name for kind in kinds if kind.repeat is repeat}):
+            condition = " with an option that looks at what was there" if repeat is Repeat.NEVER and name in repeatable else ""
+            named.append(f"`{name}`{condition}")
+        others = "all others" if by_execute is None else ", ".join(f"`{name}`" for name in sorted(by_execute))
+        title = "Never sent again" if repeat is Repeat.NEVER else "Sent again"
+        sections.append([f"## {title}: {repeat.value}", "", f"Calls of the client: {', '.join(named)}.", "", f"By `execute`: {others}."])
+    intro = [
+        "What was surely not run is sent again while the budget of the call lasts. This page is about commands that were sent and whose",
+        "reply did not come. One that is never sent again raises `OutcomeUnknown`. A transaction is sent again if all of it may be, a",
+        "script if it was made with `repeatable=True`, and so is what `execute` was given with that. `execute` looks at names alone: what",
+        "is named differently there has options with which running it twice is not running it once.",
+    ]
+    return page("What is sent again", "python_lib/keyfleet/_kinds.py", intro, *sections)
+
+
 def index_page(pages: Mapping[Path, str]) -> str:
     """Return the list of all *pages*."""
     links = [f"- [{text.splitlines()[2].removeprefix('# ')}]({path})" for path, text in pages.items()]
@@ -152,6 +176,7 @@ def pages() -> dict[Path, str]:
     """Return every page by its path below docs/reference."""
     made = {Path("roles", f"{spec.parts[-3]}.md"): role_page(spec) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
     made |= {Path("modules", f"{source.stem}.md"): module_page(source) for source in sorted(ROOT.glob("plugins/modules/*.py"))}
+    made[Path("client", "repeats.md")] = repeats_page()
     return {Path("README.md"): index_page(made), **made}
 
 
@@ -161,7 +186,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
     check = parser.parse_args().check
     wanted = pages()
-    ours = [*REFERENCE.glob("README.md"), *REFERENCE.glob("roles/*.md"), *REFERENCE.glob("modules/*.md")]
+    ours = [*REFERENCE.glob("README.md"), *REFERENCE.glob("roles/*.md"), *REFERENCE.glob("modules/*.md"), *REFERENCE.glob("client/*.md")]
     found = {path.relative_to(REFERENCE): path.read_text() for path in ours}
     differing = sorted(str(path) for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
     if check:

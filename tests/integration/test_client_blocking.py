@@ -209,3 +209,26 @@ def test_every_job_is_done_once_by_many_workers(redis_server: Server, open_clien
     for worker in workers:
         worker.join(20)
     assert sorted(map(str, range(300))) == sorted(done)
+
+
+@pytest.mark.parametrize("event", ["failover", "move"])
+def test_waiting_calls_follow_their_key(redis_factory: RedisFactory, open_client: OpenClient, event: str) -> None:
+    """Beyond the budget as well: the server sends them away, which is neither a failure nor a reason to give servers a pause."""
+    cluster = redis_factory.cluster(replicas=1)
+    client = open_client(cluster.settings(timeout_seconds=5))
+    short = client.within(BUDGET_SECONDS)
+    primary = cluster.primary_of("q")
+    with ThreadPoolExecutor() as pool:
+        popped = [pool.submit(short.blpop, "q", timeout_seconds=0) for _unused in range(6)]
+        wait_until(lambda: blocked(primary) == 6, "the pops to wait")
+        time.sleep(2 * BUDGET_SECONDS)
+        if event == "failover":
+            cluster.failover("q")
+        else:
+            target = next(node for node in cluster.primaries() if node is not primary)
+            for _step in cluster.move_slots([cluster.slot_of("q")], target):
+                pass
+        wait_until(lambda: blocked(cluster.primary_of("q")) == 6 or any(pop.done() for pop in popped), "the pops to wait elsewhere")
+        assert 6 == client.rpush("q", *range(6))
+        assert [("q", str(number)) for number in range(6)] == sorted(pop.result(20) for pop in popped)
+    assert (0, 0) == (client.stats.failures, client.stats.breaker_opens)

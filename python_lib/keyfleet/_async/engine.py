@@ -45,6 +45,7 @@ class Call:
         is_asking: Whether the next attempt goes to *node* after ASKING.
         maybe_ran: Whether it was sent without a reply, and changes something.
         goes_on_at_once: Whether the next attempt needs no wait.
+        is_answered: Whether the last attempt got an answer, which may be an error.
         doubts: Whether what went wrong may mean that another server serves now.
         version: What the router knew at the last attempt.
     """
@@ -55,6 +56,7 @@ class Call:
         "doubts",
         "failures",
         "goes_on_at_once",
+        "is_answered",
         "is_asking",
         "is_settled",
         "maybe_ran",
@@ -69,7 +71,7 @@ class Call:
         self.command, self.pinned = command, pinned
         self.node: Node | None = pinned
         self.result: Any = None
-        self.is_settled = self.is_asking = self.maybe_ran = self.goes_on_at_once = self.doubts = False
+        self.is_settled = self.is_answered = self.is_asking = self.maybe_ran = self.goes_on_at_once = self.doubts = False
         self.attempts = self.failures = self.version = 0
         self.reason = ""
 
@@ -109,8 +111,10 @@ class Engine:
         """
         budget = self._budget if budget_seconds is None else budget_seconds
         now = time.monotonic()
+        if command.block_seconds is not None:
+            return await self._run_waiting(command, now + budget)
         node = self.router.find(command.name, command.kind.repeat is Repeat.READ)
-        if node is None or node.breaker.failures or command.block_seconds is not None or command.reply_count != 1:
+        if node is None or node.breaker.failures or command.reply_count != 1:
             call = Call(command)
             await self.run_all([call], now + budget)
             return self.decoded(call)  # type: ignore[no-any-return]
@@ -127,6 +131,20 @@ class Engine:
         call.node, call.version = node, self.router.version
         self._note(call, outcome)
         await self._go_on([call], now + budget)
+        return self.decoded(call)  # type: ignore[no-any-return]
+
+    async def _run_waiting(self, command: Command[T], deadline: float) -> T:
+        """Like `run`, for a command that waits on the server; what it had waited when it was sent elsewhere is not of the budget."""
+        call = Call(command)
+        while not call.is_settled:
+            begun = time.monotonic()
+            await self._attempt([call], deadline)
+            if not call.is_settled:
+                if call.is_answered:
+                    deadline += time.monotonic() - begun
+                await self._pause([call], deadline)
+                self._counters.retries += not call.is_settled
+        self._tell_breakers([call])
         return self.decoded(call)  # type: ignore[no-any-return]
 
     def deadline(self, budget_seconds: float | None) -> float:
@@ -304,6 +322,7 @@ class Engine:
         """Settle *call* by its reply or failure, or prepare its next attempt."""
         call.attempts += 1
         call.is_asking = call.goes_on_at_once = False
+        call.is_answered = not isinstance(outcome, (NotSentError, LostError))
         if isinstance(outcome, NotSentError):
             self._note_not_sent(call, outcome.cause)
         elif isinstance(outcome, LostError):
