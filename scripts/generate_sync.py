@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "python_lib" / "keyfleet"
-HEADER = "# Made from _async/{name} by scripts/generate_sync.py; change that one.\n"
+HEADER = "# SPDX-License-Identifier: MIT - made from _async/{name} by scripts/generate_sync.py; change that one"
+LICENCE = "# SPDX-License-Identifier: MIT"
 RULES = (
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
     wanted = {}
     for source in sorted((PACKAGE / "_async").glob("*.py")):
         made = formatted(without_async(source.read_text(encoding="utf-8"), used))
-        wanted[PACKAGE / "_sync" / source.name] = HEADER.format(name=source.name) + made
+        wanted[PACKAGE / "_sync" / source.name] = made.replace(LICENCE, HEADER.format(name=source.name), 1)
     unused = [pattern for pattern, _replacement in RULES if pattern not in used]
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     left = [path for path in (PACKAGE / "_sync").glob("*.py") if path not in wanted]

@@ -4,13 +4,8 @@
 import importlib as _importlib
 import typing as _typing
 
-from ._command import Key
 from ._names import KeyGroup, Prefix
 from ._policy import Policy
-from ._sync.client import Client
-from ._sync.pipeline import Pipeline
-from ._sync.scripting import Script
-from ._transport.common import Stats
 from .core.errors import (
     BreakerOpenError,
     ClosedError,
@@ -33,9 +28,12 @@ if _typing.TYPE_CHECKING:
     from ._async.pipeline import AsyncPipeline
     from ._async.scripting import AsyncScript
     from ._async.subscription import AsyncSubscription
+    from ._command import Key
     from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from ._pubsub import Message, Reconnected
     from ._sync.client import Client
+    from ._sync.pipeline import Pipeline
+    from ._sync.scripting import Script
     from ._sync.subscription import Subscription
     from ._transport.common import Stats
     from .core.health import Report as HealthReport
@@ -87,10 +85,13 @@ _LATER = {
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
     "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health", "Report"),
+    "Key": ("._command", "Key"),
     "MemoryEstimate": ("._info", "MemoryEstimate"),
     "Message": ("._pubsub", "Message"),
+    "Pipeline": ("._sync.pipeline", "Pipeline"),
     "PrefixMemory": ("._info", "PrefixMemory"),
     "Reconnected": ("._pubsub", "Reconnected"),
+    "Script": ("._sync.scripting", "Script"),
     "ServerInfo": ("._info", "ServerInfo"),
     "SlowLogEntry": ("._info", "SlowLogEntry"),
     "Stats": ("._transport.common", "Stats"),

@@ -54,5 +54,5 @@ def test_no_file_of_the_library_names_another_licence() -> None:
     """Applications may import everything below python_lib."""
     files = (ROOT / "python_lib" / "keyfleet").rglob("*.py")
     assert [] == [
-        str(path.relative_to(ROOT)) for path in files if "# SPDX-License-Identifier: MIT" not in path.read_text().splitlines()[:1]
+        str(path.relative_to(ROOT)) for path in files if not path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: MIT")
     ]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The client, written for asyncio; scripts/generate_sync.py derives ``_sync`` from it."""
+"""The client: written for asyncio in ``_async``; ``_sync``, for threads, is made from that by scripts/generate_sync.py."""

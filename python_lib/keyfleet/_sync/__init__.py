@@ -1,3 +1,2 @@
-# Made from _async/__init__.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
-"""The client, written for asyncio; scripts/generate_sync.py derives ``_sync`` from it."""
+# SPDX-License-Identifier: MIT - made from _async/__init__.py by scripts/generate_sync.py; change that one
+"""The client: written for asyncio in ``_async``; ``_sync``, for threads, is made from that by scripts/generate_sync.py."""

@@ -1,5 +1,4 @@
-# Made from _async/client.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/client.py by scripts/generate_sync.py; change that one
 """The client for threads."""
 
 from __future__ import annotations

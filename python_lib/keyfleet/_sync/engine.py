@@ -1,5 +1,4 @@
-# Made from _async/engine.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/engine.py by scripts/generate_sync.py; change that one
 """One call, from its first attempt to its last: budget, breaker, redirections, and what is sent again and what is not."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-# Made from _async/hashes.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/hashes.py by scripts/generate_sync.py; change that one
 """The calls for hashes and their fields."""
 
 from __future__ import annotations

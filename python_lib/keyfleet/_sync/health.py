@@ -1,5 +1,4 @@
-# Made from _async/health.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/health.py by scripts/generate_sync.py; change that one
 """Asking servers how they are, each once, over a connection of its own, so that pool and breaker do not matter; all before one deadline."""
 
 from __future__ import annotations

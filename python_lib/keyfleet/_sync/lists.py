@@ -1,5 +1,4 @@
-# Made from _async/lists.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/lists.py by scripts/generate_sync.py; change that one
 """The calls for lists as queues; those that wait for an element take a connection of their own."""
 
 from __future__ import annotations

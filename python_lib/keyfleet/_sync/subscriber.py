@@ -1,5 +1,4 @@
-# Made from _async/subscriber.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/subscriber.py by scripts/generate_sync.py; change that one
 """Keeps channels subscribed: which server has which, on connections beyond the pools; lost ones come back."""
 
 from __future__ import annotations

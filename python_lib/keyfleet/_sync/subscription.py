@@ -1,5 +1,4 @@
-# Made from _async/subscription.py by scripts/generate_sync.py; change that one.
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT - made from _async/subscription.py by scripts/generate_sync.py; change that one
 """Publish and subscribe: messages that are gone for whoever does not listen, and subscriptions that come back."""
 
 from __future__ import annotations
