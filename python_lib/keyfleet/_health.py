@@ -12,6 +12,7 @@ from ._replies import ErrorReply
 from ._transport.common import Stats
 from .core.errors import ServerError, UnreachableError
 from .core.health_checks import DEGRADED, FAILED, OK, SKIPPED, Check, judged
+from .core.health_probes import PROBE_SECONDS
 
 CLIENT_CHECKS = ("eviction", "pool", "breaker", "discovery", "counters")
 
@@ -68,13 +69,17 @@ def tell_counters(stats: Stats) -> Check:
 
 def judge_round_trip(value: bytes, replies: Sequence[Any], latency_ms: float) -> Check:
     """Judge the replies to SET, GET and DEL of a key of our own with *value*."""
-    error = next((reply for reply in replies if isinstance(reply, ErrorReply)), None)
+    stored, read_back, deleted = replies
+    error = next((reply for reply in (stored, read_back) if isinstance(reply, ErrorReply)), None)
     if error is not None and error.code == "READONLY":
         return Check("round_trip", SKIPPED, "a replica takes no writes")
     if error is not None:
         return no_round_trip(error)
-    wrong = [(FAILED, "the probe key was read back with another value")] if replies[1] != value else []
-    return judged("round_trip", {"latency_ms": latency_ms}, wrong)
+    found = {"latency_ms": latency_ms}
+    if read_back != value:
+        return judged("round_trip", found, [(FAILED, "the probe key was read back with another value")])
+    left = f"the probe key could not be deleted ({deleted}) and expires after {PROBE_SECONDS} s" if isinstance(deleted, ErrorReply) else ""
+    return Check("round_trip", OK, left, found)
 
 
 def no_round_trip(why: Exception) -> Check:
