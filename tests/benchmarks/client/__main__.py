@@ -23,7 +23,7 @@ from pathlib import Path
 
 import glide
 
-from . import faults, plain, startup, sync, tasks, waits
+from . import faults, plain, startup, subscriptions, sync, tasks, waits
 from .rows import Report, Row, table
 
 Measurement = Callable[[str, Report], None]
@@ -39,7 +39,8 @@ PARTS: dict[str, tuple[str, list[Measurement]]] = {
         "servers that die, change roles, or are asked by many",
         [faults.many_at_once, faults.role_flip, faults.sentinel_primary_killed, faults.cluster_primary_killed],
     ),
-    "waits": ("servers that do not answer", [waits.dead_server, waits.unanswered]),
+    "waits": ("servers that do not answer, queues that stay empty", [waits.dead_server, waits.unanswered, waits.blocking_pop]),
+    "pubsub": ("subscribers whose connection is killed", [subscriptions.killed]),
     "import": ("time to import", [startup.imports]),
 }
 

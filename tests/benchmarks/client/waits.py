@@ -21,6 +21,7 @@ from .workload import new_folder
 
 BUDGET_SECONDS = 0.5
 ATTEMPTS = 3
+POP_SECONDS = 2.0
 FAILURES = 5
 CALLS = 400
 PATIENT = Policy(breaker_failures=0)  # each call waits for the server
@@ -56,6 +57,29 @@ def unanswered(engine: str, report: Report) -> None:
     with start_server(new_folder(), engine=engine) as server:
         server.pause()
         _report_overshoot("SIGSTOP", server.settings(timeout_seconds=BUDGET_SECONDS), report)
+
+
+def blocking_pop(engine: str, report: Report) -> None:
+    """Wait for an element that nobody sends, longer than the budget of a call."""
+    with start_server(new_folder(), engine=engine) as server:
+        settings = server.settings(timeout_seconds=BUDGET_SECONDS)
+        with Client.from_settings(settings) as client:
+            _report_pop("sync", lambda: client.blpop("queue", timeout_seconds=POP_SECONDS), report)
+        tasks: Any = AsyncClient.from_settings(settings)
+        with asyncio.Runner() as runner:
+            _report_pop("async", lambda: runner.run(tasks.blpop("queue", timeout_seconds=POP_SECONDS)), report)
+            runner.run(tasks.close())
+
+
+def _report_pop(kind: str, pop: Callable[[], object], report: Report) -> None:
+    over = []
+    for _unused in range(ATTEMPTS):
+        started = time.perf_counter()
+        if pop() is not None:
+            raise RuntimeError("an empty list gave an element")
+        over.append(1000 * (time.perf_counter() - started - POP_SECONDS))
+    note = f"worst of {ATTEMPTS}; earliest {min(over):.0f} ms after its time"
+    report(Row("waits", f"BLPOP of {POP_SECONDS:g} s: over its time, {kind}", max(over), "ms", at_most=300.0, note=note))
 
 
 def _report_overshoot(what: str, settings: Settings, report: Report) -> None:
