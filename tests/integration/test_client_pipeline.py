@@ -193,7 +193,7 @@ def test_a_transaction_has_a_connection_of_its_own(redis_server: Server, open_cl
     client.set("n", 0)
     with redis_server.client() as admin, admin.monitor() as monitor:
         client.pipeline(transaction=True).incr("n").incr("n").execute()
-        seen = []
+        seen: list[tuple[str, str]] = []
         while not seen or seen[-1][1] != "EXEC":
             event = monitor.next_command()
             seen.append((event["client_port"], event["command"].split()[0]))
