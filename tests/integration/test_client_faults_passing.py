@@ -15,7 +15,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server, start_server
 from support.clients import OpenBoth, OpenClient
-from support.load import Load, Work
+from support.load import Load, Work, error_count
 
 BUDGET_SECONDS = 10.0
 WORKERS = 8
@@ -68,11 +68,6 @@ def counting(client: Client, key: str) -> Work:
 def readonly_count(server: AnyClient) -> int:
     """Return how often the server has answered READONLY."""
     return error_count(server, "READONLY")
-
-
-def error_count(server: AnyClient, code: str) -> int:
-    """Return how often the server has answered with an error of this kind."""
-    return int(server.info("errorstats").get(f"errorstat_{code}", {"count": 0})["count"])
 
 
 def test_a_server_that_loads_its_data(open_both: OpenBoth, redis_factory: RedisFactory) -> None:

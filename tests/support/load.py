@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+from keyfleet.core.connection import AnyClient
 from keyfleet.testing._server import wait_until
 
 Work = Callable[[int], object]
@@ -81,3 +82,8 @@ class Load:
         """Return when each worker has made *calls* more calls that succeeded."""
         wanted = [count + calls for count in self.counts]
         wait_until(lambda: all(count >= least for count, least in zip(self.counts, wanted, strict=True)), "every worker", PATIENCE_SECONDS)
+
+
+def error_count(server: AnyClient, code: str) -> int:
+    """Return how often the server has answered with an error of this kind."""
+    return int(server.info("errorstats").get(f"errorstat_{code}", {"count": 0})["count"])
