@@ -113,15 +113,24 @@ _ANSWERS: dict[bytes, tuple[Literal["", "P", "S"], bool]] = {
 }
 
 
-def read(reply: Any) -> Answer | Message[bytes] | None:
+class Arrival(NamedTuple):
+    """A message, and the topic that it came for."""
+
+    topic: Topic
+    message: Message[bytes]
+
+
+def read(reply: Any) -> Answer | Arrival | None:
     """Return what *reply* on a subscribed connection tells; None for the reply to PING."""
     if not isinstance(reply, list):
         return None
     kind, *rest = reply
     if kind in (b"message", b"smessage"):
-        return Message(_name(rest[0]), rest[1])
+        channel = _name(rest[0])
+        return Arrival(Topic("" if kind == b"message" else "S", channel), Message(channel, rest[1]))
     if kind == b"pmessage":
-        return Message(_name(rest[1]), rest[2], _name(rest[0]))
+        pattern = _name(rest[0])
+        return Arrival(Topic("P", pattern), Message(_name(rest[1]), rest[2], pattern))
     if kind in _ANSWERS:
         letter, is_subscribed = _ANSWERS[kind]
         return Answer(Topic(letter, _name(rest[0])), is_subscribed)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .._policy import attempt_seconds, backoff_seconds
 from .._pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
@@ -75,26 +76,28 @@ class Subscriber:
 
     async def add(self, topics: Iterable[Topic], deadline: float) -> None:
         """Subscribe *topics*; whatever keeps the servers from confirming all of them before *deadline* is raised, and none is added."""
-        new = [topic for topic in topics if topic not in self._wanted]
+        new = [topic for topic in dict.fromkeys(topics) if topic not in self._wanted]
         self._wanted.update(dict.fromkeys(new))
         try:
             await self._settle(deadline)
-        except BaseException:
+        except BaseException as error:
             self._forget(new)
+            if isinstance(error, KeyfleetError) and not isinstance(error, UnreachableError):
+                with contextlib.suppress(KeyfleetError):  # one was refused, the others have begun
+                    await self._settle(deadline)
             raise
 
     async def remove(self, topics: Iterable[Topic], deadline: float) -> None:
         """End the subscription of *topics*; UnreachableError if the servers do not confirm that, they are removed in any case."""
-        gone = {topic for topic in topics if topic in self._wanted}
-        self._forget(gone)
-        ended = {(topic.letter == "P", topic.name) for topic in gone}
-        self.events = deque(event for event in self.events if not isinstance(event, Message) or _subscribed_as(event) not in ended)
+        self._forget([topic for topic in dict.fromkeys(topics) if topic in self._wanted])
         await self._settle(deadline)
 
-    def _forget(self, topics: Iterable[Topic]) -> None:
+    def _forget(self, topics: Sequence[Topic]) -> None:
         for topic in topics:
-            self._wanted.pop(topic, None)
+            del self._wanted[topic]
             self._lost.pop(topic, None)
+        ended = {(topic.letter == "P", topic.name) for topic in topics}
+        self.events = deque(event for event in self.events if not isinstance(event, Message) or _subscribed_as(event) not in ended)
         self._unsettle()
 
     async def advance(self, deadline: float) -> bool:
@@ -321,8 +324,8 @@ class Subscriber:
         event = read(reply)
         if isinstance(event, Answer):
             self._note_answer(connection, event)
-        elif event is not None:
-            (connection.held if connection.unanswered else self.events).append(event)
+        elif event is not None and event.topic in self._wanted:
+            (connection.held if connection.unanswered else self.events).append(event.message)
 
     def _note_answer(self, connection: _Connection, answer: Answer) -> None:
         topic = answer.topic
