@@ -44,6 +44,7 @@ class Call:
         is_settled: Whether *result* is final.
         is_asking: Whether the next attempt goes to *node* after ASKING.
         maybe_ran: Whether it was sent without a reply, and changes something.
+        is_blameless: Whether its failure is no reason to give the server a pause.
         goes_on_at_once: Whether the next attempt needs no wait.
         is_answered: Whether the last attempt got an answer, which may be an error.
         doubts: Whether what went wrong may mean that another server serves now.
@@ -58,6 +59,7 @@ class Call:
         "goes_on_at_once",
         "is_answered",
         "is_asking",
+        "is_blameless",
         "is_settled",
         "maybe_ran",
         "node",
@@ -71,7 +73,8 @@ class Call:
         self.command, self.pinned = command, pinned
         self.node: Node | None = pinned
         self.result: Any = None
-        self.is_settled = self.is_answered = self.is_asking = self.maybe_ran = self.goes_on_at_once = self.doubts = False
+        self.is_settled = self.is_answered = self.is_asking = self.is_blameless = False
+        self.maybe_ran = self.goes_on_at_once = self.doubts = False
         self.attempts = self.failures = self.version = 0
         self.reason = ""
 
@@ -184,7 +187,7 @@ class Engine:
             breaker = self.router.breaker if call.node is None else call.node.breaker
             if not isinstance(call.result, UnreachableError):
                 breaker.failures = 0
-            elif not isinstance(call.result, (BreakerOpenError, PoolTimeoutError)):
+            elif not (call.is_blameless or isinstance(call.result, (BreakerOpenError, PoolTimeoutError))):
                 breaker.fail(now)
 
     async def _pause(self, calls: Sequence[Call], deadline: float) -> None:
@@ -326,7 +329,7 @@ class Engine:
         if isinstance(outcome, NotSentError):
             self._note_not_sent(call, outcome.cause)
         elif isinstance(outcome, LostError):
-            self._note_lost(call, str(outcome))
+            self._note_lost(call, outcome)
         else:
             error = call.command.error_in(outcome)
             if error is None:
@@ -341,13 +344,15 @@ class Engine:
             call.reason, call.doubts = cause.reason, True
             call.failures += 1
 
-    def _note_lost(self, call: Call, reason: str) -> None:
-        call.reason, call.doubts = reason, True
+    def _note_lost(self, call: Call, failure: LostError) -> None:
+        call.reason, call.doubts = str(failure), True
         call.failures += 1
         call.goes_on_at_once = call.failures == 1
         if call.command.kind.repeat is not Repeat.READ:
             call.maybe_ran = True
         if call.command.kind.repeat is Repeat.NEVER:
+            # many calls may be lost with one connection, which says nothing yet about the server
+            call.is_blameless = not failure.timed_out
             call.settle(self._give_up(call))
 
     def _note_error(self, call: Call, error: ErrorReply) -> None:

@@ -33,8 +33,9 @@ class NotSentError(Exception):
 class LostError(Exception):
     """Commands were sent and not all replies came: those without one may have run; *replies* are those of the first ones."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
         super().__init__(reason)
+        self.timed_out = timed_out
         self.replies: list[Any] = []
 
 

@@ -197,7 +197,7 @@ class Link(asyncio.Protocol):
             if waiting.done():
                 continue
             if deadline <= now:
-                waiting.set_exception(LostError("no reply in time"))
+                waiting.set_exception(LostError("no reply in time", timed_out=True))
                 self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
             else:
                 soonest = min(soonest, deadline)

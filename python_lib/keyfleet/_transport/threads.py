@@ -154,7 +154,7 @@ class Link:
         reply = self.poll(deadline)
         if reply is INCOMPLETE:
             self.close()
-            raise LostError("no reply in time")
+            raise LostError("no reply in time", timed_out=True)
         return reply
 
     def exchange(self, data: bytes, reply_count: int, deadline: float) -> list[Any]:
