@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -258,7 +258,7 @@ def test_what_has_no_empty_answer_raises(redis_factory: RedisFactory, open_clien
     server = redis_factory.server()
     client = open_client(server.settings(), FALLBACK)
     server.stop()
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: client.incr("n"),
         lambda: client.hincrby("h", "f"),
         lambda: client.ping(),
