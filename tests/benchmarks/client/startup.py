@@ -11,7 +11,8 @@ from .rows import RAW, Report, Row
 
 ROUNDS = 21
 IMPORTS = {
-    "import keyfleet, more than import redis": ("import keyfleet", "import redis", 15.0),
+    "import keyfleet, more than redis": ("import keyfleet", "import redis", 15.0),
+    "Client, more than redis": ("from keyfleet import Client", "import redis", 15.0),  # the package may load it when it is asked for
     "AsyncClient, more than redis.asyncio": ("from keyfleet import AsyncClient", "import redis.asyncio", None),
 }
 
