@@ -204,6 +204,8 @@ class Subscriber:
                 self._note_trouble(failure.cause)
         await self._hear_out(deadline)
         self._is_settled = not self._is_incomplete and all(topics == self._connections[node].subscribed for node, topics in plan.items())
+        if self._is_settled and self._lost:
+            self._tell(list(self._lost))
 
     def _plan(self) -> dict[Node, set[Topic]]:
         """Return which server is to have which topics; NotSentError if nobody is known for one of them."""
@@ -223,7 +225,11 @@ class Subscriber:
             return [owner]
         if not primaries:
             raise router.trouble
-        return primaries if topic.is_notification else [self._home_among(primaries)]
+        return primaries if self._is_everywhere(topic) else [self._home_among(primaries)]
+
+    def _is_everywhere(self, topic: Topic) -> bool:
+        """Say whether every primary is asked for *topic*."""
+        return topic.is_notification and bool(self._dialer.settings.cluster_nodes)
 
     def _home_among(self, primaries: list[Node]) -> Node:
         """Return the server for what is not sharded: any of a cluster, and there the same one as long as its connection lives."""
@@ -290,6 +296,9 @@ class Subscriber:
                     await self._ping(connection, now)
             elif is_idle and now >= connection.pinged_at + self._patience_seconds:
                 self._lose(connection, f"the server was silent for {now - connection.heard_at:.1f} s")
+        if any(map(self._is_everywhere, self._wanted)):  # a primary that joins says nothing to those who do not know it
+            with contextlib.suppress(KeyfleetError):
+                await self._engine.relearn(now + self._patience_seconds)
         if self._is_settled and not self._is_as_planned():
             self._unsettle()
         alarms = [
@@ -362,10 +371,10 @@ class Subscriber:
         self._let_in(connection)
 
     def _let_in(self, connection: _Connection) -> None:
-        """Once all is answered: tell of the gap, and then what came after it."""
+        """Once all is answered: tell of the gap, and then what came after it. The gap of what is everywhere lasts until all are back."""
         if connection.unanswered:
             return
-        back = [topic for topic in connection.restored if topic in self._lost]
+        back = [topic for topic in connection.restored if topic in self._lost and not self._is_everywhere(topic)]
         connection.restored.clear()
         if back:
             self._tell(back)
