@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,5 +29,7 @@ def encode() -> str:
 
 
 def new_folder() -> Path:
-    """Return a new folder for servers; their sockets need a short path."""
-    return Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))  # noqa: S108 - made by mkdtemp
+    """Return a new folder for servers, removed when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="keyfleet-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
