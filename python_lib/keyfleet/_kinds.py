@@ -52,8 +52,6 @@ BRPOP = Kind("BRPOP", Repeat.NEVER, "list", NO_FALLBACK)
 BLMOVE = Kind("BLMOVE", Repeat.NEVER, "list", NO_FALLBACK)
 PUBLISH = Kind("PUBLISH", Repeat.NEVER, fallback=0)
 SPUBLISH = Kind("SPUBLISH", Repeat.NEVER, fallback=0)
-PUBLISH = Kind("PUBLISH", Repeat.NEVER, fallback=0)
-SPUBLISH = Kind("SPUBLISH", Repeat.NEVER, fallback=0)
 
 # Any command, by name and, where one name does several things, by its first two words. What is not named here is never sent again.
 _READS = """
