@@ -25,6 +25,7 @@ RULES = (
     (r"\b__aiter__\b", "__iter__"),
     (r"\b__anext__\b", "__next__"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
+    (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"(?<=\.\._transport\.)(inbox_)?tasks\b", r"\1threads"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),

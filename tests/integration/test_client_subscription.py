@@ -98,6 +98,31 @@ def test_names_come_and_go_while_somebody_waits(client: Client) -> None:
     assert ["1", "2", "3", "4"] * 20 == [event.data for event in seen]
 
 
+def test_several_may_wait_while_several_others_change(client: Client) -> None:
+    """Each message goes to one of those who wait, and nobody is held up."""
+    seen: list[Any] = []
+    with client.subscribe("a") as subscription:
+        readers = [threading.Thread(target=lambda: seen.extend(event.data for event in subscription)) for _unused in range(3)]
+
+        def change(name: str) -> None:
+            for number in range(30):
+                subscription.add(name)
+                client.publish("a", f"{name}{number}")
+                subscription.remove(name)
+
+        changers = [threading.Thread(target=change, args=(name,)) for name in "xyz"]
+        for thread in [*readers, *changers]:
+            thread.start()
+        for thread in changers:
+            thread.join(20)
+        expected = sorted(f"{name}{number}" for name in "xyz" for number in range(30))
+        wait_until(lambda: sorted(seen) == expected, "all messages to arrive, each once")
+        subscription.close()
+        for thread in readers:
+            thread.join(10)
+    assert [False] * 6 == [thread.is_alive() for thread in [*readers, *changers]]
+
+
 def test_what_was_removed_is_not_returned_any_more(client: Client) -> None:
     """Although it had arrived; and where nothing is left, waiting goes on until something is added."""
     with client.subscribe("a", "b") as subscription:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -41,8 +42,8 @@ class AsyncSubscription(Generic[T]):
     What was received and not taken yet waits in the server's and in this process's memory. Whoever takes too slowly for the server's
     ``client-output-buffer-limit`` for ``pubsub`` is disconnected by it, and gets a `Reconnected`.
 
-    `add`, `remove` and `close` may be called while somebody else waits for a message. It belongs to one event loop, and a forked
-    process cannot use it.
+    `add`, `remove` and `close` may be called while others wait for a message; each message goes to one of them.
+    It belongs to one event loop, and a forked process cannot use it.
     """
 
     def __init__(self, engine: Engine, dialer: Dialer, wanted: Sequence[Topic], options: SubscribeOptions, budget_seconds: float) -> None:
@@ -51,6 +52,7 @@ class AsyncSubscription(Generic[T]):
         self._subscriber = Subscriber(engine, dialer, options)
         self._process_id, self._is_closed = os.getpid(), False
         self._turn, self._gate = Lock(), Lock()  # who uses the connections; who changes something and goes before those who wait
+        self._is_awaited = False  # whether somebody waits to change something
 
     async def __aenter__(self) -> Self:
         try:
@@ -101,6 +103,8 @@ class AsyncSubscription(Generic[T]):
             async with self._gate:
                 pass
             async with self._turn:
+                if self._is_awaited:
+                    continue
                 await self._begin()
                 has_more = await self._subscriber.advance(deadline)
             if not has_more and not self._subscriber.events and time.monotonic() >= deadline:
@@ -118,11 +122,9 @@ class AsyncSubscription(Generic[T]):
         """
         wanted = topics(channels, patterns, self._options.is_sharded)
         self._check_process()
-        async with self._gate:
-            self._subscriber.wake()
-            async with self._turn:
-                await self._begin()
-                await self._subscriber.add(wanted, self._deadline())
+        async with self._changing():
+            await self._begin()
+            await self._subscriber.add(wanted, self._deadline())
 
     async def remove(self, *channels: str, patterns: Sequence[str] = ()) -> None:
         """
@@ -135,20 +137,29 @@ class AsyncSubscription(Generic[T]):
         """
         unwanted = topics(channels, patterns, self._options.is_sharded)
         self._check_process()
-        async with self._gate:
-            self._subscriber.wake()
-            async with self._turn:
-                await self._begin()
-                await self._subscriber.remove(unwanted, self._deadline())
+        async with self._changing():
+            await self._begin()
+            await self._subscriber.remove(unwanted, self._deadline())
 
     async def close(self) -> None:
         """End all subscriptions and close the connections; whoever iterates comes to the end."""
         self._is_closed = True
         if os.getpid() != self._process_id:
             return  # connections and locks are the parent's
-        self._subscriber.wake()
-        async with self._gate, self._turn:
+        async with self._changing():
             self._end()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """Have the turn next: whoever waits for a message gives it up meanwhile."""
+        async with self._gate:
+            self._is_awaited = True
+            try:
+                self._subscriber.wake()
+                async with self._turn:
+                    yield
+            finally:
+                self._is_awaited = False
 
     def _check_process(self) -> None:
         if os.getpid() != self._process_id:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -41,8 +42,8 @@ class Subscription(Generic[T]):
     What was received and not taken yet waits in the server's and in this process's memory. Whoever takes too slowly for the server's
     ``client-output-buffer-limit`` for ``pubsub`` is disconnected by it, and gets a `Reconnected`.
 
-    `add`, `remove` and `close` may be called while somebody else waits for a message. A forked
-    process cannot use it.
+    `add`, `remove` and `close` may be called while others wait for a message; each message goes to one of them.
+    A forked process cannot use it.
     """
 
     def __init__(self, engine: Engine, dialer: Dialer, wanted: Sequence[Topic], options: SubscribeOptions, budget_seconds: float) -> None:
@@ -51,6 +52,7 @@ class Subscription(Generic[T]):
         self._subscriber = Subscriber(engine, dialer, options)
         self._process_id, self._is_closed = os.getpid(), False
         self._turn, self._gate = Lock(), Lock()  # who uses the connections; who changes something and goes before those who wait
+        self._is_awaited = False  # whether somebody waits to change something
 
     def __enter__(self) -> Self:
         try:
@@ -101,6 +103,8 @@ class Subscription(Generic[T]):
             with self._gate:
                 pass
             with self._turn:
+                if self._is_awaited:
+                    continue
                 self._begin()
                 has_more = self._subscriber.advance(deadline)
             if not has_more and not self._subscriber.events and time.monotonic() >= deadline:
@@ -118,11 +122,9 @@ class Subscription(Generic[T]):
         """
         wanted = topics(channels, patterns, self._options.is_sharded)
         self._check_process()
-        with self._gate:
-            self._subscriber.wake()
-            with self._turn:
-                self._begin()
-                self._subscriber.add(wanted, self._deadline())
+        with self._changing():
+            self._begin()
+            self._subscriber.add(wanted, self._deadline())
 
     def remove(self, *channels: str, patterns: Sequence[str] = ()) -> None:
         """
@@ -135,20 +137,29 @@ class Subscription(Generic[T]):
         """
         unwanted = topics(channels, patterns, self._options.is_sharded)
         self._check_process()
-        with self._gate:
-            self._subscriber.wake()
-            with self._turn:
-                self._begin()
-                self._subscriber.remove(unwanted, self._deadline())
+        with self._changing():
+            self._begin()
+            self._subscriber.remove(unwanted, self._deadline())
 
     def close(self) -> None:
         """End all subscriptions and close the connections; whoever iterates comes to the end."""
         self._is_closed = True
         if os.getpid() != self._process_id:
             return  # connections and locks are the parent's
-        self._subscriber.wake()
-        with self._gate, self._turn:
+        with self._changing():
             self._end()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Have the turn next: whoever waits for a message gives it up meanwhile."""
+        with self._gate:
+            self._is_awaited = True
+            try:
+                self._subscriber.wake()
+                with self._turn:
+                    yield
+            finally:
+                self._is_awaited = False
 
     def _check_process(self) -> None:
         if os.getpid() != self._process_id:
