@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 try:
@@ -24,11 +25,5 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def loads(data: bytes) -> Any:
-    """
-    Return what the JSON in *data* means.
-
-    Raises:
-        ValueError: if it is not JSON.
-    """
-    return json.loads(data) if orjson is None else orjson.loads(data)
+# Returns what JSON as bytes means; ValueError if it is none.
+loads: Callable[[bytes], Any] = json.loads if orjson is None else orjson.loads

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import pkgutil
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
@@ -59,6 +58,8 @@ class ScriptCommand(Command[T]):
 @cache
 def load(name: str) -> Script:
     """Return the script ``scripts/<name>.lua`` of this package."""
+    import pkgutil  # for the few clients that run one
+
     source = pkgutil.get_data("keyfleet", f"scripts/{name}.lua")
     if source is None:
         raise FileNotFoundError(f"keyfleet was installed without scripts/{name}.lua")

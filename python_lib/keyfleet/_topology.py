@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SLOT_COUNT = 16384
 HostPort = tuple[str, int]
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(NamedTuple):
     """
     Slots, and the servers that hold them.
 

@@ -105,11 +105,16 @@ class AsyncKeyCalls(AsyncClientBase):
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Return the value of each of *keys*, None where there is none; on a cluster this is not one step."""
-        return await self._read_many(keys, text)
+        return {key: text(value, key) for key, value in zip(keys, await self._values_of(keys), strict=True)}
 
     async def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
         """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
-        return await self._read_many(keys, self._json_reader(undecodable))
+        values = await self._values_of(keys)
+        try:
+            return {key: None if value is None else _json.loads(value) for key, value in zip(keys, values, strict=True)}
+        except ValueError:  # slower, and says which one it was
+            read = self._json_reader(undecodable)
+            return {key: read(value, key) for key, value in zip(keys, values, strict=True)}
 
     async def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
         """
@@ -219,9 +224,8 @@ class AsyncKeyCalls(AsyncClientBase):
         logger.warning("%s; it is taken for missing", error)
         return MISSING
 
-    async def _read_many(self, keys: Sequence[str], decode: Callable[[bytes | None, str], T]) -> dict[str, T]:
-        values = self._commands.values_of(keys, await self._run_many(self._commands.get_many(keys), list))
-        return {key: decode(value, key) for key, value in zip(keys, values, strict=True)}
+    async def _values_of(self, keys: Sequence[str]) -> list[bytes | None]:
+        return self._commands.values_of(keys, await self._run_many(self._commands.get_many(keys), list))
 
     async def _run_many(self, commands: Sequence[Command[Any]], combine: Callable[[list[Any]], T]) -> T:
         """Return the answers of *commands*, which need not go to one server, combined."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -42,8 +42,7 @@ class LostError(Exception):
 Failure = NotSentError | LostError
 
 
-@dataclass
-class Request:
+class Request(NamedTuple):
     """
     What goes to one server in one write.
 
