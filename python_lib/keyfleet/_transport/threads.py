@@ -172,6 +172,22 @@ class Link:
         self._connection.disconnect()
 
 
+class _Place:
+    """
+    The place of a thread in the line for a connection.
+
+    Attributes:
+        served: Set when the thread may go on.
+        link: The connection that it gets; None for the leave to open one.
+    """
+
+    __slots__ = ("link", "served")
+
+    def __init__(self) -> None:
+        self.served = threading.Event()
+        self.link: Link | None = None
+
+
 class Node:
     """
     The connections to one server.
@@ -186,8 +202,9 @@ class Node:
         self._dialer, self._is_replica = dialer, is_replica
         self._generation, self._is_closed = 0, False
         self._idle: deque[Link] = deque()
-        self._open_count = self._waiting = 0
-        self._freed = threading.Condition()
+        self._open_count = 0
+        self._line: deque[_Place] = deque()
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Node {shown(self.address)}>"
@@ -228,59 +245,89 @@ class Node:
             except IndexError:
                 found = self._open_or_wait(deadline)
                 if found is None:
-                    continue
-                return found
+                    return self._open(deadline)
+                link = found
             if not link.is_stale():
                 return link
             link.close()
             self.give_back(link)
 
     def _open_or_wait(self, deadline: float) -> Link | None:
-        """Open a connection if there may be one more, else wait; None if one was given back meanwhile."""
-        with self._freed:
+        """Return a connection that was given back, or None for the leave to open one."""
+        with self._lock:
             if self._is_closed:
                 raise NotSentError(ClosedError(CLOSED))
-            if self._open_count >= self._dialer.policy.max_connections:
-                self._wait(deadline)
-                return None
-            self._open_count += 1
+            place = _Place()
+            self._line.append(place)  # before the look at the idle ones: who gives one back from now on sees the line
+            self._serve()
+            if not place.served.is_set():
+                self._dialer.counters.waits += 1
         try:
+            place.served.wait(max(deadline - time.monotonic(), 0))
+        except BaseException:
+            self._leave(place)
+            raise
+        with self._lock:
+            if place.served.is_set():
+                return place.link
+            self._line.remove(place)
+        busy = f"all {self._open_count} connections were busy; max_connections of the policy allows no more"
+        raise NotSentError(PoolTimeoutError(shown(self.address), busy))
+
+    def _serve(self) -> None:
+        """Give those in the line, the first one first, what there is for them; the lock is held."""
+        while self._line:
+            link = None
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                if self._open_count >= self._dialer.policy.max_connections:
+                    return
+                self._open_count += 1
+            place = self._line.popleft()
+            place.link = link
+            place.served.set()
+
+    def _leave(self, place: _Place) -> None:
+        """Give up a place in the line, and what came with it meanwhile."""
+        with self._lock:
+            if not place.served.is_set():
+                self._line.remove(place)
+                return
+        if place.link is None:
+            self._not_opened()
+        else:
+            self.give_back(place.link)
+
+    def _open(self, deadline: float) -> Link:
+        try:
+            if self._is_closed:  # while this thread stood in the line
+                raise NotSentError(ClosedError(CLOSED))
             link = Link.open(self._dialer, self.address, deadline, self._generation)
             if self._is_replica:
                 link.exchange(READONLY, 1, deadline)
         except BaseException:
-            with self._freed:
-                self._open_count -= 1
-                self._freed.notify()
+            self._not_opened()
             raise
         return link
 
-    def _wait(self, deadline: float) -> None:
-        """Wait for a connection; the lock is held."""
-        self._waiting += 1  # before the look at the idle ones: who gives one back from now on will notify
-        try:
-            if self._idle:
-                return
-            self._dialer.counters.waits += 1
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._freed.wait(left):
-                busy = f"all {self._open_count} connections were busy; max_connections of the policy allows no more"
-                raise NotSentError(PoolTimeoutError(shown(self.address), busy))
-        finally:
-            self._waiting -= 1
+    def _not_opened(self) -> None:
+        with self._lock:
+            self._open_count -= 1
+            self._serve()
 
     def give_back(self, link: Link) -> None:
-        """Take a borrowed connection back; a closed one makes room for a new one."""
+        """Take a borrowed connection back: for the next in the line, or for later; a closed one makes room for a new one."""
         if link.generation != self._generation and not link.is_closed:
             link.close()
         if not link.is_closed:
             self._idle.append(link)
-            if not self._waiting:
+            if not self._line:  # what is seldom needs the lock
                 return
-        with self._freed:
+        with self._lock:
             if link.is_closed:
                 self._open_count -= 1
-            self._freed.notify()
+            self._serve()
 
     def drop(self) -> None:
         """Use no present connection again; those in use are closed when they are given back."""
