@@ -84,7 +84,7 @@ class AsyncSubscription(Generic[T]):
 
         Args:
             timeout_seconds: Longest wait, 0 to take only what is there; None for ever. While a connection is made again, one attempt
-                may take up to the client's ``timeout_seconds`` longer.
+                may take up to the client's ``timeout_seconds`` longer. Where several wait, one does so after the other.
         Returns:
             None when the time is over.
         Raises:
@@ -95,20 +95,20 @@ class AsyncSubscription(Generic[T]):
         """
         check_seconds("timeout_seconds", timeout_seconds, may_be_zero=True)
         deadline = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        self._check_process()
         while True:
-            event = self._taken()
-            if event is not None:
-                return event
-            self._check_process()
             async with self._gate:
                 pass
             async with self._turn:
                 if self._is_awaited:
                     continue
                 await self._begin()
+                event = self._taken()
+                if event is not None:
+                    return event
                 has_more = await self._subscriber.advance(deadline)
-            if not has_more and not self._subscriber.events and time.monotonic() >= deadline:
-                return None
+                if not has_more and not self._subscriber.events and time.monotonic() >= deadline:
+                    return None
 
     async def add(self, *channels: str, patterns: Sequence[str] = ()) -> None:
         """
@@ -184,11 +184,9 @@ class AsyncSubscription(Generic[T]):
 
     def _taken(self) -> Message[T] | Reconnected | None:
         """Return the first thing that waits to be taken."""
-        while True:
-            try:
-                event = self._subscriber.events.popleft()
-            except IndexError:
-                return None
+        events = self._subscriber.events
+        while events:
+            event = events.popleft()
             if isinstance(event, Reconnected):
                 return event
             if self._options.as_bytes:
@@ -201,6 +199,7 @@ class AsyncSubscription(Generic[T]):
                     raise trouble from error
             self._dialer.counters.undecodable += 1
             logger.warning("%s; the message is left out", trouble)
+        return None
 
 
 class AsyncMessageCalls(AsyncClientBase):
