@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What docs/client/guarantees.md says about each call after a lost reply is what its command says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyfleet import Client, _kinds
+from keyfleet._command import Command, Repeat
+from keyfleet._commands import Commands
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "client" / "guarantees.md").read_text(encoding="utf-8")
+WORDS = {"again, it changes nothing": Repeat.READ, "again, twice is the same as once": Repeat.SAME, "never": Repeat.NEVER}
+BUILD: dict[str, Callable[[Commands], Command[Any]]] = {
+    "blmove": lambda make: make.blmove("a", "b", 1, "left", "right"),
+    "blpop": lambda make: make.blocking_pop(_kinds.BLPOP, ["k"], 1),
+    "brpop": lambda make: make.blocking_pop(_kinds.BRPOP, ["k"], 1),
+    "decr": lambda make: make.incr("k", -1),
+    "delete": lambda make: make.delete("k"),
+    "exists": lambda make: make.exists("k"),
+    "expire": lambda make: make.expire("k", 1),
+    "get": lambda make: make.get("k"),
+    "get_json": lambda make: make.get_json("k"),
+    "get_many": lambda make: make.get_many(["k"])[0],
+    "get_many_json": lambda make: make.get_many(["k"])[0],
+    "hdel": lambda make: make.hdel("k", "f"),
+    "hexpire": lambda make: make.hexpire("k", 1, "f"),
+    "hget": lambda make: make.hget("k", "f"),
+    "hget_json": lambda make: make.hget_json("k", "f"),
+    "hgetall": lambda make: make.hgetall("k"),
+    "hgetall_json": lambda make: make.hgetall_json("k"),
+    "hincrby": lambda make: make.hincrby("k", "f"),
+    "hset": lambda make: make.hset("k", {"f": 1}),
+    "hset_json": lambda make: make.hset("k", {"f": 1}),
+    "httl": lambda make: make.httl("k", "f"),
+    "incr": lambda make: make.incr("k", 1, 1.0),
+    "llen": lambda make: make.llen("k"),
+    "lmove": lambda make: make.lmove("a", "b", "left", "right"),
+    "lpop": lambda make: make.pop(_kinds.LPOP, "k"),
+    "lpush": lambda make: make.push(_kinds.LPUSH, "k", ["v"]),
+    "lrange": lambda make: make.lrange("k", 0, 1),
+    "lrem": lambda make: make.lrem("k", "v", 1),
+    "persist": lambda make: make.persist("k"),
+    "ping": lambda make: make.ping(),
+    "rpop": lambda make: make.pop(_kinds.RPOP, "k"),
+    "rpush": lambda make: make.push(_kinds.RPUSH, "k", ["v"]),
+    "scan": lambda make: make.scan(0, "*", None, 10),
+    "set": lambda make: make.set("k", "v", ttl_seconds=1),
+    "set(nx=True)": lambda make: make.set("k", "v", nx=True),
+    "set(xx=True)": lambda make: make.set("k", "v", xx=True),
+    "set(get=True)": lambda make: make.set("k", "v", get=True),
+    "set_json": lambda make: make.set("k", "v"),
+    "set_many": lambda make: make.set_many({"k": "v"})[0],
+    "set_many_json": lambda make: make.set_many({"k": "v"})[0],
+    "ttl": lambda make: make.ttl("k"),
+    "unlink": lambda make: make.unlink("k"),
+}
+# They open and close, tell what is known already, make something that sends, or look at the whole server, where nothing is lost.
+OTHERS = {
+    *("from_env", "from_settings", "from_url", "settings", "policy", "stats", "raw", "within", "connect", "wait_until_ready", "close"),
+    *("is_connected", "is_live", "info", "health", "slow_log", "memory_by_prefix", "flush"),
+    *("execute", "pipeline", "script", "publish", "subscribe"),
+}
+
+
+def documented() -> dict[str, Repeat]:
+    """Return what the page says, by call."""
+    said = {}
+    for words, repeat in WORDS.items():
+        row = re.search(rf"^\| ([^|]*) \| {re.escape(words)} \|", PAGE, re.MULTILINE)
+        assert row, words
+        said.update(dict.fromkeys(re.findall(r"`([^`]+)`", row.group(1)), repeat))
+    return said
+
+
+def test_the_table_says_what_the_commands_say() -> None:
+    """Every call once, with what is done when its reply is lost."""
+    assert documented() == {name: build(Commands("p:")).kind.repeat for name, build in BUILD.items()}
+
+
+def test_the_table_is_complete() -> None:
+    """A call that is added to the client is added to the table."""
+    assert {name for name in dir(Client) if not name.startswith("_")} == {name.partition("(")[0] for name in BUILD} | OTHERS
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_client\w+\.py)`", PAGE))))
+def test_the_tests_that_are_named_exist(name: str) -> None:
+    """A guarantee without its test is none."""
+    assert (ROOT / "tests" / "integration" / name).is_file()
