@@ -15,7 +15,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
-from support.subscribers import PATIENCE_SECONDS, SHORT_SECONDS, connections, expect, reconnection, twenty_with_a_break
+from support.subscribers import PATIENCE_SECONDS, SHORT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
 
 QUICK = {"timeout_seconds": 0.5, "retry_delay_ms": 10}
 
@@ -145,6 +145,37 @@ def test_a_connection_that_comes_and_goes_is_not_made_without_end(proxy: FaultPr
         publisher.join()
         end.join()
     assert 3 <= len(gaps) <= 25
+
+
+def test_a_gap_is_told_where_it_is(redis_server: Server, open_client: OpenClient) -> None:
+    """Numbers jump where a Reconnected stands and nowhere else, although messages come between the confirmations of 3000 channels."""
+    client = open_client(redis_server.settings(timeout_seconds=5.0))
+    is_over = threading.Event()
+
+    def publish() -> None:
+        with closing(redis_server.client()) as direct:
+            for number in range(1_000_000):
+                direct.publish("a", number)
+                if is_over.is_set():
+                    return
+
+    publisher = threading.Thread(target=publish)
+    with client.subscribe("a", *map(str, range(3000))) as subscription:
+        publisher.start()
+        before = -1
+        for _unused in range(5):
+            for _also in range(100):
+                event = subscription.next(PATIENCE_SECONDS)
+                assert isinstance(event, Message) and before in (-1, int(event.data) - 1)
+                before = int(event.data)
+            assert 1 == kill_connections(redis_server)
+            while isinstance(event := subscription.next(PATIENCE_SECONDS), Message):
+                assert before == int(event.data) - 1
+                before = int(event.data)
+            assert isinstance(event, Reconnected)
+            before = -1
+        is_over.set()
+        publisher.join()
 
 
 def test_who_takes_too_slowly_is_told_what_is_missing(

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from keyfleet import Client, Message, ServerError, UnreachableError
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing._server import wait_until
+from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenBoth, OpenClient
 from support.subscribers import (
@@ -66,6 +68,17 @@ def test_a_killed_connection_of_a_sharded_channel_costs_one_message(redis_cluste
     with client.subscribe("news", sharded=True) as subscription:
         twenty_with_a_break(client, subscription, "news", lambda: kill_connections(redis_cluster), sharded=True)
         assert 1 == connections(redis_cluster)
+
+
+def test_who_was_away_loses_no_connection(redis_cluster: Cluster, open_client: OpenClient) -> None:
+    """A sign of life that has come and was not taken yet is one, also while another server is heard."""
+    client = open_client(redis_cluster.settings(timeout_seconds=0.3))
+    with client.subscribe(*CHANNELS, sharded=True, ping_seconds=0.1) as subscription:
+        for _unused in range(5):
+            assert subscription.next(0.15) is None
+            threading.Event().wait(0.4)
+            client.publish("a", 1, sharded=True)
+            expect(subscription, "1")
 
 
 def test_each_connection_that_is_killed_tells_of_its_channels(redis_cluster: Cluster, client: Client) -> None:
@@ -186,6 +199,20 @@ def test_a_primary_that_joins_is_asked_for_notifications(redis_cluster: Cluster,
 
 
 # Primaries that die
+
+
+def test_another_node_stands_in_for_a_dead_one(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """Although its slots have no owner any more: every node tells of channels that are not sharded."""
+    cluster = redis_factory.cluster()
+    clients = open_both(cluster.settings())
+    subscriptions = [client.subscribe("news").__enter__() for client in clients]
+    cluster.kill_primary("news")
+    for subscription in subscriptions:
+        assert ("news",) == reconnection(subscription).channels
+    with clients_of(running(cluster)[:1]) as nodes:
+        nodes[0].publish("news", 1)
+    for subscription in subscriptions:
+        expect(subscription, "1")
 
 
 @pytest.mark.parametrize("sharded", [False, True], ids=["plain", "sharded"])
