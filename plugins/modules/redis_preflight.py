@@ -27,6 +27,11 @@ options:
     description: Where the controller keeps the generated password; for messages.
     type: str
     required: true
+  package_manager:
+    description: What installs packages on the host.
+    type: str
+    choices: [apt, dnf, apk]
+    default: apt
   package:
     description: Name of the distribution's package.
     type: str
@@ -106,7 +111,7 @@ unlisted:
 
 
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.preflight import Package, look
+from ..module_utils.keyfleet.preflight import PACKAGE_MANAGERS, Package, look
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
@@ -117,6 +122,7 @@ def main() -> None:
         "binary_required": {"type": "bool", "default": False},
         "user": {"type": "str", "required": True},
         "password_file": {"type": "str", "required": True, "no_log": False},
+        "package_manager": {"type": "str", "choices": list(PACKAGE_MANAGERS), "default": "apt"},
         "package": {"type": "str", "required": True},
         "package_unit": {"type": "str", "required": True},
         "package_config": {"type": "path", "required": True},
@@ -127,7 +133,7 @@ def main() -> None:
         findings = look(
             host_from(params),
             instances_from(params),
-            Package(params["package_unit"], params["package_config"], params["package"]),
+            Package(params["package_unit"], params["package_config"], params["package"], params["package_manager"]),
             user=params["user"],
             password_file=params["password_file"],
             binary_required=params["binary_required"],

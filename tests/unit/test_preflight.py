@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from keyfleet.core.preflight import HIDDEN_BY_UNIT, LIBRARIES, hidden_by_unit, module_problems, package_unit
+from keyfleet.core.preflight import (
+    HIDDEN_BY_UNIT,
+    LIBRARIES,
+    Package,
+    hidden_by_unit,
+    installed_version,
+    module_problems,
+    package_unit,
+)
 
 UNIT = (Path(__file__).resolve().parents[2] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8").splitlines()
 ABSENT = {"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""}
@@ -66,3 +75,20 @@ def test_places_are_those_of_the_unit() -> None:
     assert sorted(LIBRARIES) == sorted(folder.lstrip("-") for folder in allowed if "lib" in folder)
     assert {"ProtectHome=true", "PrivateTmp=true", "NoExecPaths=/"} <= set(UNIT)
     assert {"/home", "/root", "/run/user", "/tmp", "/var/tmp"} == set(HIDDEN_BY_UNIT)  # noqa: S108
+
+
+@pytest.mark.parametrize("place", ["lib/apk/db/installed", "usr/lib/apk/db/installed"])
+def test_version_of_an_apk_package(tmp_path: Path, place: str) -> None:
+    """Alpine's database is read as it is written: a block of lines for each package, its name before its version."""
+    database = tmp_path / place
+    database.parent.mkdir(parents=True)
+    database.write_text("C:Q1x\nP:musl\nV:1.2.5-r9\n\nC:Q1y\nP:redis\nV:8.0.4-r0\nA:x86_64\n", encoding="utf-8")
+    versions = [installed_version(Package("", "", name, "apk"), str(tmp_path)) for name in ("redis", "musl", "valkey")]
+    assert ["8.0.4-r0", "1.2.5-r9", ""] == versions
+
+
+def test_version_of_a_debian_package() -> None:
+    """The package that the tests themselves need is installed; one that is not has no version."""
+    installed = Package("", "", "redis-server", "apt")
+    wanted = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "redis-server"], capture_output=True, text=True, check=True).stdout
+    assert (wanted, "") == (installed_version(installed), installed_version(Package("", "", "no-such-package", "apt")))

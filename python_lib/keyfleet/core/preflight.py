@@ -17,7 +17,7 @@ from typing import Any, Optional
 from .connection import HAS_REDIS
 from .directive_values import to_lines
 from .errors import CredentialsError, KeyfleetError
-from .host import Host, opened, read_record
+from .host import Host, opened, read_lines, read_record
 from .instances import Instance
 from .judge import engine_version, judge
 from .ports import listener, unix_listener
@@ -27,6 +27,13 @@ from .service_systemd import parse_properties
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
 LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
+# What tells the state and the version of an installed package.
+_VERSION_COMMANDS = {
+    "apt": ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}"],
+    "dnf": ["rpm", "-q", "--queryformat=installed %{EVR}"],
+}
+APK_DATABASES = ("lib/apk/db/installed", "usr/lib/apk/db/installed")  # the second since apk 3
+PACKAGE_MANAGERS = (*_VERSION_COMMANDS, "apk")
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,13 @@ class Package:
         unit: Its own systemd unit.
         config: Its own configuration file.
         name: Its name.
+        manager: Which package manager knows it: one of ``PACKAGE_MANAGERS``.
     """
 
     unit: str
     config: str
     name: str
+    manager: str = "apt"
 
 
 @dataclass
@@ -151,15 +160,25 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
 
 def _look_at_package(host: Host, package: Package, instances: Iterable[Instance], found: Findings, *, installs: bool) -> None:
     """Find the package's version, and whether its own instance must be kept from running."""
-    with contextlib.suppress(OSError):
-        done = run(["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", package.name])
-        status, _unused, version = done.stdout.partition(" ")
-        found.package_version = version if status == "installed" else ""
+    found.package_version = installed_version(package)
     if host.service_manager != "systemd":
         return
     done = run(["systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState", package.unit])
     collides = _configured_port(package.config) in {instance.port for instance in instances if instance.present}
     found.package_unit = package_unit(parse_properties(done.stdout), collides=collides, installs=installs)
+
+
+def installed_version(package: Package, root: str = "/") -> str:
+    """Return the version of a package as its manager writes it, with the epoch if it has one; empty if it is not installed."""
+    if package.manager == "apk":
+        lines = [line for database in APK_DATABASES for line in read_lines(str(Path(root, database)))]
+        following = lines[lines.index(f"P:{package.name}") :] if f"P:{package.name}" in lines else []
+        return next((line[2:] for line in following if line.startswith("V:")), "")
+    with contextlib.suppress(OSError):
+        done = run([*_VERSION_COMMANDS[package.manager], package.name])
+        status, _unused, version = done.stdout.partition(" ")
+        return version if status == "installed" else ""
+    return ""
 
 
 def package_unit(properties: Mapping[str, str], *, collides: bool, installs: bool) -> PackageUnit:
