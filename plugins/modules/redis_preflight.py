@@ -107,6 +107,10 @@ unlisted:
   returned: always
   type: list
   elements: str
+repository:
+  description: Whether M(keyfleet.redis.redis_repo) has set up a repository for the engine.
+  returned: always
+  type: bool
 """
 
 

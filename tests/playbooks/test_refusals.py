@@ -32,6 +32,17 @@ def on_system(system: str, *names: str, engine: str) -> dict[str, Any]:
     return {**chosen, "__redis_server_system": system, "__redis_server_system_names": list(names)}
 
 
+def repo(**options: Any) -> dict[str, Any]:
+    """Return extra variables that install from a repository, which is not reached."""
+    right = {
+        "redis_server_install_method": "repo",
+        "redis_server_repo_uri": "http://192.0.2.1/redis",
+        "redis_server_repo_suite": "bookworm",
+        "redis_server_repo_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+    }
+    return {**right, **options}
+
+
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
     "engine_not_installed": (
@@ -120,6 +131,28 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "system_that_is_not_known": (
         on_system("Arch Linux 1", "Archlinux", engine="valkey"),
         ["redis_server_engine is 'valkey'", "Arch Linux 1", "does not know its packages", "redis_server_install_method: none"],
+    ),
+    "repo_without_address_and_key": (
+        {"redis_server_install_method": "repo", "redis_server_repo_suite": "bookworm"},
+        ["redis_server_repo_uri", "https://mirror.example.org/redis", "redis_server_repo_key is not given", "ASCII-armored"],
+    ),
+    "repo_with_a_login": (
+        repo(redis_server_repo_uri="https://me:s3cret-in-the-wrong-place@mirror.example.org/"),
+        ["redis_server_repo_uri", "auth.conf.d"],
+    ),
+    "repo_with_a_private_key": (
+        repo(redis_server_repo_key="-----BEGIN PGP PRIVATE KEY BLOCK-----\ns3cret-in-the-wrong-place"),
+        ["redis_server_repo_key holds something else", "public key"],
+    ),
+    "repo_key_that_is_no_file": (
+        repo(redis_server_repo_key="/nonexistent/key.asc"),
+        ["redis_server_repo_key", "/nonexistent/key.asc", "controller"],
+    ),
+    "repo_flat_with_components": (repo(redis_server_repo_suite="./"), ["redis_server_repo_components", "main", "./"]),
+    "repo_without_root": (repo(), ["redis_server_install_method is 'repo'", "ansible_become"]),
+    "repo_without_apt": (
+        {**repo(), "__redis_server_unprivileged": False, "__redis_server_system_names": ["Alpine"], "__redis_server_system": "Alpine 3"},
+        ["redis_server_install_method is 'repo'", "for apt", "Alpine 3 has apk"],
     ),
     "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
 }

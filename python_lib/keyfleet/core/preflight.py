@@ -20,6 +20,7 @@ from .errors import CredentialsError, KeyfleetError
 from .host import Host, opened, read_lines, read_record
 from .instances import Instance
 from .judge import engine_version, judge
+from .layout import repository_files
 from .ports import listener, unix_listener
 from .service_common import run
 from .service_systemd import parse_properties
@@ -82,6 +83,7 @@ class Findings:
         package_version, package_unit: Of the distribution's package.
         running: Name of each deployed instance, and whether it runs.
         unlisted: Deployed instances that the inventory does not list.
+        repository: Whether the host has an apt repository that keyfleet set up for the engine.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -91,6 +93,7 @@ class Findings:
     package_unit: PackageUnit = field(default_factory=PackageUnit)
     running: dict[str, bool] = field(default_factory=dict)
     unlisted: list[str] = field(default_factory=list)
+    repository: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the findings as plain data."""
@@ -112,6 +115,7 @@ def look(host: Host, instances: Sequence[Instance], package: Package, *, user: s
         return found
     _look_at_binary(host, user, binary_required, found)
     _look_at_package(host, package, instances, found, installs=not binary_required)
+    found.repository = any(Path(path).exists() for path in repository_files(host.engine))
     pids = {name: host.manager(name).status().pid for name in host.deployed_names()}
     found.running = {name: pid is not None for name, pid in pids.items()}
     found.unlisted = sorted(set(pids) - {instance.name for instance in instances})

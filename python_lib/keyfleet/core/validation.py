@@ -11,6 +11,7 @@ from typing import Any, Callable
 from .directives import acl_lines, check
 from .instances import OPEN_FILES, Instance, from_variables
 from .layout import Layout
+from .validation_install import install_problems
 
 ENGINES = ("redis", "valkey")
 PORTS = range(1024, 65536)
@@ -55,8 +56,9 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     Return what is wrong with the role's variables: variable, value found, values allowed; empty when nothing is.
 
     Args:
-        variables: As for ``instances.from_variables``, and ``engine``, ``service_manager``, ``root``, ``install_method``, ``version``.
-            The version of the server is not known yet: what any known version of the engine accepts passes.
+        variables: As for ``instances.from_variables``, and ``engine``, ``service_manager``, ``root``, and what
+            ``validation_install.install_problems`` takes. The version of the server is not known yet: what any known version of the
+            engine accepts passes.
     """
     listed = variables.get("instances")
     if not isinstance(listed, list) or not listed:
@@ -77,11 +79,7 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
     root, manager = str(variables.get("root", "/")), variables.get("service_manager")
     if variables.get("engine") not in ENGINES:
         yield f"redis_server_engine is {variables.get('engine')!r}: use one of {', '.join(ENGINES)}"
-    if variables.get("version") and variables.get("install_method") == "none":
-        yield (
-            f"redis_server_version is {variables['version']!r} and redis_server_install_method is 'none', which installs nothing: "
-            "set redis_server_install_method: distro, or leave redis_server_version out"
-        )
+    yield from install_problems(variables)
     if not root.startswith("/"):
         yield f"redis_server_root is {root!r}: use an absolute path"
     if manager == "systemd" and root != "/":

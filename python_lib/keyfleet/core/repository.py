@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""
+An apt repository for the packages of the engine, and for no others: its source, its key, its pin.
+
+A new one is tried in private first: apt reads it with its key in a temporary folder, so that nothing of the host is touched by one that
+cannot be reached, is signed by somebody else, or does not have the packages.
+
+Source:
+    sources.list(5), deb822 style; apt_preferences(5); apt-get(8) indextargets; dpkg(1) --compare-versions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import RefusedError
+from .file_entries import Entry, parse
+from .files import Plan, plan
+from .layout import APT_DIR, repository_files
+from .preflight import Package, installed_version
+from .service_common import PROXIES, run
+
+HEADER = "# Ansible managed: module redis_repo of keyfleet.redis\n"
+APT_SECONDS = 300.0
+# A pin that takes these for the repository would keep every other package of the distribution from the host.
+DISTRIBUTIONS = ("debian", "ubuntu")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """
+    The repository as it shall be.
+
+    Attributes:
+        engine: Part of the names of the files.
+        packages: What may come from it; the first one has the version that counts.
+        uri, suite, components: As in a source of apt; a suite that ends with ``/`` is a flat repository, which has no components.
+        key: Public keys that sign it, ASCII-armored.
+        version: Exact version of the packages; empty for what is installed, or else the newest.
+        apt_dir: Where apt has its configuration.
+    """
+
+    engine: str
+    packages: tuple[str, ...]
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    key: str = field(repr=False)
+    version: str = ""
+    apt_dir: str = APT_DIR
+
+    @property
+    def site(self) -> str:
+        """Return the address as apt prints it."""
+        return self.uri.rstrip("/")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    What was found.
+
+    Attributes:
+        files: What is to be written.
+        install: Version to install; empty where what is installed stays.
+        offered: Versions of the repository, the newest first; empty where it did not have to be asked.
+    """
+
+    files: Plan
+    install: str = ""
+    offered: tuple[str, ...] = ()
+
+
+def absent(engine: str, apt_dir: str = APT_DIR) -> Plan:
+    """Return what takes the repository of an engine away; its packages stay."""
+    return plan(parse([{"path": path, "state": "absent"} for path in repository_files(engine, apt_dir)]))
+
+
+def look(wish: Wish) -> Findings:
+    """
+    Compare the host with the wish, and try the repository where something is to come from it.
+
+    Raises:
+        RefusedError: if it cannot be used; nothing was touched.
+    """
+    pin = _pin_on_file(wish)
+    installed = installed_version(Package("", "", wish.packages[0]))
+    offered: tuple[str, ...] = ()
+    install = ""
+    if not pin or not installed or wish.version not in ("", installed) or (not wish.version and _comes_from_elsewhere(wish, installed)):
+        fields, offered = _tried(wish)
+        pin = _pin_of(wish, fields)
+        install = _choice(wish, installed, offered)
+    return Findings(plan(_entries(wish, pin)), install, offered)
+
+
+def source_text(wish: Wish, key_file: str) -> str:
+    """Return the source in apt's deb822 style."""
+    components = f"Components: {' '.join(wish.components)}\n" if wish.components else ""
+    return f"{HEADER}Types: deb\nURIs: {wish.uri}\nSuites: {wish.suite}\n{components}Signed-By: {key_file}\n"
+
+
+def preferences_text(packages: Iterable[str], pin: str, version: str = "") -> str:
+    """
+    Return the pins: the packages are preferred to those of other sources and never downgraded; nothing else is taken.
+
+    Args:
+        version: The only one that may come, so that no upgrade of the system moves it either; empty for the newest.
+    """
+    wanted = f"version {version}" if version else f"release {pin}"
+    return f"{HEADER}Package: {' '.join(packages)}\nPin: {wanted}\nPin-Priority: 990\n\nPackage: *\nPin: release {pin}\nPin-Priority: -1\n"
+
+
+def _entries(wish: Wish, pin: str) -> list[Entry]:
+    key_file, source_file, preferences_file = repository_files(wish.engine, wish.apt_dir)
+    return parse(
+        [
+            {"path": str(Path(key_file).parent), "state": "directory", "mode": "0755"},
+            {"path": key_file, "content": wish.key.strip() + "\n", "mode": "0644"},
+            # The pin comes before the source, so that at no time something else could be taken from it.
+            {"path": preferences_file, "content": preferences_text(wish.packages, pin, wish.version), "mode": "0644"},
+            {"path": source_file, "content": source_text(wish, key_file), "mode": "0644"},
+        ]
+    )
+
+
+def _pin_on_file(wish: Wish) -> str:
+    """Return the pin of this very repository, if it was set up earlier; else an empty text."""
+    key_file, source_file, preferences_file = repository_files(wish.engine, wish.apt_dir)
+    try:
+        texts = [Path(path).read_text(encoding="utf-8") for path in (key_file, source_file, preferences_file)]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    if texts[:2] != [wish.key.strip() + "\n", source_text(wish, key_file)]:
+        return ""
+    return next((line.partition(" release ")[2] for line in texts[2].splitlines() if line.startswith("Pin: release ")), "")
+
+
+def _pin_of(wish: Wish, fields: Mapping[str, str]) -> str:
+    """Return what tells the repository from all other sources of the host: Origin and Label of its Release file."""
+    found = {short: fields[name] for short, name in (("o", "Origin"), ("l", "Label")) if fields.get(name)}
+    said = ", ".join(f"{name} {fields.get(name, '')!r}" for name in ("Origin", "Label"))
+    advice = "have its maker put another Origin or Label into its Release file"
+    if not found or any("," in value for value in found.values()):
+        raise RefusedError(f"{wish.uri} {wish.suite} cannot be pinned by its Release file ({said}): {advice}")
+    if found.get("o", "").lower() in DISTRIBUTIONS:
+        raise RefusedError(f"{wish.uri} {wish.suite} calls itself the distribution ({said}), which a pin would shut out: {advice}")
+    source_file = repository_files(wish.engine, wish.apt_dir)[1]
+    for other in _targets():
+        if other.get("Sourcesentry", "").startswith(f"{source_file}:"):
+            continue
+        place = other.get("Sourcesentry", "another source").partition(":")[0]
+        if (other.get("Repo-URI", "").rstrip("/"), other.get("Release")) == (wish.site, wish.suite):
+            raise RefusedError(f"{wish.uri} {wish.suite} is set up in {place} already, and apt takes no source twice: remove it there")
+        if found == {short: other[name] for short, name in (("o", "Origin"), ("l", "Label")) if other.get(name)}:
+            raise RefusedError(f"apt could not tell {wish.uri} {wish.suite} from the source in {place} ({said} in both): {advice}")
+    return ",".join(f"{short}={value}" for short, value in found.items())
+
+
+def _choice(wish: Wish, installed: str, offered: Sequence[str]) -> str:
+    """Return the version to install; empty where what is installed stays."""
+    package = wish.packages[0]
+    if installed and (installed == wish.version or (not wish.version and installed in offered)):
+        return ""
+    if wish.version and wish.version not in offered:
+        raise RefusedError(f"redis_server_version is {wish.version!r}: {wish.uri} {wish.suite} offers {package} {', '.join(offered)}")
+    chosen = wish.version or offered[0]
+    if installed and run(["dpkg", "--compare-versions", chosen, "lt", installed]).returncode == 0:
+        raise RefusedError(
+            f"{package} {installed} is installed, and {chosen} of {wish.uri} {wish.suite} is older, which apt does not install over it: "
+            "go back by hand (apt-get install --allow-downgrades), or take a newer version"
+        )
+    return chosen
+
+
+def _comes_from_elsewhere(wish: Wish, installed: str) -> bool:
+    """Return whether another source has the installed version and this one has not: a run was interrupted before it came from here."""
+    places = [place for version, place in _versions(wish.packages[0]) if version == installed]
+    return bool(places) and not any(place.startswith(f"{wish.site} {wish.suite}") for place in places)
+
+
+def _versions(package: str, options: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return the versions that apt knows of a package, the newest first, each with the source that has it."""
+    lines = [[word.strip() for word in line.split("|")] for line in run(["apt-cache", *options, "madison", package]).stdout.splitlines()]
+    return [(line[1], line[2]) for line in lines if len(line) == 3 and line[2].endswith("Packages")]
+
+
+def _targets(options: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    """Yield what apt knows of each list of packages that it has fetched."""
+    for stanza in run(["apt-get", *options, "indextargets", "Created-By: Packages"]).stdout.strip().split("\n\n"):
+        if stanza:
+            yield dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line)
+
+
+def _tried(wish: Wish) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Fetch the lists of the repository in private; return what its Release file says, and the versions that it offers."""
+    with _private_apt(wish) as options:
+        done = run(["apt-get", "-qq", *options, "update"], APT_SECONDS, inherit=PROXIES)
+        said = " ".join(line for line in done.stderr.splitlines() if line[:2] in ("E:", "W:"))
+        if "is not signed" in said or "GPG error" in said:
+            raise RefusedError(f"redis_server_repo_key is not the key that signs {wish.uri} {wish.suite}; apt says: {said}")
+        fields = next(_targets(options), None)
+        offered = [{version for version, _place in _versions(package, options)} for package in wish.packages]
+        newest = [version for version, _place in _versions(wish.packages[0], options)]
+    if fields is None:
+        raise RefusedError(f"redis_server_repo_uri: apt cannot use {wish.uri} {wish.suite}: {said or 'it has no Release file'}")
+    lacking = [package for package, versions in zip(wish.packages, offered) if not versions]  # noqa: B905 - Python 3.9
+    if lacking:
+        raise RefusedError(f"{wish.uri} {' '.join([wish.suite, *wish.components])} does not have {', '.join(lacking)}. {said}".rstrip(" ."))
+    return fields, tuple(version for version in newest if all(version in versions for versions in offered))
+
+
+@contextlib.contextmanager
+def _private_apt(wish: Wish) -> Iterator[list[str]]:
+    """Yield options with which apt knows this repository alone, in a folder that goes away; the host's proxies and logins hold."""
+    with tempfile.TemporaryDirectory(prefix="keyfleet-apt-") as folder:
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - apt gives up root before it reads the key
+        for name in ("sources", "lists/partial", "cache/archives/partial"):
+            Path(folder, name).mkdir(parents=True)
+        key_file = Path(folder, "key.asc")
+        key_file.write_text(wish.key.strip() + "\n", encoding="utf-8")
+        Path(folder, "sources/wished.sources").write_text(source_text(wish, str(key_file)), encoding="utf-8")
+        for path in (key_file, *Path(folder).rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        settings = {
+            "Dir::Etc::sourcelist": "/dev/null",
+            "Dir::Etc::sourceparts": f"{folder}/sources",
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": f"{folder}/none",
+            "Dir::State::lists": f"{folder}/lists",
+            "Dir::Cache": f"{folder}/cache",
+            "Acquire::Languages": "none",
+        }
+        yield [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
