@@ -9,11 +9,16 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Optional
 
+from ansible.errors import AnsibleFilterError
+
 from ..module_utils.keyfleet.layout import Layout
-from ..module_utils.keyfleet.profile import client_address, profile_path, profile_text
+from ..module_utils.keyfleet.profile import client_address, profile_path, profile_text, profile_values
+from ..module_utils.keyfleet.profile_forms import Profile, all_paths, form_files
+from ..module_utils.keyfleet.profile_validation import applies, profile_problems
 from ..module_utils.keyfleet.settings_values import format_nodes
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
@@ -21,7 +26,9 @@ PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
 def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
     """
-    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``.
+    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``, and hashes of its ``users``.
+
+    The password is empty for none, and None while it is not known.
 
     Args:
         plan: From `server_plan`.
@@ -39,31 +46,87 @@ def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Opti
                 "host": client_address(options["bind"], public_address) if tcp else "",
                 "port": options["port"],
                 "unix_socket": "" if tcp else Layout(root, options["name"]).socket_file,
-                "password": options["password"] or "",
+                "password": options["password"],
+                "users": _hashes(options["users"]),
             }
         )
     return found
 
 
-def endpoint_files(
-    endpoints: Iterable[dict[str, Any]], path: str, host: str = "", key_prefix: str = "", absent: Iterable[str] = ()
-) -> list[dict[str, Any]]:
+def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
+    """Return the SHA-256 hashes of the passwords of each ACL user, by name."""
+    return {name: [rule[1:] for rule in rules if rule.startswith("#")] for name, *rules in (line.split() for line in users)}
+
+
+def endpoint_problems(wish: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the variables of the role; empty when nothing is."""
+    return profile_problems(wish["instances"], wish["forms"], wish["users"], wish["ecs_secret_arns"])
+
+
+def endpoint_files(wish: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
-    Return the env files as the module redis_files takes them.
+    Return the files of all profiles as the module redis_files takes them.
 
     Args:
-        endpoints: From `server_endpoints`; each gets a file.
-        path, host: As for `profile_path`.
-        absent: Names of instances whose file is removed.
+        wish: Variables of the role: ``instances`` (from `server_endpoints`), ``absent``, ``host``, ``path``, ``key_prefix``, ``forms``,
+            ``folder`` (of the forms), ``own_folders`` (to be made), ``users``, ``ecs_secret_arns``.
+    Raises:
+        AnsibleFilterError: if the variables are wrong.
     """
-    files = [
-        {"path": profile_path(path, endpoint["name"], host), "secret_content": profile_text(endpoint, key_prefix), "mode": "0600"}
-        for endpoint in endpoints
-    ]
-    return files + [{"path": profile_path(path, name, host), "state": "absent"} for name in absent]
+    problems = endpoint_problems(wish)
+    if problems:
+        raise AnsibleFilterError("; ".join(problems))
+    files: list[dict[str, Any]] = [{"path": path, "state": "directory", "mode": "0700"} for path in wish["own_folders"]]
+    for endpoint in wish["instances"]:
+        files += _profile_files(wish, endpoint, "", wish["ecs_secret_arns"].get(endpoint["name"], ""))
+        for user in wish["users"]:
+            if applies(user, endpoint):
+                login = {**endpoint, "username": user["name"], "password": user["password"]}
+                files += _profile_files(wish, login, user["name"], user.get("ecs_secret_arn") or "")
+            else:
+                files += _absent_files(wish, endpoint["name"], user["name"])
+    for name in wish["absent"]:
+        for user_name in ("", *(user["name"] for user in wish["users"])):
+            files += _absent_files(wish, name, user_name)
+    return files
 
 
-def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]], manager: str, path: str, host: str = "") -> list[str]:
+def _profile_files(wish: Mapping[str, Any], endpoint: Mapping[str, Any], user: str, arn: str) -> list[dict[str, Any]]:
+    """Return the env file and all forms of one user of one instance; a form that is not wished is removed, since it holds the password."""
+    place = profile_path(wish["path"], endpoint["name"], wish["host"], user)
+    title = f"Ansible managed: how applications reach instance {endpoint['name']}" + (f" as user {user}" if user else "")
+    values = profile_values(endpoint, wish["key_prefix"])
+    profile = Profile(PurePosixPath(place).stem, title, values, arn)
+    files: list[dict[str, Any]] = [{"path": place, "secret_content": profile_text(title, values), "mode": "0600"}]
+    for form, paths in all_paths(wish["folder"], profile.stem).items():
+        if form not in wish["forms"]:
+            files += [{"path": path, "state": "absent"} for path in paths]
+            continue
+        for path, file in zip(paths, form_files(form, profile)):
+            if file.content is None:
+                files.append({"path": path, "state": "absent"})
+            elif file.secret:
+                files.append({"path": path, "secret_content": file.content, "mode": "0600"})
+            else:
+                files.append({"path": path, "content": file.content, "mode": "0644"})
+    return files
+
+
+def _absent_files(wish: Mapping[str, Any], name: str, user: str) -> list[dict[str, Any]]:
+    place = profile_path(wish["path"], name, wish["host"], user)
+    paths = [place, *(path for paths in all_paths(wish["folder"], PurePosixPath(place).stem).values() for path in paths)]
+    return [{"path": path, "state": "absent"} for path in paths]
+
+
+def server_summary(
+    health: list[dict[str, Any]],
+    endpoints: list[dict[str, Any]],
+    manager: str,
+    path: str,
+    host: str = "",
+    forms: Sequence[str] = (),
+    folder: str = "",
+) -> list[str]:
     """
     Return a few lines that say what runs, where, and what to try next.
 
@@ -72,6 +135,7 @@ def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]]
         endpoints: From `server_endpoints`.
         manager: The service manager in use.
         path, host: As for `profile_path`.
+        forms, folder: Further forms of the profiles, and where they are.
     """
     proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in health]
     if not proven:
@@ -80,6 +144,8 @@ def server_summary(health: list[dict[str, Any]], endpoints: list[dict[str, Any]]
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
         lines.append(f"  connection profile: {profile_path(path, endpoint['name'], host)} (mode 0600)")
+    if forms:
+        lines.append(f"Profiles as {', '.join(forms)}: {folder}")
     result, endpoint = proven[0]
     if manager == "process":
         lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
@@ -113,4 +179,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"server_endpoints": server_endpoints, "endpoint_files": endpoint_files, "server_summary": server_summary}
+        return {
+            "server_endpoints": server_endpoints,
+            "endpoint_problems": endpoint_problems,
+            "endpoint_files": endpoint_files,
+            "server_summary": server_summary,
+        }

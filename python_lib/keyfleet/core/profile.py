@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The connection profile: what an application needs to know, as an env file; pure."""
+"""The connection profile: what an application needs to know, where it is kept, and as an env file for shells; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Optional
+from typing import Any, Callable, Optional
+
+PASSWORD = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def client_address(bind: Sequence[str], public_address: Optional[str] = None) -> str:
@@ -25,33 +27,43 @@ def client_address(bind: Sequence[str], public_address: Optional[str] = None) ->
     return next(iter(public if public and public_address else plain))
 
 
-def profile_path(path: str, name: str, host: str = "") -> str:
+def profile_path(path: str, name: str, host: str = "", user: str = "") -> str:
     """
     Return where the profile of an instance is; it depends on names alone, so what a file stands for never changes.
 
     Args:
-        path: File of the instance ``default`` on the only host; another instance and another host have their names put in:
-            ``redis.env``, ``redis-sessions.env``, ``redis@node2.env``, ``redis-sessions@node2.env``. No name of an instance has an ``@``.
+        path: File of the instance ``default`` on the only host; another instance, user and host have their names put in:
+            ``redis.env``, ``redis-sessions.env``, ``redis+reader.env``, ``redis@node2.env``, ``redis-sessions+reader@node2.env``.
+            No name of an instance has a ``+`` or ``@``, and no name of a user that has a profile.
         host: Name of the host where several share the inventory, empty for the only one.
+        user: Name of the user, empty for ``default``.
     """
     place = PurePosixPath(path)
-    parts = ("" if name == "default" else f"-{name}", f"@{host}" if host else "")
+    parts = ("" if name == "default" else f"-{name}", f"+{user}" if user else "", f"@{host}" if host else "")
     return str(place.with_name(place.stem + "".join(parts) + place.suffix))
 
 
-def profile_text(endpoint: Mapping[str, Any], key_prefix: str = "") -> str:
+def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[str, str]:
     """
-    Return an env file with the names that ``Settings.from_env`` reads.
+    Return the variables that ``Settings.from_env`` reads; the password last.
 
     Args:
-        endpoint: ``host`` and ``port``, or ``unix_socket``; ``password``, empty for none; ``name`` of the instance.
+        endpoint: ``host`` and ``port``, or ``unix_socket``; ``username``, empty for ``default``; ``password``, empty for none.
     """
     values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
     if not values:
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
-    if endpoint.get("password"):
-        values["REDIS_PASSWORD"] = str(endpoint["password"])
-    if key_prefix:
-        values["REDIS_KEY_PREFIX"] = key_prefix
-    lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
-    return "\n".join([f"# Ansible managed: how applications reach instance {endpoint['name']}", *lines, ""])
+    further = {"REDIS_USERNAME": endpoint.get("username"), "REDIS_KEY_PREFIX": key_prefix, PASSWORD: endpoint.get("password")}
+    return {**values, **{name: str(value) for name, value in further.items() if value}}
+
+
+def profile_text(title: str, values: Mapping[str, str], quote: Callable[[str], str] = shlex.quote) -> str:
+    """
+    Return an env file.
+
+    Args:
+        title: First line, a comment.
+        values: From `profile_values`.
+        quote: How its reader wants a value; a shell by default.
+    """
+    return "\n".join([f"# {title}", *(f"{name}={quote(value)}" for name, value in values.items()), ""])
