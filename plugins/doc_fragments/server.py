@@ -76,6 +76,11 @@ options:
       password:
         description: Password of the user C(default); an empty text for none, left out if it is not known yet.
         type: str
+      log:
+        description: Where the server's log goes, V(file) of its own or what starts it, V(manager).
+        type: str
+        choices: [file, manager]
+        default: file
       directives:
         description: Directives of the inventory that may be shown.
         type: dict

@@ -126,6 +126,7 @@ def server_summary(
     host: str = "",
     forms: Sequence[str] = (),
     folder: str = "",
+    advice: Sequence[str] = (),
 ) -> list[str]:
     """
     Return a few lines that say what runs, where, and what to try next.
@@ -136,6 +137,7 @@ def server_summary(
         manager: The service manager in use.
         path, host: As for `profile_path`.
         forms, folder: Further forms of the profiles, and where they are.
+        advice: From `server_advice`.
     """
     proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in health]
     if not proven:
@@ -144,6 +146,7 @@ def server_summary(
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
         lines.append(f"  connection profile: {profile_path(path, endpoint['name'], host)} (mode 0600)")
+    lines += advice
     if forms:
         lines.append(f"Profiles as {', '.join(forms)}: {folder}")
     result, endpoint = proven[0]

@@ -13,9 +13,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils.keyfleet.advice import advice
 from ..module_utils.keyfleet.directive_values import SECRET_DIRECTIVES
 from ..module_utils.keyfleet.instances import OPEN_FILES, Instance, acl_text, acl_users, config_text, from_variables, with_password
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
+from ..module_utils.keyfleet.log_rotation import rotation_text
 from ..module_utils.keyfleet.validation import problems
 
 # The beginning of a line of the configuration whose value no diff may show.
@@ -25,6 +27,19 @@ SECRET_LINES = f"(?:{'|'.join(sorted(SECRET_DIRECTIVES))}) "
 def server_problems(variables: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the variables of the role; empty when nothing is."""
     return problems(variables)
+
+
+def server_advice(variables: Mapping[str, Any], health: list[dict[str, Any]], total_bytes: int) -> list[str]:
+    """
+    Return what the operator should think about, a line each.
+
+    Args:
+        health: Results of the module redis_health, a loop over names.
+        total_bytes: The host's memory, 0 if it is not known.
+    """
+    found = {result["item"]: check["found"] for result in health for check in result["checks"] if check["name"] == "memory"}
+    options = {"manager": variables["service_manager"], "root": variables["root"], "keep_days": variables["log_keep_days"]}
+    return advice(from_variables(variables), found, total_bytes, **options)
 
 
 def server_plan(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -42,6 +57,7 @@ def _module_options(instance: Instance) -> dict[str, Any]:
         "bind": list(instance.bind),
         "unix_socket": instance.unix_socket,
         "unix_socket_perm": instance.unix_socket_perm,
+        "log": instance.log,
         "directives": instance.public_directives(),
         "users": acl_users(instance),
         "secret_directives": instance.secret_directives(),
@@ -94,6 +110,12 @@ def _instance_files(
         starter = json.dumps(runner_spec(layout, wish["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
+    if instance.log == "file" and wish["log_keep_days"]:
+        account = None if wish["unprivileged"] else (wish["user"], wish["group"])
+        rotation = rotation_text(layout, wish["log_keep_days"], header, account)
+        found.append({"path": layout.rotation_file, "content": rotation, "mode": "0644"})
+    else:
+        found.append({"path": layout.rotation_file, "state": "absent"})
     text = config_text(instance, layout, wish["service_manager"], header=header, starter=starter)
     return [
         *found,
@@ -105,7 +127,7 @@ def _instance_files(
 
 def _parents(root: str, place: str) -> list[PurePosixPath]:
     """Return the folders that a bare root lacks, outermost first; those of the system itself are there."""
-    wanted = {PurePosixPath(place).parent}
+    wanted = {PurePosixPath(place).parent, PurePosixPath(Layout(root, "any").rotation_file).parent}
     for top in ("config_dir", "data_dir", "log_dir", "run_dir"):
         wanted.add(PurePosixPath(getattr(Layout(root, "any"), top)).parent)
     below = {folder for leaf in wanted for folder in (leaf, *leaf.parents) if folder.is_relative_to(root)}
@@ -123,6 +145,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "server_problems": server_problems,
+            "server_advice": server_advice,
             "server_plan": server_plan,
             "server_files": server_files,
         }

@@ -34,6 +34,7 @@ def server_argument_spec() -> dict[str, Any]:
                 "unix_socket": {"type": "bool", "default": False},
                 "unix_socket_perm": {"type": "str", "default": "770"},
                 "password": {"type": "str", "no_log": True},
+                "log": {"type": "str", "default": "file", "choices": ["file", "manager"]},
                 "directives": {"type": "dict", "default": {}},
                 "secret_directives": {"type": "dict", "default": {}, "no_log": True},
                 "users": {"type": "list", "elements": "str", "default": [], "no_log": True},
@@ -66,6 +67,7 @@ def instances_from(params: dict[str, Any]) -> list[Instance]:
             unix_socket=options["unix_socket"],
             unix_socket_perm=options["unix_socket_perm"],
             password=options["password"],
+            log=options["log"],
             directives={**options["directives"], **options["secret_directives"], "user": options["users"]},
         )
         for options in params["instances"]

@@ -27,6 +27,11 @@ options:
     description: Where the controller keeps the generated password; for messages.
     type: str
     required: true
+  memory_percent:
+    description: Share of the host's memory that all instances together may be given as C(maxmemory), in percent. New instances that name
+      none get an equal part of what is left, and leave one over; with V(0) they get none.
+    type: int
+    default: 0
   package_manager:
     description: What installs packages on the host.
     type: str
@@ -102,6 +107,11 @@ running:
   description: Each deployed instance, and whether it runs.
   returned: always
   type: dict
+memory:
+  description: The memory that the servers have, C(total_bytes), and whether a control group limits it, C(limited). C(default_maxmemory) in
+    bytes, by name of the instances that name none; C(new) are those that had none before.
+  returned: always
+  type: dict
 unlisted:
   description: Deployed instances that the list does not have.
   returned: always
@@ -115,6 +125,7 @@ repository:
 
 
 from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.memory import look as memory_of
 from ..module_utils.keyfleet.preflight import PACKAGE_MANAGERS, Package, look
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
@@ -126,6 +137,7 @@ def main() -> None:
         "binary_required": {"type": "bool", "default": False},
         "user": {"type": "str", "required": True},
         "password_file": {"type": "str", "required": True, "no_log": False},
+        "memory_percent": {"type": "int", "default": 0},
         "package_manager": {"type": "str", "choices": list(PACKAGE_MANAGERS), "default": "apt"},
         "package": {"type": "str", "required": True},
         "package_unit": {"type": "str", "required": True},
@@ -142,11 +154,13 @@ def main() -> None:
             password_file=params["password_file"],
             binary_required=params["binary_required"],
         )
+        memory = memory_of(host_from(params), instances_from(params), params["memory_percent"])
     except KeyfleetError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
+    findings.problems += memory.problems
     if findings.problems:
-        module.fail_json(msg="; ".join(findings.problems), **findings.as_dict())
-    module.exit_json(changed=False, **findings.as_dict())
+        module.fail_json(msg="; ".join(findings.problems), memory=memory.as_dict(), **findings.as_dict())
+    module.exit_json(changed=False, memory=memory.as_dict(), **findings.as_dict())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from keyfleet.core.instances import OPEN_FILES, Instance, acl_lines, acl_text, acl_users, config_text, from_variables, with_password
 from keyfleet.core.layout import Layout
-from keyfleet.core.profile import client_address, profile_text
+from keyfleet.core.profile import client_address, profile_text, profile_values
 from keyfleet.core.settings import Settings
 
 LAYOUT = Layout("/srv/x", "cache")
@@ -110,7 +110,7 @@ def test_address_for_clients(bind: list[str], public_address: str, address: str)
 @pytest.mark.parametrize("password", ["plain", 'it\'s "quoted" \\back $HOME `x`', "ünïcode #1", ""])
 def test_profile_is_read_back_as_settings(password: str) -> None:
     """Whatever the password is, the shell and from_env read the same one."""
-    text = profile_text({"name": "a", "host": "127.0.0.1", "port": 7000, "password": password}, "app:")
+    text = profile_text("a", profile_values({"host": "127.0.0.1", "port": 7000, "password": password}, "app:"))
     environ = dict(word.split("=", 1) for line in text.splitlines() for word in shlex.split(line, comments=True))
     settings = Settings.from_env(environ)
     assert ("127.0.0.1", 7000, password or None, "app:") == (settings.host, settings.port, settings.password, settings.key_prefix)
@@ -118,6 +118,6 @@ def test_profile_is_read_back_as_settings(password: str) -> None:
 
 def test_profile_of_a_socket() -> None:
     """An instance without a port is reached by its socket."""
-    text = profile_text({"name": "a", "unix_socket": "/run/keyfleet/a/server.sock", "password": "p", "port": 0})
+    text = profile_text("a", profile_values({"unix_socket": "/run/keyfleet/a/server.sock", "password": "p", "port": 0}))
     environ = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
     assert "/run/keyfleet/a/server.sock" == Settings.from_env(environ).unix_socket

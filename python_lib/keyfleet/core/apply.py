@@ -127,6 +127,7 @@ def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
         manager.disable()
         record = read_record(layout)
         forget_written(layout, set(record.applied if record else ()))  # the record goes; what it knows must not come back
+        Path(layout.rotation_file).unlink(missing_ok=True)
         for folder in [*doomed, layout.run_dir]:
             shutil.rmtree(folder, ignore_errors=folder == layout.run_dir)
         if not host.deployed_names():

@@ -17,6 +17,9 @@ from .layout import Layout
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
 OPEN_FILES = 1_048_576
+LOGS = ("file", "manager")
+USES = ("cache", "store", "mixed")
+COMPUTED_MARK = "# maxmemory was computed when the instance was new, and stays"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,10 @@ class Instance:
         bind: Addresses as the server's ``bind`` takes them; a leading ``-`` marks one that may be missing.
         unix_socket, unix_socket_perm: Listen on a socket in the run directory, with these permissions (octal text).
         password: Password of the user ``default``; empty for none, None while it is not known yet.
+        log: Where the server's log goes, one of LOGS: a file of its own, or what starts it (journald, or the log of the runner).
+        use: What it is for, one of USES, for advice alone; empty if nobody said.
         directives: Everything else, by the server's own names.
+        maxmemory_computed: Whether ``maxmemory`` among them is of keyfleet, since the inventory names none.
     """
 
     name: str
@@ -43,7 +49,10 @@ class Instance:
     unix_socket: bool = False
     unix_socket_perm: str = "770"
     password: Optional[str] = field(default=None, repr=False)
+    log: str = "file"
+    use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
+    maxmemory_computed: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -56,7 +65,7 @@ class Instance:
             "port": str(self.port),
             "bind": " ".join(self.bind),
             "dir": layout.data_dir,
-            "logfile": layout.log_file,
+            "logfile": layout.log_file if self.log == "file" else "",
             "pidfile": "",
             "aclfile": layout.acl_file,
             "daemonize": "no",
@@ -88,8 +97,9 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
     Merge the role's variables with the options of each instance.
 
     Args:
-        variables: ``instances`` (list of options), ``bind``, ``directives`` and ``password`` (optional), which hold for
-            every instance that does not say otherwise; directives are merged by name.
+        variables: ``instances`` (list of options), ``bind``, ``log``, ``directives`` and ``password`` (optional), which hold for
+            every instance that does not say otherwise; directives are merged by name. ``default_maxmemory``: bytes by name of the
+            instance, for those that then have no ``maxmemory``.
     Returns:
         Instances in the order of the list; an option that is null counts as not given. Call ``validation.problems`` first: this
         function trusts what it gets.
@@ -97,7 +107,10 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
     found = []
     for given in variables["instances"]:
         options = {option: value for option, value in given.items() if value is not None}
-        common = dict(variables.get("directives") or {})
+        directives = {**(variables.get("directives") or {}), **(options.get("directives") or {})}
+        computed = (variables.get("default_maxmemory") or {}).get(options["name"]) if "maxmemory" not in directives else None
+        if computed:
+            directives["maxmemory"] = str(computed)
         password = options.get("password", variables.get("password"))
         found.append(
             Instance(
@@ -109,7 +122,10 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
                 unix_socket=bool(options.get("unix_socket", False)),
                 unix_socket_perm=str(options.get("unix_socket_perm", "770")),
                 password=password,
-                directives={**common, **(options.get("directives") or {})},
+                log=str(options.get("log") or variables.get("log") or "file"),
+                use=str(options.get("use") or variables.get("use") or ""),
+                directives=directives,
+                maxmemory_computed=bool(computed),
             )
         )
     return found
@@ -137,6 +153,7 @@ def config_text(instance: Instance, layout: Layout, service_manager: str, *, hea
             header.rstrip(),
             "# Read after server.conf, which belongs to the server (CONFIG REWRITE); passwords are in users.acl, as hashes.",
             f"# starter {hashlib.sha256(material.encode()).hexdigest()[:16]}",
+            *([COMPUTED_MARK] if instance.maxmemory_computed else []),
             *config_lines(instance, layout, service_manager),
             "",
         ]

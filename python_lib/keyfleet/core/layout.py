@@ -69,6 +69,11 @@ class Layout:
         return f"{self.log_dir}/server.log"
 
     @property
+    def rotation_file(self) -> str:
+        """What logrotate does with the server's log."""
+        return str(PurePosixPath(self.root) / f"etc/logrotate.d/keyfleet-{self.name}")
+
+    @property
     def run_dir(self) -> str:
         """State of the running process; empty when it is stopped."""
         return self._below("run")

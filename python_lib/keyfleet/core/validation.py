@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 from .directives import acl_lines, check
-from .instances import OPEN_FILES, Instance, from_variables
+from .instances import LOGS, OPEN_FILES, USES, Instance, from_variables
 from .layout import Layout
 from .validation_install import install_problems
 
@@ -47,6 +47,8 @@ _OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         'three octal digits in quotes, such as "770" (YAML reads 0770 as another number)',
     ),
     "password": (lambda value: isinstance(value, str), "text; put quotes around it"),
+    "log": (lambda value: value in LOGS, "'file' or 'manager'"),
+    "use": (lambda value: value in USES, "'cache', 'store' or 'mixed'"),
     "directives": (lambda value: isinstance(value, Mapping), "a dictionary of directive names and values"),
 }
 
@@ -84,7 +86,16 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
         yield f"redis_server_root is {root!r}: use an absolute path"
     if manager == "systemd" and root != "/":
         yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
-    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in ("bind", "directives", "password")})
+    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in ("bind", "log", "use", "directives", "password")})
+    yield from _number_problems(variables, "log_keep_days", range(3651), "days, 0 for no rotation by keyfleet")
+    yield from _number_problems(variables, "memory_percent", range(91), "percent, 0 to compute no maxmemory")
+
+
+def _number_problems(variables: Mapping[str, Any], name: str, allowed: range, meaning: str) -> Iterator[str]:
+    """Return whether a whole number of the host is out of its range."""
+    value = variables.get(name, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        yield f"redis_server_{name} is {value!r}: give {allowed.start} to {allowed.stop - 1} {meaning}, without quotes"
 
 
 def _shape_problems(index: int, options: Any) -> Iterator[str]:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""What an operator should think about, from what the servers themselves tell; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .instances import Instance
+from .layout import Layout
+from .memory import shown
+
+# More than this share of the memory for data leaves too little for saving, replicas' buffers and the system.
+MOST_PERCENT = 75
+
+
+def advice(
+    instances: Iterable[Instance], found: Mapping[str, Mapping[str, Any]], total_bytes: int, *, manager: str, root: str, keep_days: int
+) -> list[str]:
+    """
+    Return a line for each thing that is likely to hurt later; empty if there is none.
+
+    Args:
+        instances: As the inventory wishes them.
+        found: By name, what the health check ``memory`` found: ``maxmemory_bytes``, ``policy``.
+        total_bytes: The host's memory, 0 if it is not known.
+        manager, root: As for `Host`.
+        keep_days: How many logs logrotate keeps.
+    """
+    present = [instance for instance in instances if instance.present and instance.name in found]
+    lines = [line for instance in present for line in _of_instance(instance, found[instance.name], total_bytes)]
+    total = sum(int(found[instance.name]["maxmemory_bytes"]) for instance in present)
+    if total_bytes and total * 100 > total_bytes * MOST_PERCENT:
+        lines.append(
+            f"Memory: maxmemory of all instances is {shown(total)} of the host's {shown(total_bytes)}, more than {MOST_PERCENT} %: "
+            "while a server saves, what is written meanwhile is there twice, and the kernel may end it; lower maxmemory"
+        )
+    rotations = [Layout(root, instance.name).rotation_file for instance in present if instance.log == "file" and keep_days]
+    if manager == "process" and rotations:
+        lines.append(f"Logs: nothing here calls logrotate; let cron call it with {rotations[0]}, or set redis_server_log: manager")
+    return lines
+
+
+def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int) -> Iterator[str]:
+    where = f"Memory: instance {instance.name}"
+    if not found["maxmemory_bytes"]:
+        most = f"the host's {shown(total_bytes)} are" if total_bytes else "the host's memory is"
+        yield f"{where} has no maxmemory: it grows until {most} used up and the kernel ends a process; set directives.maxmemory"
+    policy = str(found["policy"])
+    for use, fits, why, better in _POLICIES:
+        if instance.use == use and not policy.startswith(fits):
+            yield f"{where} is used as {use} and its maxmemory-policy is {policy}: {why}; {better}"
+
+
+# Use, beginnings of the policies that fit, what happens with the others, and what to do.
+_POLICIES: Sequence[tuple[str, tuple[str, ...], str, str]] = (
+    ("cache", ("allkeys-",), "when it is full, writes fail, or keys without a TTL stay for ever", "set allkeys-lru or allkeys-lfu"),
+    ("store", ("noeviction",), "when it is full, it removes data that nobody deleted", "set noeviction"),
+    (
+        "mixed",
+        ("volatile-",),
+        "when it is full, either writes fail or data that was to stay is removed",
+        "set volatile-lru or volatile-ttl and give cached keys a TTL, or have an instance for each use",
+    ),
+)

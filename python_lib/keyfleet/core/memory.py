@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""How much memory a host has for its servers, and what a new instance gets of it that names no ``maxmemory``; reads only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from .directive_values import size
+from .host import Host, read_lines
+from .instances import COMPUTED_MARK, Instance
+from .layout import Layout
+
+MIB = 1 << 20
+SMALLEST = 16 * MIB  # an empty server needs some; less than this serves nobody
+
+
+@dataclass
+class Memory:
+    """
+    What was found, and what follows.
+
+    Attributes:
+        total_bytes: What the host has, or less where a container or a control group limits it.
+        limited: Whether it is such a limit.
+        default_maxmemory: Bytes by name, of instances that name no ``maxmemory``: what they have been given once, or are given now.
+        new: Names of those that are given it now.
+        problems: Why the run must not go on.
+    """
+
+    total_bytes: int = 0
+    limited: bool = False
+    default_maxmemory: dict[str, int] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the findings as plain data, without the problems."""
+        return {name: value for name, value in asdict(self).items() if name != "problems"}
+
+
+def look(host: Host, instances: Sequence[Instance], percent: int, *, proc: str = "/proc", cgroup: str = "/sys/fs/cgroup") -> Memory:
+    """
+    Find the host's memory, and a ``maxmemory`` for each new instance that names none.
+
+    What an instance was given stays: it is read from its configuration, and not computed again. One that was deployed without, or takes up
+    data that is there, has no limit. See docs/decisions/maxmemory.md.
+
+    Args:
+        instances: As the inventory states them.
+        percent: Share of the memory that all instances together may be given, 0 to give nothing.
+        proc, cgroup: Where the kernel tells.
+    """
+    physical = physical_bytes(proc)
+    total = min([physical, *limits(host.service_manager, proc, cgroup)])
+    found = Memory(total, total < physical)
+    present = [instance for instance in instances if instance.present]
+    deployed = set(host.deployed_names())
+    unlimited = [instance.name for instance in present if "maxmemory" not in instance.directives]
+    given = {name: maxmemory_in(read_lines(host.layout(name).config_file)) for name in deployed}
+    for name in unlimited:
+        if name in deployed and given[name][1]:
+            found.default_maxmemory[name] = given[name][0]
+    found.new = [name for name in unlimited if percent and name not in deployed and not _has_data(host.layout(name))]
+    if not found.new:
+        return found
+    gone = {instance.name for instance in instances if not instance.present}
+    listed = {instance.name: size(str(instance.directives["maxmemory"])) or 0 for instance in present if instance.name not in unlimited}
+    promised = sum({**{name: given[name][0] for name in deployed - gone}, **listed}.values())
+    each = share(total, percent, promised, len(found.new))
+    if each is None:
+        found.problems.append(
+            f"redis_server_instances[{found.new[0]}] names no maxmemory, and nothing is left to give it: the others have {shown(promised)} "
+            f"of the {shown(total * percent // 100)} that servers may have here (redis_server_memory_percent is {percent}, of "
+            f"{shown(total)}); set directives.maxmemory for it, and lower that of another if the host is to bear both"
+        )
+        return found
+    found.default_maxmemory.update(dict.fromkeys(found.new, each))
+    return found
+
+
+def _has_data(layout: Layout) -> bool:
+    """Return whether an earlier deployment left data, which may be larger than any limit of ours."""
+    try:
+        return any(entry.name != Path(layout.server_file).name for entry in Path(layout.data_dir).iterdir())
+    except OSError:
+        return False
+
+
+def share(total_bytes: int, percent: int, promised_bytes: int, new: int) -> Optional[int]:
+    """Return what each of *new* instances gets: what is not promised yet, one share kept for a later one; None if that is too little."""
+    each = (total_bytes * percent // 100 - promised_bytes) // (new + 1) // MIB * MIB
+    return each if each >= SMALLEST else None
+
+
+def maxmemory_in(lines: Sequence[str]) -> tuple[int, bool]:
+    """Return the ``maxmemory`` of a configuration file of ours in bytes, 0 for none, and whether it was computed."""
+    found = [line.split()[1].strip('"') for line in lines if line.startswith("maxmemory ")]
+    return (size(found[-1]) or 0 if found else 0), COMPUTED_MARK in lines
+
+
+def physical_bytes(proc: str = "/proc") -> int:
+    """Return the memory of the machine."""
+    text = Path(proc, "meminfo").read_text(encoding="ascii")
+    found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{proc}/meminfo tells no MemTotal")
+    return int(found[1]) << 10
+
+
+def limits(service_manager: str, proc: str, cgroup: str) -> Iterator[int]:
+    """
+    Yield the limits of the control groups that the servers are in, both versions of control groups.
+
+    Under systemd that is the slice of services; a runner stays in the group that it was started in. Inside of a container the top of the
+    tree is the container's own group. Where version 1 has no limit, it tells a number that no machine has.
+
+    Source:
+        cgroups(7); the kernel's Documentation/admin-guide/cgroup-v2.rst, ``memory.max``, and cgroup-v1/memory.rst.
+    """
+    groups = _groups(proc) if service_manager == "process" else {"": "system.slice", "memory": "system.slice"}
+    for controller, name in (("", "memory.max"), ("memory", "memory.limit_in_bytes")):
+        top = Path(cgroup, controller)
+        place = top / groups.get(controller, "").lstrip("/")
+        for folder in (place, *place.parents):
+            if folder == top or top in folder.parents:
+                text = "".join(read_lines(str(folder / name)))
+                if text.isdigit():
+                    yield int(text)
+
+
+def _groups(proc: str) -> Mapping[str, str]:
+    """Return the group of this process, by controller; version 2 has none."""
+    rows = [line.split(":", 2) for line in read_lines(f"{proc}/self/cgroup")]
+    return {controller: path for _unused, controllers, path in rows for controller in controllers.split(",")}
+
+
+def shown(number: int) -> str:
+    """Return bytes as a person reads them."""
+    for unit, factor in (("GB", 1 << 30), ("MB", MIB)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}" if number < 1000 * factor else f"{number // factor} {unit}"
+    return f"{number} bytes"

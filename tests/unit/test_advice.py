@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""What a run says about memory and logs, and when it says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from keyfleet.core.advice import advice
+from keyfleet.core.instances import USES, Instance
+
+GIB = 1 << 30
+POLICIES = ("noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random")
+FITS = {"cache": "allkeys-", "store": "noeviction", "mixed": "volatile-"}
+
+
+def told(instance: Instance, maxmemory: int = GIB, policy: str = "noeviction", **given: Any) -> list[str]:
+    """Return the advice for one instance on a host of 16 GB under systemd."""
+    wish = {"total_bytes": 16 * GIB, "manager": "systemd", "root": "/", "keep_days": 14, **given}
+    return advice([instance], {instance.name: {"maxmemory_bytes": maxmemory, "policy": policy}}, wish.pop("total_bytes"), **wish)
+
+
+def test_nothing_is_said_where_nothing_is_wrong() -> None:
+    """A limit that the host bears, no stated use, logs that are rotated."""
+    assert [] == told(Instance("a"))
+    assert [] == told(Instance("a", log="manager"), manager="process")
+    assert [] == told(Instance("a"), manager="process", keep_days=0)
+    assert [] == advice([Instance("a")], {}, GIB, manager="systemd", root="/", keep_days=14)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("use", USES)
+def test_policy_is_compared_with_the_stated_use(use: str, policy: str) -> None:
+    """One line that names instance, use, policy and what to set; none where it fits."""
+    lines = told(Instance("a", use=use), policy=policy)
+    assert policy.startswith(FITS[use]) == (lines == [])
+    for line in lines:
+        assert f"instance a is used as {use} and its maxmemory-policy is {policy}: " in line
+        assert f"set {FITS[use]}" in line
+
+
+def test_server_without_a_limit_is_named() -> None:
+    """With what it can take at most, if that is known."""
+    (line,) = told(Instance("a"), maxmemory=0)
+    assert "instance a has no maxmemory: it grows until the host's 16 GB are used up" in line
+    (line,) = told(Instance("a"), maxmemory=0, total_bytes=0)
+    assert "the host's memory is used up" in line
+
+
+def test_limits_of_all_instances_are_added_up() -> None:
+    """More than the host bears while it saves."""
+    found = {name: {"maxmemory_bytes": 7 * GIB, "policy": "noeviction"} for name in "ab"}
+    wish: dict[str, Any] = {"manager": "systemd", "root": "/", "keep_days": 14}
+    (line,) = advice([Instance("a"), Instance("b")], found, 16 * GIB, **wish)
+    assert "maxmemory of all instances is 14 GB of the host's 16 GB, more than 75 %" in line
+    assert [] == advice([Instance("a"), Instance("b")], found, 20 * GIB, **wish)
+    assert [] == advice([Instance("a"), Instance("b")], found, 0, **wish)
+
+
+def test_logs_that_nobody_rotates_are_named() -> None:
+    """With the file for logrotate, and the other way."""
+    (line,) = told(Instance("a"), manager="process", root="/srv/x")
+    assert "/srv/x/etc/logrotate.d/keyfleet-a, or set redis_server_log: manager" in line
