@@ -39,9 +39,14 @@ def files(deployment: Deployment) -> dict[str, Path]:
 
 
 def test_every_form_lets_in_whom_it_names(deployment: Deployment, port: int) -> None:
-    """Read by its own consumer, each profile connects to its server as its user; the reader cannot write; a second run changes nothing."""
+    """
+    Read by its own consumer, each profile connects to its server as its user; the reader cannot write.
+
+    No password is in the output, and a second run changes nothing.
+    """
     other = free_port()
-    run = deployment.run(**wish(port, other)).ok()
+    run = deployment.run("-vvv", "--diff", **wish(port, other)).ok()
+    assert [] == [needle for needle in ("$HOME `x`", "own $1", deployment.password()) if needle in run.output]
     assert f"Profiles as {', '.join(FORMS)}: {deployment.inventory}/.keyfleet/profiles" in run.output
     secrets = {ARNS["default"]: deployment.password(), ARNS["sessions"]: "sessions' own $1", ARNS["reader"]: READER["password"]}
     found = files(deployment)
@@ -87,7 +92,7 @@ def test_profiles_of_a_managed_server_need_no_deployment(deployment: Deployment,
 
 
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "form": ({"redis_endpoint_forms": ["xml"]}, ["redis_endpoint_forms", "xml", "kubernetes"]),
+    "form": ({"redis_endpoint_forms": ["xml"], "redis_endpoint_users": [READER]}, ["redis_endpoint_forms", "xml", "kubernetes"]),
     "folder": (
         {"redis_endpoint_forms": ["dotenv"], "redis_endpoint_forms_folder": "/proc/none"},
         ["redis_endpoint_forms_folder is '/proc/none'", "exists"],
@@ -101,9 +106,9 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_refused_before_a_host_is_asked(deployment: Deployment, name: str) -> None:
     """The variable, the value and what is allowed are named; nothing was touched."""
     extra, words = REFUSED[name]
-    run = deployment.run(**extra)
+    run = deployment.run("-vvv", **extra)
     assert 2 == run.rc
     assert [] == [word for word in words if word not in run.failures], run.failures
-    assert READER["password"] not in run.output
+    assert "$HOME `x`" not in run.output
     assert [] == run.execs
     assert {} == deployment.tree()
