@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instance of the host of the scenario."""
+"""The instance of each host of the scenario."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 from nodes import Instance, password_of
 
+RELEASES = "/opt/keyfleet/redis"
+METHODS = ("archive", "repo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep test_METHOD.py for the host of that method; other files are for all."""
+    methods = {item: item.path.stem.removeprefix("test_") for item in items}
+    items[:] = [item for item in items if methods[item] not in METHODS or f"-{methods[item]}-" in item.nodeid]
+
 
 @pytest.fixture
 def instance(host: Any) -> Instance:
-    """The one instance; what the inventory says of it is in inventory/hosts.yml."""
-    return Instance(host, "default", 6379, password_of(Path(__file__).parent, host.backend.name))
+    """The one instance of a host; what the inventory says of it is in inventory/hosts.yml."""
+    built = "-archive-" in host.backend.name
+    bin_dir = f"{RELEASES}/current/bin" if built else "/usr/bin"
+    return Instance(host, "default", 6379, password_of(Path(__file__).parent, host.backend.name), bin_dir)

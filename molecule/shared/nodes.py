@@ -26,12 +26,14 @@ class Instance:
         name: Name of the instance.
         port: Its TCP port.
         password: Its password, as the controller knows it.
+        bin_dir: Folder of the engine's programs.
     """
 
     host: Any
     name: str
     port: int
     password: str
+    bin_dir: str = "/usr/bin"
 
     @property
     def unit(self) -> str:
@@ -51,7 +53,8 @@ class Instance:
     def cli(self, *command: str, password: str | None = None) -> str:
         """Send a command and return the reply; the password is in the environment of this one process only."""
         environ = {**os.environ, "REDISCLI_AUTH": self.password if password is None else password}
-        program = ["docker", "exec", "--env", "REDISCLI_AUTH", self.host.backend.name, f"{self.engine}-cli", "-p", str(self.port), *command]
+        program = ["docker", "exec", "--env", "REDISCLI_AUTH", self.host.backend.name, f"{self.bin_dir}/{self.engine}-cli"]
+        program += ["-p", str(self.port), *command]
         done = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         return (done.stdout + done.stderr).strip()
 

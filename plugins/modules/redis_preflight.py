@@ -117,6 +117,14 @@ unlisted:
   returned: always
   type: list
   elements: str
+redis_py:
+  description: Whether the host has redis-py.
+  returned: always
+  type: bool
+user_known:
+  description: Whether the host knows the user.
+  returned: always
+  type: bool
 repository:
   description: Whether M(keyfleet.redis.redis_repo) has set up a repository for the engine.
   returned: always

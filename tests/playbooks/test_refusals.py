@@ -32,6 +32,17 @@ def on_system(system: str, *names: str, engine: str) -> dict[str, Any]:
     return {**chosen, "__redis_server_system": system, "__redis_server_system_names": list(names)}
 
 
+def archive(**options: Any) -> dict[str, Any]:
+    """Return extra variables that build from an archive, which is not there."""
+    right = {
+        "redis_server_install_method": "archive",
+        "redis_server_version": "7.0.15",
+        "redis_server_archive_source": "/nonexistent/redis.tar.gz",
+        "redis_server_archive_sha256": "0" * 64,
+    }
+    return {**right, **options}
+
+
 def repo(**options: Any) -> dict[str, Any]:
     """Return extra variables that install from a repository, which is not reached."""
     right = {
@@ -163,6 +174,27 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {**repo(), "__redis_server_unprivileged": False, "__redis_server_system_names": ["Alpine"], "__redis_server_system": "Alpine 3"},
         ["redis_server_install_method is 'repo'", "for apt", "Alpine 3 has apk"],
     ),
+    "archive_without_version_and_source": (
+        {"redis_server_install_method": "archive"},
+        [
+            "redis_server_version is ''",
+            "7.0.15",
+            "redis_server_archive_source is ''",
+            "redis_server_archive_sha256 is ''",
+            "64 of 0-9 and a-f",
+        ],
+    ),
+    "archive_with_a_package_version": (archive(redis_server_version="5:7.0.15-1"), ["redis_server_version", "5:7.0.15-1", "7.0.15"]),
+    "archive_with_a_login": (
+        archive(redis_server_archive_source="https://me:s3cret-in-the-wrong-place@mirror.example.org/redis.tar.gz"),
+        ["redis_server_archive_source holds a login"],
+    ),
+    "archive_flag_of_the_role": (
+        archive(redis_server_archive_make_flags=["BUILD_TLS=no"]),
+        ["redis_server_archive_make_flags", "BUILD_TLS=no", "decided by the role"],
+    ),
+    "archive_flag_of_no_form": (archive(redis_server_archive_make_flags=["-j8"]), ["redis_server_archive_make_flags", "-j8", "NAME=VALUE"]),
+    "archive_keeps_too_few": (archive(redis_server_archive_keep=1), ["redis_server_archive_keep is 1", "2 or more"]),
     "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
 }
 

@@ -11,6 +11,7 @@ from keyfleet.core import errors
 EXAMPLES = [
     (errors.SettingsError("a is 1", "b is 2"), "a is 1; b is 2"),
     (errors.RefusedError("not safe"), "not safe"),
+    (errors.BuildError("make failed"), "make failed"),
     (errors.DecodeError("k", "JSON"), "key 'k' holds a value that is not JSON"),
     (errors.ServerError("h:1: OOM"), "h:1: OOM"),
     (errors.UnreachableError("h:1", "refused"), "cannot reach h:1: refused"),

@@ -10,6 +10,8 @@ from keyfleet.core.validation_install import KEY_BEGIN, install_problems
 
 REPO = {"uri": "https://mirror.example.org/redis", "suite": "bookworm", "components": ["main"], "key": f"\n{KEY_BEGIN}\n\nAAAA\n"}
 
+ARCHIVE = {"source": "/srv/redis-7.0.15.tar.gz", "sha256": "0a" * 32, "make_flags": [], "keep": 3, "jobs": 2}
+
 
 def found(method: str, version: str = "", **more: Any) -> list[str]:
     """Return the problems of an install method."""
@@ -68,6 +70,51 @@ def test_a_login_is_not_repeated() -> None:
     (problem,) = repo(uri="https://me:hush-hush@mirror.example.org/")
     assert "redis_server_repo_uri holds a login" in problem
     assert "hush-hush" not in problem
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"source": "https://mirror.example.org/redis-7.0.15.tar.gz"},
+        {"make_flags": ["MALLOC=libc", "OPTIMIZATION=-O2 -g", "CFLAGS="]},
+        {"keep": "2", "jobs": 8},
+    ],
+)
+def test_archives_that_can_be_built_pass(options: dict[str, Any]) -> None:
+    """From an address or a file; a template may give numbers as text."""
+    assert [] == found("archive", "7.0.15", archive={**ARCHIVE, **options})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("source", "", ["is ''", "path of a file on the controller"]),
+        ("source", "redis.tar.gz", ["'redis.tar.gz'"]),
+        ("source", "file:///srv/redis.tar.gz", ["'file:///srv/redis.tar.gz'"]),
+        ("sha256", "", ["is ''", "64 of 0-9 and a-f"]),
+        ("sha256", "A" * 64, ["AAAA"]),
+        ("make_flags", ["MALLOC"], ["'MALLOC'", "NAME=VALUE"]),
+        ("make_flags", ["A=b\nc"], ["NAME=VALUE"]),
+        ("make_flags", [1], ["has 1", "NAME=VALUE"]),
+        ("make_flags", ["PREFIX=/usr"], ["'PREFIX=/usr'", "decided by the role"]),
+        ("make_flags", ["USE_SYSTEMD=yes"], ["decided by the role"]),
+        ("keep", 1, ["is 1", "2 or more"]),
+        ("jobs", 0, ["is 0", "1 or more"]),
+    ],
+)
+def test_other_archives_are_refused(option: str, value: object, words: list[str]) -> None:
+    """One message that names the variable."""
+    (problem,) = found("archive", "7.0.15", archive={**ARCHIVE, option: value})
+    assert problem.startswith(f"redis_server_archive_{option}")
+    assert [] == [word for word in words if word not in problem], problem
+
+
+@pytest.mark.parametrize("version", ["", "7.0", "5:7.0.15-1", "7.0.15/..", "latest"])
+def test_an_archive_needs_the_version_that_it_holds(version: str) -> None:
+    """It is the name of a folder, and is compared with the source."""
+    (problem,) = found("archive", version, archive=ARCHIVE)
+    assert f"redis_server_version is {version!r}" in problem
 
 
 def test_options_of_a_method_that_is_not_used_are_not_looked_at() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -216,8 +217,11 @@ def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> lis
     if running != version:
         return [f"version {version} is installed and {running} runs"]
     with contextlib.suppress(OSError):
-        if str(Path(f"/proc/{pid}/exe").readlink()).endswith(" (deleted)"):
+        program, wished = str(Path(f"/proc/{pid}/exe").readlink()), os.path.realpath(host.binary)
+        if program.endswith(" (deleted)"):
             return ["the program was replaced since the server started"]
+        if program != wished:
+            return [f"binary changed: {program} runs and shall be {wished}"]
     return []
 
 

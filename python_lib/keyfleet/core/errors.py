@@ -6,6 +6,7 @@ Every error that keyfleet raises, one tree.
     ├── SettingsError            the connection settings are missing, wrong or contradict each other
     ├── RefusedError             the request is not safe or not possible; nothing was touched
     ├── FilesError               a file could not be written; some may have been
+    ├── BuildError               the program could not be built; what is in use stays
     ├── ServiceError             a service could not be started, stopped or asked
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
@@ -45,6 +46,10 @@ class SettingsError(KeyfleetError):
 
 class RefusedError(KeyfleetError):
     """The request is not safe or not possible; nothing was touched."""
+
+
+class BuildError(KeyfleetError):
+    """The program could not be built from its source; what is in use stays."""
 
 
 class DecodeError(KeyfleetError):

@@ -83,6 +83,7 @@ class Findings:
         package_version, package_unit: Of the distribution's package.
         running: Name of each deployed instance, and whether it runs.
         unlisted: Deployed instances that the inventory does not list.
+        redis_py, user_known: Whether the host has redis-py, and the user that shall run the servers.
         repository: Whether the host has an apt repository that keyfleet set up for the engine.
     """
 
@@ -93,6 +94,8 @@ class Findings:
     package_unit: PackageUnit = field(default_factory=PackageUnit)
     running: dict[str, bool] = field(default_factory=dict)
     unlisted: list[str] = field(default_factory=list)
+    redis_py: bool = HAS_REDIS
+    user_known: bool = False
     repository: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -151,15 +154,13 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
             f"redis_server_bin_dir is {str(Path(host.binary).parent)!r}, and the systemd unit hides {hidden} from the server: put the "
             f"program elsewhere, outside of {', '.join(HIDDEN_BY_UNIT)}"
         )
-    if required and not HAS_REDIS:
-        found.problems.append(
-            f"redis_server_install_method is 'none', and {sys.executable} has no redis-py: install python3-redis on the host"
-        )
-    if required and os.geteuid() == 0:
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            found.problems.append(f"redis_server_user is {user!r}, which this host does not know: make the user, or name another")
+    root = os.geteuid() == 0
+    if not HAS_REDIS and (required or not root):
+        found.problems.append(f"{sys.executable} has no redis-py, and this run may not install it: install python3-redis on the host")
+    with contextlib.suppress(KeyError):
+        found.user_known = bool(pwd.getpwnam(user))
+    if required and root and not found.user_known:
+        found.problems.append(f"redis_server_user is {user!r}, which this host does not know: make the user, or name another")
 
 
 def _look_at_package(host: Host, package: Package, instances: Iterable[Instance], found: Findings, *, installs: bool) -> None:

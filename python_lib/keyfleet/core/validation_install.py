@@ -12,7 +12,7 @@ KEY_BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 # The role decides these by itself: where a release goes, TLS always, systemd as the service manager is.
 OWN_FLAGS = ("PREFIX", "BUILD_TLS", "USE_SYSTEMD")
 FEWEST_RELEASES = 2  # the one in use and the one before it
-_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[!-~]+")
 _FLAG = re.compile(r"([A-Z][A-Z0-9_]*)=[ -~]*")
