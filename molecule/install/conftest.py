@@ -14,8 +14,8 @@ METHODS = ("archive", "repo")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep test_METHOD.py for the host of that method; other files are for all."""
-    methods = {item: item.path.stem.removeprefix("test_") for item in items}
+    """Keep files whose name ends with a method for the host of that method; other files are for all."""
+    methods = {item: item.path.stem.rpartition("_")[2] for item in items}
     items[:] = [item for item in items if methods[item] not in METHODS or f"-{methods[item]}-" in item.nodeid]
 
 
