@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from .hashes import AsyncHashCalls
 from .lists import AsyncListCalls
+from .messages import AsyncMessageCalls
 from .pipeline import AsyncPipelining
 from .scripting import AsyncScripting
 from .server_calls import AsyncServerCalls
-from .subscription import AsyncMessageCalls
 
 
 class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from .hashes import HashCalls
 from .lists import ListCalls
+from .messages import MessageCalls
 from .pipeline import Pipelining
 from .scripting import Scripting
 from .server_calls import ServerCalls
-from .subscription import MessageCalls
 
 
 class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls, MessageCalls):
