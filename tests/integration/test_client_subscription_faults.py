@@ -73,7 +73,12 @@ def test_a_restarted_server_is_found_again(redis_factory: RedisFactory, open_cli
         assert subscription.next(1.0) is None
         with pytest.raises(UnreachableError):
             subscription.add("b")
+        subscription.remove("a")  # nothing is left, so nobody need confirm it
+        with pytest.raises(UnreachableError):
+            subscription.add("a")
         server.start()
+        subscription.add("a")
+        server.restart()
         assert ("a",) == reconnection(subscription).channels
         client.publish("a", "back")
         expect(subscription, "back")

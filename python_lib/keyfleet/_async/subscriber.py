@@ -70,7 +70,7 @@ class Subscriber:
         self._home: Node | None = None
         self._unusable: set[Node] = set()
         self._is_settled = self._is_incomplete = self._goes_on_at_once = self._doubts = False
-        self._trouble: KeyfleetError = UnreachableError(dialer.settings.address, "not tried yet")
+        self._trouble: KeyfleetError
         self._failures, self._retry_at, self._check_at = 0, 0.0, 0.0
         self._unsettled_at = time.monotonic()
 
@@ -186,7 +186,8 @@ class Subscriber:
 
     async def _attempt(self, deadline: float) -> None:
         """Connect and subscribe what is missing, end what is too much, and wait for the answers."""
-        if self._doubts or not self._engine.router.primaries():
+        self._trouble = UnreachableError(self._dialer.settings.address, "not everything that is wanted was confirmed")
+        if self._wanted and (self._doubts or not self._engine.router.primaries()):
             await self._engine.relearn(deadline)
             self._doubts = False
         plan = self._plan()
