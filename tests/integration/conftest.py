@@ -36,7 +36,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in EVERYWHERE]
         metafunc.parametrize("kept_target", pairs, ids="-".join, indirect=True, scope="session")
     elif "redis_engine" in metafunc.fixturenames and getattr(metafunc.module, "ON_EVERY_SERVER", False):
-        metafunc.parametrize("redis_engine", metafunc.config.getoption("servers").split(","), scope="session")
+        metafunc.parametrize("redis_engine", metafunc.config.getoption("servers").split(","), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def redis_engine(request: pytest.FixtureRequest) -> str:
+    """The server of a module that says ON_EVERY_SERVER; one fixture for all, so that another value ends the servers of the former."""
+    return str(getattr(request, "param", "redis"))
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ IMPATIENT: dict[str, Any] = {"timeout_seconds": 0.1, "retry_attempts": 5, "retry
 
 
 def value_when_quiet(target: Target, key: str) -> int:
-    """Return the counter's value once the server has read whatever was sent to it before."""
-    client = target.client()
+    """Return the counter's value once the server has read whatever was sent to it before; a busy machine takes its time for the script."""
+    client = target.client(timeout_seconds=30.0)
     try:
         return [int(client.get(key)) for _unused in range(3)][-1]
     finally:
