@@ -11,9 +11,9 @@ import pytest
 from keyfleet import Client
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
-from support.clients import OpenClient
-from support.clients import open_both as open_both  # a fixture
-from support.clients import open_client as open_client  # a fixture
+from support.clients import OpenClient, open_both, open_client
+
+__all__ = ["open_both", "open_client"]  # fixtures
 
 Target = Union[Server, Cluster, SentinelGroup]
 

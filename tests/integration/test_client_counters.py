@@ -261,11 +261,11 @@ def test_what_has_no_empty_answer_raises(redis_factory: RedisFactory, open_clien
     calls: list[Callable[[], object]] = [
         lambda: client.incr("n"),
         lambda: client.hincrby("h", "f"),
-        lambda: client.ping(),
+        client.ping,
         lambda: list(client.scan()),
-        lambda: client.info(),
-        lambda: client.slow_log(),
-        lambda: client.memory_by_prefix(),
+        client.info,
+        client.slow_log,
+        client.memory_by_prefix,
     ]
     for call in calls:
         with pytest.raises(UnreachableError):

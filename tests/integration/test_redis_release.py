@@ -86,9 +86,9 @@ OTHER_PROGRAM = """\
 all:
 
 install:
-	mkdir -p $(PREFIX)/bin
-	printf '#!/bin/sh\\necho Redis server v=1.2.3' >$(PREFIX)/bin/redis-server
-	chmod 755 $(PREFIX)/bin/redis-server
+\tmkdir -p $(PREFIX)/bin
+\tprintf '#!/bin/sh\\necho Redis server v=1.2.3' >$(PREFIX)/bin/redis-server
+\tchmod 755 $(PREFIX)/bin/redis-server
 """
 BROKEN: dict[str, tuple[dict[str, str], dict[str, Any], list[str]]] = {
     "checksum": ({}, {"sha256": "0" * 64}, ["redis_server_archive_sha256", "0" * 64, "nothing of it was used"]),

@@ -64,6 +64,7 @@ def test_errors_have_no_password(
     """Text, pickle, log entry and traceback are safe, with the local variables that error trackers add; so is what led to the error."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
+    caught = SettingsError()
     try:
         Settings.from_env()
     except SettingsError as error:

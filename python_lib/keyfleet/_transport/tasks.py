@@ -246,9 +246,9 @@ class Link(asyncio.Protocol):
         self._is_paused = False
         self._flush()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Fail all who wait (called by the loop)."""
-        self._fail(LostError(str(error) if error else "the server closed the connection"))
+        self._fail(LostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, failure: LostError) -> None:
         if self._end is not None:

@@ -147,9 +147,12 @@ class Cluster:
         An iterator left unread leaves its slot open.
         """
         for slot in slots:
-            source = next(node for node in self._answering() if self._serves(node, slot))
+            source = self._owner(slot)
             if source is not target:
                 yield from self._move_slot(slot, source, target)
+
+    def _owner(self, slot: int) -> Server:
+        return next(node for node in self._answering() if self._serves(node, slot))
 
     def _serves(self, node: Server, slot: int) -> bool:
         with clients_of([node]) as clients:
