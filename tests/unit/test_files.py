@@ -223,17 +223,17 @@ def test_diffs_show_content_and_attributes_and_hide_what_is_secret(tmp_path: Pat
     entries = parse(
         [
             {"path": str(open_path), "content": "new\n", "mode": "0640"},
-            {"path": str(secret_path), "secret_content": "pa55\n", "mode": "0600"},
+            {"path": str(secret_path), "secret_content": "new SECRET\n", "mode": "0600"},
         ]
     )
     open_path.write_text("old\n")
     open_path.chmod(0o600)
-    secret_path.write_text("0ld55\n")
+    secret_path.write_text("old SECRET\n")
     shown = [diff for change in plan(entries).changes for diff in change.diffs()]
 
     assert ("old\n", "new\n") == (shown[0]["before"], shown[0]["after"])
     assert ("mode 0600", "mode 0640") == (shown[1]["before"].splitlines()[-1], shown[1]["after"].splitlines()[-1])
-    assert "55" not in str(shown)
+    assert "SECRET" not in str(shown)
     assert ("(content hidden, old)\n", "(content hidden, new)\n") == (shown[2]["before"], shown[2]["after"])
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from .health_checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Inf
 
 try:
     from redis.cluster import RedisCluster
-    from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisClusterException, RedisError
+    from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
 except ImportError:
     pass
 
@@ -84,6 +85,9 @@ def check_certificate(node: Node, settings: Settings, thresholds: Thresholds, no
     try:
         with translated(settings):
             connection.connect()
+            connection.send_command("PING")  # the server counts a client that leaves in mid-handshake as a rejected one
+            with contextlib.suppress(ResponseError):
+                connection.read_response()
         certificate = connection._sock.getpeercert(binary_form=True)
     finally:
         connection.disconnect()
