@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Client on every kind of deployment."""
+"""Client and AsyncClient on every kind of deployment."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import Target
-from keyfleet import Client, ClosedError, DecodeError, HealthReport, ServerError, WrongTypeError
+from keyfleet import AsyncClient, Client, ClosedError, DecodeError, HealthReport, ServerError, WrongTypeError
 
 
 @pytest.fixture
-def client(target: Target) -> Iterator[Client]:
-    """A client of each deployment in turn, with a prefix made of characters that SCAN would take for a pattern."""
-    with Client.from_settings(target.settings(key_prefix="a*[b]?\\:")) as client:
-        yield client
+def client(either: Client) -> Client:
+    """A client of each kind and deployment in turn, with a prefix made of characters that SCAN would take for a pattern."""
+    return either
 
 
 @pytest.fixture
@@ -218,10 +218,18 @@ def test_health_is_a_report(client: Client) -> None:
     assert "failed" != report.verdict
 
 
-def test_raw_speaks_bytes_and_full_names(client: Client) -> None:
-    """Everything that Client does not offer."""
-    client.set("k", "v")
-    assert b"v" == client.raw.get("a*[b]?\\:k")
+def test_raw_speaks_bytes_and_full_names(target: Target) -> None:
+    """Everything that the clients do not offer, in redis-py's own two ways."""
+
+    async def raw_of_both_loops() -> bytes | None:
+        async with AsyncClient.from_settings(target.settings(key_prefix="p:")) as client:
+            found: bytes | None = await client.raw.get("p:k")
+            return found
+
+    with Client.from_settings(target.settings(key_prefix="p:")) as client:
+        client.set("k", "v")
+        assert b"v" == client.raw.get("p:k")
+    assert [b"v", b"v"] == [asyncio.run(raw_of_both_loops()) for _unused in range(2)]
 
 
 def test_a_closed_client_takes_no_calls_until_it_connects_again(client: Client) -> None:

@@ -61,8 +61,11 @@ def open_raw(settings: Settings) -> Any:
 
 
 async def close_raw(client: Any) -> None:
-    """Close a redis-py client for asyncio."""
+    """Close a redis-py client for asyncio, and the connections over which it asks Sentinels, which redis-py leaves open."""
     await client.aclose()
+    pool = getattr(client, "connection_pool", None)
+    for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
+        await sentinel.aclose()
 
 
 async def _abandon(connection: Any) -> None:
