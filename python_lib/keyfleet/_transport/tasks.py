@@ -63,8 +63,8 @@ def open_raw(settings: Settings) -> Any:
 async def close_raw(client: Any) -> None:
     """Close a redis-py client for asyncio, and the connections over which it asks Sentinels, which redis-py leaves open."""
     await client.aclose()
-    pool = getattr(client, "connection_pool", None)
-    for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager is not None else ():
         await sentinel.aclose()
 
 
