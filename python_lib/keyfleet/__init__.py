@@ -4,7 +4,6 @@
 import importlib as _importlib
 import typing as _typing
 
-from ._names import KeyGroup, Prefix
 from ._policy import Policy
 from .core.errors import (
     BreakerOpenError,
@@ -30,6 +29,7 @@ if _typing.TYPE_CHECKING:
     from ._async.subscription import AsyncSubscription
     from ._command import Key
     from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
+    from ._names import KeyGroup, Prefix
     from ._pubsub import Message, Reconnected
     from ._sync.client import Client
     from ._sync.pipeline import Pipeline
@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-# Loaded when they are first asked for, since they need redis-py: pytest loads this package for its plugin in every run.
+# Loaded when they are first asked for: most need redis-py, and pytest loads this package for its plugin in every run.
 _LATER = {
     "AsyncClient": ("._async.client", "AsyncClient"),
     "AsyncPipeline": ("._async.pipeline", "AsyncPipeline"),
@@ -86,9 +86,11 @@ _LATER = {
     "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health", "Report"),
     "Key": ("._command", "Key"),
+    "KeyGroup": ("._names", "KeyGroup"),
     "MemoryEstimate": ("._info", "MemoryEstimate"),
     "Message": ("._pubsub", "Message"),
     "Pipeline": ("._sync.pipeline", "Pipeline"),
+    "Prefix": ("._names", "Prefix"),
     "PrefixMemory": ("._info", "PrefixMemory"),
     "Reconnected": ("._pubsub", "Reconnected"),
     "Script": ("._sync.scripting", "Script"),
