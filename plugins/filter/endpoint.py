@@ -15,11 +15,11 @@ from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.layout import Layout
 from ..module_utils.keyfleet.profile import client_address, profile_path, profile_text, profile_values
 from ..module_utils.keyfleet.profile_forms import Profile, all_paths, form_files
 from ..module_utils.keyfleet.profile_validation import applies, profile_problems
-from ..module_utils.keyfleet.settings_values import format_nodes
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 

@@ -18,10 +18,11 @@ from typing import Any, Callable, NoReturn, Optional, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .keyfleet.connection import HAS_REDIS, REDIS_IMPORT_ERROR, close, connect, translated
+from .keyfleet.connect.client import close, connect
+from .keyfleet.connect.environment import ADDRESS_VARIABLES
+from .keyfleet.connect.redis_py import HAS_REDIS, REDIS_IMPORT_ERROR, translated
+from .keyfleet.connect.settings import Settings
 from .keyfleet.errors import KeyfleetError
-from .keyfleet.settings import Settings
-from .keyfleet.settings_environment import ADDRESS_VARIABLES
 
 T = TypeVar("T")
 

@@ -141,10 +141,10 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
+from ..module_utils.keyfleet.connect.settings import Settings
 from ..module_utils.keyfleet.errors import InvalidationError, KeyfleetError
 from ..module_utils.keyfleet.invalidation import Outcome, invalidate, select
 from ..module_utils.keyfleet.key_sweep import TYPES
-from ..module_utils.keyfleet.settings import Settings
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:

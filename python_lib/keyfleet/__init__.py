@@ -5,6 +5,7 @@ import importlib as _importlib
 import typing as _typing
 
 from ._policy import Policy
+from .core.connect.settings import Settings, SettingsWarning
 from .core.errors import (
     BreakerOpenError,
     ClosedError,
@@ -20,7 +21,6 @@ from .core.errors import (
     UnreachableError,
     WrongTypeError,
 )
-from .core.settings import Settings, SettingsWarning
 
 if _typing.TYPE_CHECKING:
     from ._async.client import AsyncClient

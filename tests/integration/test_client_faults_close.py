@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import Target
 from keyfleet import ClosedError, KeyfleetError
-from keyfleet.core.connection import AnyClient
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.proxy import FaultProxy

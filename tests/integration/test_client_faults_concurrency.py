@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import uvloop
 from keyfleet import AsyncClient, Client, Policy, PoolTimeoutError
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server

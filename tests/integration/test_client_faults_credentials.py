@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import Target
 from keyfleet import CredentialsError, DeniedError
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from keyfleet import AsyncClient, Client
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing.servers import Server
 from support.load import Load
 

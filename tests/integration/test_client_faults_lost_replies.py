@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from keyfleet import Client, OutcomeUnknown, Policy, UnreachableError
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient

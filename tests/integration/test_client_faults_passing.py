@@ -8,7 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 from keyfleet import Client, Policy
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._replication import clients_of, is_in_sync
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory

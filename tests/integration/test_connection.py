@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import redis
 from conftest import Target
-from keyfleet.core.connection import close, connect, translated
+from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.primaries import primaries
+from keyfleet.core.connect.redis_py import translated
+from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import CredentialsError, DeniedError, KeyfleetError, ServerError, SettingsError, UnreachableError
-from keyfleet.core.settings import Settings
-from keyfleet.core.topology import primaries
 from keyfleet.testing.servers import Cluster, Server, start_server
 
 SECRET = "hunter2-s3cret"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from conftest import Target
-from keyfleet.core.connection import close, connect, translated
+from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.redis_py import translated
 from keyfleet.core.errors import UnreachableError
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server

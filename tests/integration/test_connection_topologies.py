@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import close, connect, translated
+from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.primaries import primaries
+from keyfleet.core.connect.redis_py import translated
+from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import CredentialsError, DeniedError, KeyfleetError, ServerError, UnreachableError
-from keyfleet.core.settings import Settings
-from keyfleet.core.topology import primaries
 from keyfleet.testing.servers import Cluster, Server, start_cluster, start_sentinel, start_server
 
 FAST = {"retry_attempts": 0, "timeout_seconds": 1.0}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.core.directive_apply import apply_live, read_active
 from keyfleet.core.directives import Plan, config_command_in, plan, render, table_for
 from keyfleet.core.errors import DeniedError, RefusedError

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.keyfleet.redis.plugins.modules import redis_health, redis_invalidate
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing._server import free_port
 from keyfleet.testing.servers import Cluster, Server
 from support.modules import run_module

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from keyfleet._names import KeyGroup, Prefix
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import start_cluster
 from redis.exceptions import ClusterCrossSlotError
 

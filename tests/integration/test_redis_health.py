@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.keyfleet.redis.plugins.modules import redis_health
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.core.health import CHECKS
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, Result, run_module

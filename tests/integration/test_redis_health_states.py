@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.core.health import Report, wait_for_health
 from keyfleet.core.health_checks import Check, Expect, Thresholds
 from keyfleet.testing._server import free_port, wait_until

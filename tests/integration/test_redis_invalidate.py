@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import AnyClient, close
+from keyfleet.core.connect.client import close
+from keyfleet.core.connect.primaries import primaries
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.core.errors import InvalidationError, RefusedError, UnreachableError
 from keyfleet.core.invalidation import invalidate, select
-from keyfleet.core.topology import primaries
 from keyfleet.testing._server import free_port
 from keyfleet.testing.servers import Server, start_cluster, start_server
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from keyfleet import Client
-from keyfleet.core.connection import close, connect, translated
+from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.primaries import primaries
+from keyfleet.core.connect.redis_py import translated
+from keyfleet.core.connect.settings import Settings, SettingsWarning
+from keyfleet.core.connect.values import format_nodes
 from keyfleet.core.errors import CredentialsError, UnreachableError
-from keyfleet.core.settings import Settings, SettingsWarning
-from keyfleet.core.settings_values import format_nodes
-from keyfleet.core.topology import primaries
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.servers import SentinelGroup, start_cluster, start_sentinel, start_server
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, ServerStartError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis
-from keyfleet.core.settings import Settings
+from keyfleet.core.connect.settings import Settings
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from keyfleet.core.connection import close
+from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import ServerStartError, start_server
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import redis
-from keyfleet.core.connection import close, connect
-from keyfleet.core.settings import Settings
+from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.settings import Settings
 from support.playbooks import Deployment, free_port
 from support.profiles import READERS
 

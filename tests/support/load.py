@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from keyfleet.core.connection import AnyClient
+from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._server import wait_until
 
 Work = Callable[[int], object]

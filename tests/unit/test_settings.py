@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from keyfleet import AsyncClient, Client
+from keyfleet.core.connect.environment import VARIABLES
+from keyfleet.core.connect.settings import Settings, SettingsWarning
 from keyfleet.core.errors import SettingsError
-from keyfleet.core.settings import Settings, SettingsWarning
-from keyfleet.core.settings_environment import VARIABLES
 
 
 def problems_of(environ: dict[str, str]) -> tuple[str, ...]:

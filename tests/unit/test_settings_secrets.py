@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 
 import pytest
+from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import SettingsError
-from keyfleet.core.settings import Settings
 
 SECRET = "hunter2-s3cret"
 
@@ -57,7 +57,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("environ", BROKEN)
-@pytest.mark.filterwarnings("ignore::keyfleet.core.settings.SettingsWarning")
+@pytest.mark.filterwarnings("ignore::keyfleet.core.connect.settings.SettingsWarning")
 def test_errors_have_no_password(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import SettingsError
-from keyfleet.core.settings import Settings
 
 CREDENTIALS: dict[str, Any] = {"username": "u", "password": "p,"}
 

@@ -17,9 +17,9 @@ from .._commands import Commands
 from .._policy import Outage, Policy
 from .._transport.common import Dialer, Stats, shown
 from .._transport.threads import Engines, close_raw, open_raw, sleep
-from ..core.connection import check_files
+from ..core.connect.client import check_files
+from ..core.connect.settings import Settings
 from ..core.errors import ServerError, UnreachableError, WrongTypeError
-from ..core.settings import Settings
 from .engine import Engine
 
 if TYPE_CHECKING:

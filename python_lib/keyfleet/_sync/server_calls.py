@@ -17,8 +17,8 @@ from .engine import Call, Engine
 # Imported where it is needed: few programs make these calls, and all would wait for it at their start.
 if TYPE_CHECKING:
     from .._info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry
+    from ..core.connect.settings import Settings
     from ..core.health import Report
-    from ..core.settings import Settings
 
 FLUSHABLE = ("development", "test")
 NAMES_IN_ONE_STEP = 1000
@@ -191,7 +191,7 @@ class ServerCalls(ClientBase):
 
 
 def _delete_by_prefix(settings: Settings) -> int:
-    from ..core.connection import close, connect
+    from ..core.connect.client import close, connect
     from ..core.invalidation import invalidate, select
 
     client = connect(settings)

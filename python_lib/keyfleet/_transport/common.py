@@ -10,10 +10,11 @@ from redis.exceptions import ResponseError
 
 from .._policy import Breaker, Policy
 from .._replies import Argument, ErrorReply
-from ..core.connection import connection_options, translate
+from ..core.connect.client import connection_options
+from ..core.connect.redis_py import translate
+from ..core.connect.settings import Settings
+from ..core.connect.values import format_nodes
 from ..core.errors import KeyfleetError, UnreachableError
-from ..core.settings import Settings
-from ..core.settings_values import format_nodes
 
 # Host and port, or the path of a socket.
 Address = tuple[str, int] | str

@@ -9,8 +9,9 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import Sentinel
 
-from ..core.connection import AnyClient, check_files, connection_options, sentinel_options
-from ..core.settings import Settings
+from ..core.connect.client import check_files, connection_options, sentinel_options
+from ..core.connect.redis_py import AnyClient
+from ..core.connect.settings import Settings
 
 
 def connect_asyncio(settings: Settings) -> AnyClient:

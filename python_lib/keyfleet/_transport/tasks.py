@@ -22,9 +22,9 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 
 from .._policy import SHORTEST_ATTEMPT_SECONDS, attempt_seconds
 from .._replies import INCOMPLETE, make_reader
-from ..core.connection import FOREIGN_ERRORS
+from ..core.connect.redis_py import FOREIGN_ERRORS
+from ..core.connect.settings import Settings
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from ..core.settings import Settings
 from .common import CLOSED, READONLY, Address, Dialer, Failure, LostError, NotSentError, Request, shown
 
 P = ParamSpec("P")

@@ -18,9 +18,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from .._replies import INCOMPLETE, make_reader, pack
-from ..core.connection import FOREIGN_ERRORS, AnyClient, close, connect
+from ..core.connect.client import close, connect
+from ..core.connect.redis_py import FOREIGN_ERRORS, AnyClient
+from ..core.connect.settings import Settings
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from ..core.settings import Settings
 from .common import CLOSED, READONLY, RECEIVE_BYTES, Address, Dialer, Failure, LostError, NotSentError, Request, shown
 
 P = ParamSpec("P")

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from .connection import close, connect, translated
+from .connect.client import close, connect
+from .connect.redis_py import translated
+from .connect.settings import Settings
 from .errors import CredentialsError, RefusedError, ServerError, UnreachableError
 from .instances import Instance
 from .layout import Layout
 from .profile import client_address
 from .service import ServiceManager, manager_for
-from .settings import Settings
 
 if TYPE_CHECKING:
     import redis

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .connection import translate, translated
+from .connect.primaries import Node, primaries
+from .connect.redis_py import translate, translated
 from .errors import DeniedError, InvalidationError, KeyfleetError, RefusedError
 from .key_sweep import TYPES, Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
-from .topology import Node, primaries
 
 try:
     from redis.cluster import RedisCluster
@@ -25,8 +25,8 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from .connection import AnyClient
-    from .settings import Settings
+    from .connect.redis_py import AnyClient
+    from .connect.settings import Settings
 
 Name = Union[str, bytes]
 Shares = Mapping[str, list[bytes]]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
-from .connection import translate
+from .connect.redis_py import translate
 from .errors import DeniedError, ServerError
 
 try:
@@ -24,9 +24,9 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from .connection import AnyClient
-    from .settings import Settings
-    from .topology import Node
+    from .connect.primaries import Node
+    from .connect.redis_py import AnyClient
+    from .connect.settings import Settings
 
 Command = Sequence[Any]
 Ask = Callable[[Sequence[Command]], list[Any]]

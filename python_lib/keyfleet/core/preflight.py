@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .connection import HAS_REDIS
+from .connect.redis_py import HAS_REDIS
 from .directive_values import to_lines
 from .errors import CredentialsError, KeyfleetError
 from .host import Host, opened, read_lines, read_record

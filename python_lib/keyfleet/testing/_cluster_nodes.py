@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..core.connection import AnyClient
+from ..core.connect.redis_py import AnyClient
 
 SLOTS = 16384
 

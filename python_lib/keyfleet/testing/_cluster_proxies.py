@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from ..core.connection import AnyClient, connect
-from ..core.settings import Settings
+from ..core.connect.client import connect
+from ..core.connect.redis_py import AnyClient
+from ..core.connect.settings import Settings
 from ._cluster import Cluster
 from ._proxy import FaultProxy
 from ._replication import clients_of

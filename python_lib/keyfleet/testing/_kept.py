@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, Union
 
 from redis.exceptions import RedisError
 
-from ..core.connection import AnyClient
+from ..core.connect.redis_py import AnyClient
 from ..core.errors import KeyfleetError
 from ._binaries import ServerStartError
 from ._cluster import Cluster

@@ -14,8 +14,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
 
-from ..core.connection import AnyClient, connect
-from ..core.settings import Settings
+from ..core.connect.client import connect
+from ..core.connect.redis_py import AnyClient
+from ..core.connect.settings import Settings
 from ._faults import Fault, Kind, Shape
 from ._relay import Conditions, Relay
 from ._server import Server

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from ..core.connection import AnyClient, close
+from ..core.connect.client import close
+from ..core.connect.redis_py import AnyClient
 from ._server import Server
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..core.connection import AnyClient, connect
-from ..core.settings import Settings
+from ..core.connect.client import connect
+from ..core.connect.redis_py import AnyClient
+from ..core.connect.settings import Settings
 from ._binaries import find_binary
 from ._replication import clients_of, is_in_sync
 from ._server import Directives, Server, free_port, start_server, wait_until, write_config

@@ -17,9 +17,10 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ..core.connection import AnyClient, close, connect, translated
+from ..core.connect.client import close, connect
+from ..core.connect.redis_py import AnyClient, translated
+from ..core.connect.settings import Settings
 from ..core.errors import ServerError, UnreachableError
-from ..core.settings import Settings
 from ._binaries import ServerStartError, find_binary
 from ._certificates import make_certificates
 

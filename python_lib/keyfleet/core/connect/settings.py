@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Optional
 
-from .errors import SettingsError
-from .settings_environment import ENVIRONMENT, misspelt, stated_by_environment
-from .settings_url import check_lonely_user, stated_by_url
-from .settings_values import CONVERTERS, UNKNOWN, ConversionError, Given, Nodes, Stated, format_nodes
+from ..errors import SettingsError
+from .environment import ENVIRONMENT, misspelt, stated_by_environment
+from .url import check_lonely_user, stated_by_url
+from .values import CONVERTERS, UNKNOWN, ConversionError, Given, Nodes, Stated, format_nodes
 
 
 class SettingsWarning(UserWarning):

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .settings_url import check_lonely_user, stated_by_url
-from .settings_values import CONVERTERS, UNKNOWN, ConversionError, Given, Stated
+from .url import check_lonely_user, stated_by_url
+from .values import CONVERTERS, UNKNOWN, ConversionError, Given, Stated
 
 ENVIRONMENT = {
     "REDIS_HOST": "host",

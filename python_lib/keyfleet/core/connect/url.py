@@ -16,7 +16,7 @@ import re
 from typing import Any, Optional
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .settings_values import DEFAULT_PORT, DEFAULT_SENTINEL_PORT, UNKNOWN, Given, Stated
+from .values import DEFAULT_PORT, DEFAULT_SENTINEL_PORT, UNKNOWN, Given, Stated
 
 TLS_OF_SCHEME = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
 KINDS = ("", "+sentinel", "+cluster")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-From Settings to a connected redis-py client, and from redis-py's errors to ours.
+From Settings to a connected redis-py client.
 
 Retries. redis-py repeats a command whose reply was lost, so that one ``incr`` may count twice, and tries a refused password
 again and again. Here only *connecting* is repeated: a connection class of ours does it, and redis-py's own retry of commands is
@@ -11,49 +11,40 @@ does not repeat; what was surely not run (no connection, MOVED, ASK, TRYAGAIN, C
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import sys
 import time
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
-from .errors import CredentialsError, DeniedError, KeyfleetError, RefusedError, ServerError, SettingsError, UnreachableError
-from .settings_values import format_nodes
-
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.cluster import ClusterNode, RedisCluster
-    from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
-    from redis.exceptions import RedisClusterException, RedisError
-    from redis.retry import Retry
-    from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
-
-    HAS_REDIS = True
-    REDIS_IMPORT_ERROR: Optional[str] = None
-except ImportError:
-    HAS_REDIS = False
-    REDIS_IMPORT_ERROR = traceback.format_exc()
-    RedisError = RedisClusterException = Exception  # type: ignore[assignment,misc]
+from ..errors import DeniedError, RefusedError, ServerError, SettingsError, UnreachableError
+from .redis_py import (
+    HAS_REDIS,
+    AnyClient,
+    ClusterNode,
+    Connection,
+    ConnectionPool,
+    NoBackoff,
+    RedisCluster,
+    RedisClusterException,
+    ReplyLostError,
+    Retry,
+    Sentinel,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    redis,
+    translated,
+)
+from .values import format_nodes
 
 if TYPE_CHECKING:
     from .settings import Settings
 
-# A redis.Redis or RedisCluster. Their annotations mix sync and async replies and differ from version to version.
-AnyClient = Any
-
-# What redis-py raises; RedisClusterException is no RedisError.
-FOREIGN_ERRORS = (RedisError, RedisClusterException, OSError)
 LONGEST_DELAY_SECONDS = 2.0
 CONNECT_ATTEMPTS = 3  # further ones, where the settings give time and no number
-
-
-class ReplyLostError(RedisError):
-    """A command was sent to a cluster node and its reply did not come: it may have run."""
 
 
 def connect(settings: Settings) -> AnyClient:
@@ -88,66 +79,6 @@ def close(client: AnyClient) -> None:
     pool.disconnect()
     for sentinel in pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ():
         sentinel.connection_pool.disconnect()
-
-
-@contextlib.contextmanager
-def translated(settings: Settings) -> Iterator[None]:
-    """Turn errors of redis-py within the block into ours, with the original as the cause."""
-    try:
-        yield
-    except FOREIGN_ERRORS as error:
-        raise translate(error, settings) from error
-
-
-def translate(error: BaseException, settings: Settings) -> KeyfleetError:
-    """Return the error of our tree that says what *error* of redis-py means."""
-    if isinstance(error, KeyfleetError):
-        return error
-    error = _root(error)
-    text = _without_secret(str(error), settings)
-    address = settings.address
-    if isinstance(error, redis.AuthenticationError) or re.match("(WRONGPASS|NOAUTH) ", text):
-        return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH) ", "", text))
-    if isinstance(error, redis.sentinel.MasterNotFoundError):
-        return UnreachableError(address, "no Sentinel that answers knows a primary of this service")
-    denied = _denied_command(error, text)
-    if denied:
-        return DeniedError(denied, text)
-    if isinstance(error, redis.exceptions.MovedError) or text.startswith("MOVED "):
-        return ServerError(f"{address} is one node of a cluster and the key lives on another; name the cluster's nodes instead")
-    no_node = isinstance(error, redis.exceptions.RedisClusterException) and "cannot be connected" in text
-    if no_node or isinstance(error, (redis.ConnectionError, redis.TimeoutError, ReplyLostError, OSError)):
-        return UnreachableError(address, text)
-    if isinstance(error, redis.DataError):
-        return RefusedError(text)
-    return ServerError(f"{address}: {text}")
-
-
-def _root(error: BaseException) -> BaseException:
-    """Return the cause that RedisCluster hides behind its own exceptions, even a denied CLUSTER SLOTS behind "mode is not enabled"."""
-    cause: Optional[BaseException] = error
-    while isinstance(cause, RedisClusterException):
-        cause = cause.__cause__ or cause.__context__
-    return cause if isinstance(cause, (RedisError, OSError)) else error
-
-
-def _without_secret(text: str, settings: Settings) -> str:
-    """Return redis-py's text on one line, without a password and without the command that it quotes after a pipeline."""
-    text = re.sub(r"^Command # \d+ \(.*\) of pipeline caused error: ", "", " ".join(text.split())) or "no reason given"
-    for secret in (settings.password, settings.sentinel_password):
-        text = text.replace(secret, "***") if secret else text
-    return text
-
-
-def _denied_command(error: BaseException, text: str) -> Optional[str]:
-    """Return the command that the server does not offer to this user, None if the error says something else."""
-    unknown = re.match(r"(?:ERR )?unknown (?:sub)?command\W*([^'`,\s]*)", text, re.IGNORECASE)
-    if unknown:
-        return unknown.group(1).lower() or "unknown"
-    if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM "):
-        named = re.search(r"run the '([^']+)'", text)
-        return named.group(1).replace("|", " ") if named else "for this key or channel"
-    return None
 
 
 class _PatientConnection:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .connection import AnyClient
+from .redis_py import AnyClient
 
 
 @dataclass(frozen=True)
