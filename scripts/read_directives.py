@@ -25,9 +25,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python_lib/keyfleet"))
 
-from core.throwaway import AnswerError, Ask, StartFailedError, config_get, engine_version, throwaway  # noqa: E402
+from core.directives.throwaway import AnswerError, Ask, StartFailedError, config_get, engine_version, throwaway  # noqa: E402
 
-TABLE_FILE = ROOT / "python_lib/keyfleet/core/directive_tables.py"
+TABLE_FILE = ROOT / "python_lib/keyfleet/core/directives/tables.py"
 Row = tuple[str, str, str, str, str]  # name, kind, detail, flags, default
 Key = tuple[str, str]  # engine, "major.minor"
 
@@ -212,7 +212,7 @@ def stored_tables() -> dict[Key, list[Row]]:
     """Return the rows of the committed table by engine and version."""
     if not TABLE_FILE.exists():
         return {}
-    from core.directive_tables import ROWS, VERSIONS
+    from core.directives.tables import ROWS, VERSIONS
 
     return {key: [tuple(item[:5]) for item in ROWS if f"{key[0]} {key[1]}" in item[5].split(", ")] for key in VERSIONS}
 

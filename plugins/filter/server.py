@@ -14,7 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.keyfleet.advice import advice
-from ..module_utils.keyfleet.directive_values import SECRET_DIRECTIVES
+from ..module_utils.keyfleet.directives.values import SECRET_DIRECTIVES
 from ..module_utils.keyfleet.instances import OPEN_FILES, Instance, acl_text, acl_users, config_text, from_variables, with_password
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
 from ..module_utils.keyfleet.log_rotation import rotation_text

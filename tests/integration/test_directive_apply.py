@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.connect.client import close
-from keyfleet.core.directive_apply import apply_live, read_active
-from keyfleet.core.directives import Plan, config_command_in, plan, render, table_for
+from keyfleet.core.directives.live import apply_live, read_active
+from keyfleet.core.directives.plan import Plan, config_command_in, plan, render, table_for
+from keyfleet.core.directives.throwaway import config_get, throwaway
+from keyfleet.core.directives.trial import engine_version, judge
 from keyfleet.core.errors import DeniedError, RefusedError
-from keyfleet.core.judge import engine_version, judge
-from keyfleet.core.throwaway import config_get, throwaway
 from keyfleet.testing.servers import Server, start_server
 from support.directives import ENGINES, binary, other_values
 

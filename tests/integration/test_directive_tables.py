@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from keyfleet.core.directive_values import describe, refusal
-from keyfleet.core.directives import canonical, check, table_for
-from keyfleet.core.judge import engine_version, judge
+from keyfleet.core.directives.plan import canonical, check, table_for
+from keyfleet.core.directives.trial import engine_version, judge
+from keyfleet.core.directives.values import describe, refusal
 from support.directives import ENGINES, SAMPLES, binary, other_values
 
 from tests.unit.test_directives import BAD, GOOD

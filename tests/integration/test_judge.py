@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from keyfleet.core.directives.throwaway import StartFailedError, throwaway
+from keyfleet.core.directives.trial import engine_version, judge
 from keyfleet.core.errors import RefusedError
-from keyfleet.core.judge import engine_version, judge
-from keyfleet.core.throwaway import StartFailedError, throwaway
 from keyfleet.testing._server import wait_until
 from support.directives import ENGINES, binary
 
@@ -166,7 +166,7 @@ def test_a_long_temporary_folder_does_not_matter(server_binary: str, tmp_path: P
 
 def test_a_server_that_never_answers_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait is bounded, and the problem says so."""
-    monkeypatch.setattr("keyfleet.core.throwaway.START_SECONDS", 0.3)
+    monkeypatch.setattr("keyfleet.core.directives.throwaway.START_SECONDS", 0.3)
     sleeper = folder / "sleeper"
     sleeper.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Redis server v=7.0.15 sha=0" && exit\nexec sleep 60\n')
     sleeper.chmod(0o755)

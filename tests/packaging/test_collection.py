@@ -36,7 +36,7 @@ def test_tarball_has_no_litter_and_no_secrets(tarball: Path) -> None:
 
 def test_tarball_has_the_core_and_the_licences(tarball: Path) -> None:
     """Modules find the library, and readers what they may do with it."""
-    wanted = {"python_lib/keyfleet/core/connect.client.py", "LICENSES/MIT.txt", "LICENSES/GPL-3.0-or-later.txt", "meta/runtime.yml"}
+    wanted = {"python_lib/keyfleet/core/connect/client.py", "LICENSES/MIT.txt", "LICENSES/GPL-3.0-or-later.txt", "meta/runtime.yml"}
     assert set() == wanted - names(tarball)
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from keyfleet.core.directive_values import Directive, is_file_only
-from keyfleet.core.directives import RESERVED, Table
+from keyfleet.core.directives.plan import RESERVED, Table
+from keyfleet.core.directives.values import Directive, is_file_only
 from keyfleet.testing._server import find_binary
 
 ENGINES = [engine for engine in ("redis", "valkey") if shutil.which(f"{engine}-server")] or ["redis"]  # without any, tests fail and say so

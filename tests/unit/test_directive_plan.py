@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keyfleet.core.directives import Plan, plan, table_for
+from keyfleet.core.directives.plan import Plan, plan, table_for
 
 REDIS = table_for("redis", "7.0")
 VALKEY = table_for("valkey", "8.1")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from keyfleet.core.directives import (
+from keyfleet.core.directives.plan import (
     SECRET_DIRECTIVES,
     acl_lines,
     canonical,

@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from .directive_apply import apply_live, read_active
-from .directive_values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
-from .directives import Plan, config_command_in, plan, startup_only_changes
+from .directives.live import apply_live, read_active
+from .directives.plan import Plan, config_command_in, plan, startup_only_changes
+from .directives.throwaway import throwaway
+from .directives.trial import engine_version, judge
+from .directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
 from .errors import DeniedError
 from .host import (
     Host,
@@ -27,9 +29,7 @@ from .host import (
     written_names,
 )
 from .instances import Instance, acl_lines, config_lines
-from .judge import engine_version, judge
 from .layout import UNIT_FILE
-from .throwaway import throwaway
 
 if TYPE_CHECKING:
     import redis

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from .directive_values import SECRET_DIRECTIVES, quote
-from .directives import acl_lines as user_lines
-from .directives import render
+from .directives.plan import acl_lines as user_lines
+from .directives.plan import render
+from .directives.values import SECRET_DIRECTIVES, quote
 from .layout import Layout
 
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .directive_values import size
+from .directives.values import size
 from .host import Host, read_lines
 from .instances import COMPUTED_MARK, Instance
 from .layout import Layout

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .connect.redis_py import HAS_REDIS
-from .directive_values import to_lines
+from .directives.trial import engine_version, judge
+from .directives.values import to_lines
 from .errors import CredentialsError, KeyfleetError
 from .host import Host, opened, read_lines, read_record
 from .instances import Instance
-from .judge import engine_version, judge
 from .layout import repository_files
 from .ports import listener, unix_listener
 from .service_common import run

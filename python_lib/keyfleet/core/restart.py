@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .directive_apply import apply_live, read_active
-from .directives import config_command_in
+from .directives.live import apply_live, read_active
+from .directives.plan import config_command_in
 from .errors import RefusedError
 from .host import POLL_SECONDS, Host, opened, prepare_start, read_lines, wait_until_ready
 from .instances import Instance

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
-from .directives import acl_lines, check
+from .directives.plan import acl_lines, check
 from .instances import LOGS, OPEN_FILES, USES, Instance, from_variables
 from .layout import Layout
 from .validation_install import install_problems

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .directive_values import HIDDEN, SECRET_DIRECTIVES, Problem, Table, canonical, is_file_only, shown, table_for, to_lines
-from .directives import acl_lines, config_command, render
+from .plan import acl_lines, config_command, render
 from .throwaway import StartFailedError, config_get, engine_version, throwaway
+from .values import HIDDEN, SECRET_DIRECTIVES, Problem, Table, canonical, is_file_only, shown, table_for, to_lines
 
 __all__ = ["Verdict", "engine_version", "judge"]
 

@@ -3,7 +3,7 @@
 Server directives from the inventory: checked, written, and compared with what a running server uses. Pure; no server is asked here.
 
 The controller calls :func:`check` before anything is touched. The managed host lets a throw-away server judge the same directives
-(``judge.py``), compares its values with the active ones (:func:`plan`) and applies what can be applied live (``directive_apply.py``).
+(``trial.py``), compares its values with the active ones (:func:`plan`) and applies what can be applied live (``live.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .directive_values import (
+from .values import (
     HIDDEN,
     SECRET_DIRECTIVES,
     Problem,
@@ -164,7 +164,7 @@ def plan(wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[s
 
     Args:
         wished: Every value that a server started with these directives has (``Verdict.values``): also tells the defaults.
-        active: Every value that the running server has, in the same form (``directive_apply.read_active``).
+        active: Every value that the running server has, in the same form (``live.read_active``).
         named, previously_named: Directives in the inventory now, and those applied by the run before.
         table: Tells what changes live; what it does not know waits for a restart.
     Source:

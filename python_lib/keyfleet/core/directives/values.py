@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, NamedTuple, Optional
 
-from .directive_tables import ROWS, VERSIONS
-from .errors import RefusedError
+from ..errors import RefusedError
+from .tables import ROWS, VERSIONS
 
 # Passwords, and the names behind which dangerous commands are put away.
 SECRET_DIRECTIVES = frozenset(

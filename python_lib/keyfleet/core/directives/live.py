@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .directive_values import HIDDEN, SECRET_DIRECTIVES, is_file_only
-from .errors import DeniedError, RefusedError
+from ..errors import DeniedError, RefusedError
+from .values import HIDDEN, SECRET_DIRECTIVES, is_file_only
 
 if TYPE_CHECKING:
     import redis

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, BinaryIO, Callable
 
-from .errors import KeyfleetError, RefusedError
+from ..errors import KeyfleetError, RefusedError
 
 Ask = Callable[..., Any]  # one command, as words; returns text, or lists of it
 
