@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .keyfleet.host import Host
+from .keyfleet.instance.access import Host
 from .keyfleet.instances import Instance
 
 

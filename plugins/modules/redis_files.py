@@ -137,8 +137,8 @@ unknown:
 
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.file_entries import STATES, parse
-from ..module_utils.keyfleet.files import plan
+from ..module_utils.keyfleet.host.file_entries import STATES, parse
+from ..module_utils.keyfleet.host.files import plan
 from ..module_utils.quiet_module import QuietModule
 
 CONTENTS = ("content", "secret_content")

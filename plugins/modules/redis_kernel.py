@@ -107,7 +107,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.kernel import THP_VALUES, Findings, Wish, look
+from ..module_utils.keyfleet.host.kernel import THP_VALUES, Findings, Wish, look
 
 
 def report(found: Findings) -> dict:

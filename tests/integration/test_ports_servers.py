@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keyfleet.core.ports import listener
+from keyfleet.core.host.ports import listener
 from keyfleet.testing.servers import Server
 
 

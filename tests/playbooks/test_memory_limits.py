@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfleet.core.memory import MIB, limits, physical_bytes
+from keyfleet.core.host.memory import MIB, limits, physical_bytes
 from support.playbooks import Deployment, free_port
 
 

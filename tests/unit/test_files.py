@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.errors import FilesError, RefusedError
-from keyfleet.core.file_entries import Entry, parse
-from keyfleet.core.files import plan
+from keyfleet.core.host.file_entries import Entry, parse
+from keyfleet.core.host.files import plan
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -252,8 +252,8 @@ def test_an_ordinary_user_is_refused_what_only_root_can_do(tmp_path: Path) -> No
     script = f"""
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parents[2] / "python_lib")!r})
-from keyfleet.core.file_entries import parse
-from keyfleet.core.files import plan
+from keyfleet.core.host.file_entries import parse
+from keyfleet.core.host.files import plan
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
 for options in ({{"owner": "root"}}, {{"group": "0"}}, {{}}):

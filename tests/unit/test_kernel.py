@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.errors import RefusedError
-from keyfleet.core.kernel import NOT_ROOT, Wish, kept_values, look
+from keyfleet.core.host.kernel import NOT_ROOT, Wish, kept_values, look
 
 
 class Host:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from keyfleet.core.host import Host
+from keyfleet.core.host.memory import MIB, limits, physical_bytes, shown
+from keyfleet.core.instance.access import Host
 from keyfleet.core.instances import COMPUTED_MARK, Instance
-from keyfleet.core.memory import MIB, Memory, limits, look, maxmemory_in, physical_bytes, share, shown
+from keyfleet.core.memory import Memory, look, maxmemory_in, share
 
 GIB = 1 << 30
 NO_LIMIT = 9223372036854771712  # what version 1 tells

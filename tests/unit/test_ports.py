@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from keyfleet.core import ports
+from keyfleet.core.host import ports
 
 ANY = "0.0.0.0"  # noqa: S104 - listened on for a moment, by a test about just that
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core import runner
+from keyfleet.core.host import commands
 
 SPEC = {"name": "cache", "argv": ["/usr/bin/redis-server"], "run_dir": "/run/x", "log_file": "/var/log/x/runner.log"}
 
@@ -165,3 +166,8 @@ def test_help_says_what_each_command_does() -> None:
     done = subprocess.run([sys.executable, runner.__file__, "--help"], capture_output=True, text=True, check=True)
 
     assert [] == [word for word in ("start ", "stop ", "status ", "Exit status", "argv:") if word not in done.stdout]
+
+
+def test_environment_of_the_runner_is_that_of_other_programs() -> None:
+    """The runner is copied to hosts as one file, so it has the environment once more."""
+    assert commands.CLEAN_ENVIRONMENT == runner.CLEAN_ENVIRONMENT

@@ -68,7 +68,7 @@ def test_a_unit_that_does_not_exist_is_stopped() -> None:
 
 def test_without_systemd_every_step_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program is named, no traceback."""
-    monkeypatch.setattr("keyfleet.core.service_common.CLEAN_ENVIRONMENT", {"PATH": "/nonexistent"})
+    monkeypatch.setattr("keyfleet.core.host.commands.CLEAN_ENVIRONMENT", {"PATH": "/nonexistent"})
     with pytest.raises(ServiceError) as raised:
         manager_for("systemd", Layout("/", "cache")).start()
 

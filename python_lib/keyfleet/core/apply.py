@@ -16,18 +16,8 @@ from .directives.throwaway import throwaway
 from .directives.trial import engine_version, judge
 from .directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
 from .errors import DeniedError
-from .host import (
-    Host,
-    Record,
-    forget_written,
-    opened,
-    prepare_start,
-    read_lines,
-    read_record,
-    wait_until_ready,
-    write_record,
-    written_names,
-)
+from .host.text_files import read_lines
+from .instance.access import Host, Record, forget_written, opened, prepare_start, read_record, wait_until_ready, write_record, written_names
 from .instances import Instance, acl_lines, config_lines
 from .layout import UNIT_FILE
 

@@ -18,11 +18,12 @@ from .connect.redis_py import HAS_REDIS
 from .directives.trial import engine_version, judge
 from .directives.values import to_lines
 from .errors import CredentialsError, KeyfleetError
-from .host import Host, opened, read_lines, read_record
+from .host.commands import run
+from .host.ports import listener, unix_listener
+from .host.text_files import read_lines
+from .instance.access import Host, opened, read_record
 from .instances import Instance
 from .layout import repository_files
-from .ports import listener, unix_listener
-from .service_common import run
 from .service_systemd import parse_properties
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.

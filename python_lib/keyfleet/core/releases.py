@@ -32,7 +32,7 @@ from typing import Callable
 
 from .directives.throwaway import config_get, engine_version, throwaway
 from .errors import BuildError, KeyfleetError, RefusedError
-from .service_common import run
+from .host.commands import run
 
 BUILD_SECONDS = 3600  # also how long a second run waits for a build that is under way
 POLL_SECONDS = 0.5

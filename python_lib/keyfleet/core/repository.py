@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import RefusedError
-from .file_entries import Entry, parse
-from .files import Plan, plan
+from .host.commands import PROXIES, run
+from .host.file_entries import Entry, parse
+from .host.files import Plan, plan
 from .layout import APT_DIR, repository_files
 from .preflight import Package, installed_version
-from .service_common import PROXIES, run
 
 HEADER = "# Ansible managed: module redis_repo of keyfleet.redis\n"
 APT_SECONDS = 300.0

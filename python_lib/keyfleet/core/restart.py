@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Optional
 from .directives.live import apply_live, read_active
 from .directives.plan import config_command_in
 from .errors import RefusedError
-from .host import POLL_SECONDS, Host, opened, prepare_start, read_lines, wait_until_ready
+from .host.text_files import read_lines
+from .instance.access import POLL_SECONDS, Host, opened, prepare_start, wait_until_ready
 from .instances import Instance
 
 if TYPE_CHECKING:

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from .errors import ServiceError
 from .layout import Layout
-from .runner import CLEAN_ENVIRONMENT, masked
+from .runner import masked
 
-PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 LOG_LINES = 10
 LOG_BYTES = 16_384
 
@@ -109,17 +105,3 @@ def tail(path: str, lines: int = LOG_LINES) -> list[str]:
     except OSError:
         return []
     return [masked(line) for line in text.splitlines()[-lines:]]
-
-
-def run(argv: Sequence[str], timeout_seconds: Optional[float] = None, *, inherit: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Run a program in a clean environment, with nothing inherited but the variables *inherit*; raise OSError or TimeoutExpired."""
-    return subprocess.run(  # noqa: S603 - an argument list, no shell
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env={**CLEAN_ENVIRONMENT, **{name: os.environ[name] for name in inherit if name in os.environ}},
-        timeout=timeout_seconds,
-        check=False,
-    )

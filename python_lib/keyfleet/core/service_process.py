@@ -9,7 +9,8 @@ import sys
 from typing import Optional
 
 from . import runner
-from .service_common import ServiceManager, ServiceStatus, run
+from .host.commands import run
+from .service_common import ServiceManager, ServiceStatus
 
 
 class ProcessManager(ServiceManager):

@@ -7,7 +7,8 @@ import subprocess
 import time
 from typing import Optional
 
-from .service_common import ServiceManager, ServiceStatus, run
+from .host.commands import run
+from .service_common import ServiceManager, ServiceStatus
 
 PROPERTIES = (
     "LoadState",

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
-from .runner import descriptors
-
 IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 _LISTENING_TCP, _LISTENING_UNIX = "0A", "00010000"
 _PROC = Path("/proc")
@@ -157,11 +155,18 @@ def _holder(address: str, inode: str, user: Optional[str]) -> Listener:
 
 def _process_with(target: str) -> Optional[str]:
     for pid in [entry.name for entry in os.scandir(_PROC) if entry.name.isdigit()]:
-        for descriptor in descriptors(pid):
+        for descriptor in _descriptors(pid):
             with suppress(OSError):
                 if str(Path(descriptor).readlink()) == target:
                     return pid
     return None
+
+
+def _descriptors(pid: str) -> list[str]:
+    """Return the open descriptors of a process as paths; none if it has ended, or this user may not see them."""
+    with suppress(OSError):
+        return [entry.path for entry in os.scandir(_PROC / pid / "fd")]
+    return []
 
 
 def unit_of(pid: int) -> Optional[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .errors import RefusedError
+from ..errors import RefusedError
 
 _FILE_OPTIONS = frozenset(("content", "secret_content", "mode", "owner", "group"))
 _OPTIONS = {

@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from .connect.client import close, connect
-from .connect.redis_py import translated
-from .connect.settings import Settings
-from .errors import CredentialsError, RefusedError, ServerError, UnreachableError
-from .instances import Instance
-from .layout import Layout
-from .profile import client_address
-from .service import ServiceManager, manager_for
+from ..connect.client import close, connect
+from ..connect.redis_py import translated
+from ..connect.settings import Settings
+from ..errors import CredentialsError, RefusedError, ServerError, UnreachableError
+from ..host.text_files import read_lines
+from ..instances import Instance
+from ..layout import Layout
+from ..profile import client_address
+from ..service import ServiceManager, manager_for
 
 if TYPE_CHECKING:
     import redis
@@ -118,14 +119,6 @@ def write_record(layout: Layout, record: Record) -> None:
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(record), sort_keys=True) + "\n", encoding="utf-8")
     draft.replace(layout.record_file)
-
-
-def read_lines(path: str) -> list[str]:
-    """Return the lines of a file; none if it is not there."""
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def _directive_of(line: str) -> str:

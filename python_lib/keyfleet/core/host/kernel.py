@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from .errors import RefusedError
+from ..errors import RefusedError
 from .file_entries import parse
 from .files import Plan, plan
 
