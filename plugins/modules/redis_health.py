@@ -199,8 +199,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, settings_from_params
 from ..module_utils.keyfleet.connect.redis_py import HAS_REDIS, REDIS_IMPORT_ERROR
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.health import Report, wait_for_health
-from ..module_utils.keyfleet.health_checks import Expect, Thresholds
+from ..module_utils.keyfleet.health.checks import Expect, Thresholds
+from ..module_utils.keyfleet.health.report import Report, wait_for_health
 
 
 def threshold_options() -> dict[str, dict[str, Any]]:

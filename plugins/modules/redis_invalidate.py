@@ -143,8 +143,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.connect.settings import Settings
 from ..module_utils.keyfleet.errors import InvalidationError, KeyfleetError
-from ..module_utils.keyfleet.invalidation import Outcome, invalidate, select
-from ..module_utils.keyfleet.key_sweep import TYPES
+from ..module_utils.keyfleet.keys.invalidate import Outcome, invalidate, select
+from ..module_utils.keyfleet.keys.sweep import TYPES, Tally
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -190,7 +190,7 @@ def main() -> None:
             return invalidate(client, settings, selection, dry_run=module.check_mode, **limits)
         except InvalidationError as error:
             stopped = error
-            return error.outcome
+            return Outcome(tuple(Tally(**counts) for counts in error.nodes), list(error.sample))
 
     result = result_of(run(module, work), module)
     if isinstance(stopped, InvalidationError):

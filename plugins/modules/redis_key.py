@@ -246,8 +246,8 @@ from typing import Any, NoReturn
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.connect.settings import Settings
-from ..module_utils.keyfleet.key_plan import parse_entries
-from ..module_utils.keyfleet.keys import Report, apply_entries
+from ..module_utils.keyfleet.keys.apply import Report, apply_entries
+from ..module_utils.keyfleet.keys.plan import parse_entries
 from ..module_utils.quiet_module import QuietModule
 
 DEFAULTS = {"type": "string", "state": "present"}

@@ -36,7 +36,7 @@ if _typing.TYPE_CHECKING:
     from ._sync.scripting import Script
     from ._sync.subscription import Subscription
     from ._transport.common import Stats
-    from .core.health import Report as HealthReport
+    from .core.health.report import Report as HealthReport
 
 __all__ = [
     "AsyncClient",
@@ -84,7 +84,7 @@ _LATER = {
     "AsyncScript": ("._async.scripting", "AsyncScript"),
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
     "Client": ("._sync.client", "Client"),
-    "HealthReport": (".core.health", "Report"),
+    "HealthReport": (".core.health.report", "Report"),
     "Key": ("._command", "Key"),
     "KeyGroup": ("._names", "KeyGroup"),
     "MemoryEstimate": ("._info", "MemoryEstimate"),

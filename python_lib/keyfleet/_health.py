@@ -11,8 +11,8 @@ from ._info import ServerInfo
 from ._replies import ErrorReply
 from ._transport.common import Stats
 from .core.errors import ServerError, UnreachableError
-from .core.health_checks import DEGRADED, FAILED, OK, SKIPPED, Check, judged
-from .core.health_probes import PROBE_SECONDS
+from .core.health.checks import DEGRADED, FAILED, OK, SKIPPED, Check, judged
+from .core.health.probes import PROBE_SECONDS
 
 CLIENT_CHECKS = ("eviction", "pool", "breaker", "discovery", "counters")
 

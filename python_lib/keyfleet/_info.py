@@ -11,7 +11,7 @@ from typing import Any
 
 from ._command import Command
 from ._kinds import DBSIZE, FLUSHDB, INFO, MEMORY_USAGE, SCAN, SLOWLOG
-from .core.health_checks import ROLES, engine_of
+from .core.health.checks import ROLES, engine_of
 
 _NUMBERS = {
     "connected_replicas": "connected_slaves",

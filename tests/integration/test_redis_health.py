@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible_collections.keyfleet.redis.plugins.modules import redis_health
 from keyfleet.core.connect.client import close
-from keyfleet.core.health import CHECKS
+from keyfleet.core.health.report import CHECKS
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, Result, run_module
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet.core import keys
 from keyfleet.core.errors import UnreachableError
-from keyfleet.core.key_plan import parse_entries
-from keyfleet.core.keys import apply_entries
+from keyfleet.core.keys.apply import apply as keys
+from keyfleet.core.keys.apply import apply_entries
+from keyfleet.core.keys.plan import parse_entries
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from keyfleet.core.key_plan import parse_entries
-from keyfleet.core.keys import apply_entries
+from keyfleet.core.keys.apply import apply_entries
+from keyfleet.core.keys.plan import parse_entries
 from keyfleet.testing.servers import Cluster, Server
 from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 

@@ -43,8 +43,8 @@ def test_tarball_has_the_core_and_the_licences(tarball: Path) -> None:
 def test_installed_module_utils_are_the_core(collections: Path) -> None:
     """The link from module_utils to the library survives building and installing."""
     utils = collections / INSTALLED / "plugins/module_utils/keyfleet"
-    wanted = {path.name for path in (ROOT / "python_lib/keyfleet/core").glob("*.py")}
-    assert wanted == {path.name for path in utils.glob("*.py")}
+    wanted = {path.name for path in (ROOT / "python_lib/keyfleet/core").rglob("*.py")}
+    assert wanted == {path.name for path in utils.rglob("*.py")}
 
 
 def test_every_module_has_its_documentation(collections: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from ssl import PEM_cert_to_DER_cert
 
 import pytest
 from keyfleet.core.connect.settings import Settings
-from keyfleet.core.health import CHECKS, Report, wait_for_health
-from keyfleet.core.health_checks import Check
-from keyfleet.core.health_probes import certificate_expiry
+from keyfleet.core.health.checks import Check
+from keyfleet.core.health.probes import certificate_expiry
+from keyfleet.core.health.report import CHECKS, Report, wait_for_health
 from keyfleet.testing._certificates import make_certificates
 
 FINE = Check("role", "ok", node="10.0.0.1:6379")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.health_checks import INFO_CHECKS, Check, Expect, Thresholds, engine_of, judge_cluster, judge_info, worst
+from keyfleet.core.health.checks import INFO_CHECKS, Check, Expect, Thresholds, engine_of, judge_cluster, judge_info, worst
 
 THRESHOLDS, NO_WISH = Thresholds(), Expect()
 MIB = 1024 * 1024

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 from keyfleet._info import PrefixMemory, Sample, ServerInfo, estimate_memory, memory_usage, read_fields, read_info, scan_names, slow_log
-from keyfleet.core.health_checks import Expect, Thresholds, judge_info
+from keyfleet.core.health.checks import Expect, Thresholds, judge_info
 
 VALKEY = b"""# Server\r
 server_name:valkey\r

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import DeniedError, InvalidationError, RefusedError, ServerError
-from keyfleet.core.invalidation import Outcome, escape, printable, select
-from keyfleet.core.key_sweep import MOST, PAGE, Distinct, Pace, Selection, Tally, pages
+from keyfleet.core.keys.invalidate import Outcome, escape, printable, select
+from keyfleet.core.keys.sweep import MOST, PAGE, Distinct, Pace, Selection, Tally, pages
 
 
 class Clock:
@@ -199,7 +199,7 @@ def test_sample_keeps_the_first_ten_names() -> None:
 
 def test_error_says_what_was_done_and_survives_pickling() -> None:
     """Its facts are attributes."""
-    error = InvalidationError(DeniedError("scan", "no permissions"), Outcome((Tally("a:1", 3, 2, 1),)))
+    error = InvalidationError(DeniedError("scan", "no permissions"), [vars(Tally("a:1", 3, 2, 1))])
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301  (our own bytes)
     assert "command 'scan' is not available: no permissions; until then 2 keys were deleted, and 1 more may be" == str(copy)
-    assert 2 == copy.outcome.deleted
+    assert 2 == copy.deleted

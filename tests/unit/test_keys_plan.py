@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import RefusedError, WrongTypeError
-from keyfleet.core.key_plan import WRITE_SCRIPT, Entry, Found, make_plan, parse_entries
+from keyfleet.core.keys.plan import WRITE_SCRIPT, Entry, Found, make_plan, parse_entries
 
 
 def entry(**raw: Any) -> Entry:

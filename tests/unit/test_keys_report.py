@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 
 from keyfleet.core.errors import ServerError, UnreachableError, WrongTypeError
-from keyfleet.core.key_plan import Entry, Found, Plan
-from keyfleet.core.keys import Outcome, Report
+from keyfleet.core.keys.apply import Outcome, Report
+from keyfleet.core.keys.plan import Entry, Found, Plan
 
 
 def outcomes(number: int, action: str = "created", error: Exception | None = None) -> list[Outcome]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import RefusedError
-from keyfleet.core.key_types import TYPES, WORDS_PER_COMMAND, Stream, StreamEntry, printable
+from keyfleet.core.keys.types import TYPES, WORDS_PER_COMMAND, Stream, StreamEntry, printable
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from .engine import Call, Engine
 if TYPE_CHECKING:
     from .._info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry
     from ..core.connect.settings import Settings
-    from ..core.health import Report
+    from ..core.health.report import Report
 
 FLUSHABLE = ("development", "test")
 NAMES_IN_ONE_STEP = 1000
@@ -192,7 +192,7 @@ class AsyncServerCalls(AsyncClientBase):
 
 def _delete_by_prefix(settings: Settings) -> int:
     from ..core.connect.client import close, connect
-    from ..core.invalidation import invalidate, select
+    from ..core.keys.invalidate import invalidate, select
 
     client = connect(settings)
     try:

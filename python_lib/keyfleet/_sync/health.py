@@ -15,9 +15,9 @@ from .._replies import Argument, ErrorReply, pack
 from .._transport.common import Address, Dialer, LostError, NotSentError, Stats, shown
 from .._transport.threads import Link, Node
 from ..core.errors import CredentialsError, ServerError, UnreachableError
-from ..core.health import DEFAULT_THRESHOLDS, NO_WISHES, Report, silent
-from ..core.health_checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
-from ..core.health_probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
+from ..core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
+from ..core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
+from ..core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, Report, silent
 from .engine import Engine
 
 PINGS = 3

@@ -23,10 +23,8 @@ Every error that keyfleet raises, one tree.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .invalidation import Outcome
+from collections.abc import Mapping, Sequence
+from typing import Union
 
 
 class KeyfleetError(Exception):
@@ -169,12 +167,29 @@ class WrongTypeError(ServerError):
 
 
 class InvalidationError(ServerError):
-    """Deleting keys ended early; *outcome* is what was done until then, *cause* is why."""
+    """
+    Deleting keys ended early.
 
-    def __init__(self, cause: KeyfleetError, outcome: Outcome) -> None:
-        super().__init__(cause, outcome)
-        self.cause, self.outcome = cause, outcome
+    Attributes:
+        cause: Why.
+        nodes: Counts of each primary until then: ``node``, ``matched``, ``deleted``, ``unconfirmed``, as ``redis_invalidate`` returns them.
+        sample: The first names that matched, printable.
+    """
+
+    def __init__(self, cause: KeyfleetError, nodes: Sequence[Mapping[str, Union[str, int]]], sample: Sequence[str] = ()) -> None:
+        super().__init__(cause, nodes, sample)
+        self.cause, self.nodes, self.sample = cause, tuple(nodes), tuple(sample)
+
+    @property
+    def deleted(self) -> int:
+        """Keys that the servers said they removed."""
+        return sum(int(node["deleted"]) for node in self.nodes)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Keys that may have been removed: the reply never came."""
+        return sum(int(node["unconfirmed"]) for node in self.nodes)
 
     def __str__(self) -> str:
-        lost = f", and {self.outcome.unconfirmed} more may be" if self.outcome.unconfirmed else ""
-        return f"{self.cause}; until then {self.outcome.deleted} keys were deleted{lost}"
+        lost = f", and {self.unconfirmed} more may be" if self.unconfirmed else ""
+        return f"{self.cause}; until then {self.deleted} keys were deleted{lost}"

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .connect.redis_py import ReplyLostError, translate
-from .errors import KeyfleetError, ServerError
-from .key_plan import MISSING, Entry, Found, Plan, make_plan
-from .key_types import TYPES, ValueType, printable
+from ..connect.redis_py import ReplyLostError, translate
+from ..errors import KeyfleetError, ServerError
+from .plan import MISSING, Entry, Found, Plan, make_plan
+from .types import TYPES, ValueType, printable
 
 try:
     import redis
@@ -29,7 +29,7 @@ except ImportError:
     RedisError = Exception  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
-    from .connect.settings import Settings
+    from ..connect.settings import Settings
 
 ACTIONS = ("created", "updated", "ttl", "deleted", "unchanged", "failed", "unknown")
 CHUNK_ENTRIES = 500

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Optional, Union
 
-from .errors import DeniedError, ServerError
+from ..errors import DeniedError, ServerError
 
 OK, DEGRADED, FAILED, SKIPPED = "ok", "degraded", "failed", "skipped"
 _BY_WEIGHT = (SKIPPED, OK, DEGRADED, FAILED)

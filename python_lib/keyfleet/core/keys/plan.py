@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .errors import RefusedError, WrongTypeError
-from .key_types import TYPES, Command, ValueType, printable
+from ..errors import RefusedError, WrongTypeError
+from .types import TYPES, Command, ValueType, printable
 
 MISSING = "none"  # the server's TYPE of a key that does not exist
 LONGEST_TTL_SECONDS = 100 * 365 * 86400

@@ -13,16 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .connect.client import close, connect
-from .connect.primaries import Node, primaries
-from .connect.redis_py import translated
-from .errors import CredentialsError, ServerError, UnreachableError
-from .health_checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
-from .health_probes import check_certificate, check_cluster, check_ping, check_round_trip
+from ..connect.client import close, connect
+from ..connect.primaries import Node, primaries
+from ..connect.redis_py import translated
+from ..errors import CredentialsError, ServerError, UnreachableError
+from .checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
+from .probes import check_certificate, check_cluster, check_ping, check_round_trip
 
 if TYPE_CHECKING:
-    from .connect.redis_py import AnyClient
-    from .connect.settings import Settings
+    from ..connect.redis_py import AnyClient
+    from ..connect.settings import Settings
 
 CHECKS = ("ping", *INFO_CHECKS, "cluster", "certificate", "round_trip")
 POLL_SECONDS = 0.2

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Optional, Union, cast
 
-from .connect.redis_py import translated
-from .errors import CredentialsError, ServerError, UnreachableError
-from .health_checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judge_ping, judged
+from ..connect.redis_py import translated
+from ..errors import CredentialsError, ServerError, UnreachableError
+from .checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judge_ping, judged
 
 try:
     from redis.cluster import RedisCluster
@@ -21,9 +21,9 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from .connect.primaries import Node
-    from .connect.redis_py import AnyClient
-    from .connect.settings import Settings
+    from ..connect.primaries import Node
+    from ..connect.redis_py import AnyClient
+    from ..connect.settings import Settings
 
 PROBE_PREFIX = "keyfleet:probe:"
 PROBE_SECONDS = 10

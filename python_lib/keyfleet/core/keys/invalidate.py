@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .connect.primaries import Node, primaries
-from .connect.redis_py import translate, translated
-from .errors import DeniedError, InvalidationError, KeyfleetError, RefusedError
-from .key_sweep import TYPES, Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
+from ..connect.primaries import Node, primaries
+from ..connect.redis_py import translate, translated
+from ..errors import DeniedError, InvalidationError, KeyfleetError, RefusedError
+from .sweep import TYPES, Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
 
 try:
     from redis.cluster import RedisCluster
@@ -25,8 +25,8 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from .connect.redis_py import AnyClient
-    from .connect.settings import Settings
+    from ..connect.redis_py import AnyClient
+    from ..connect.settings import Settings
 
 Name = Union[str, bytes]
 Shares = Mapping[str, list[bytes]]
@@ -170,7 +170,7 @@ def invalidate(
         for node, tally in zip(nodes, outcome.nodes):
             sweep(Remover(client, node, tally, settings), selection, shares.get(node.address, []), pace, outcome.remember)
     except (KeyfleetError, RedisError, RedisClusterException, OSError) as error:
-        raise InvalidationError(translate(error, settings), outcome) from error
+        raise InvalidationError(translate(error, settings), outcome.as_dict()["nodes"], outcome.sample) from error
     return outcome
 
 

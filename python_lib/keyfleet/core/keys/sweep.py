@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
-from .connect.redis_py import translate
-from .errors import DeniedError, ServerError
+from ..connect.redis_py import translate
+from ..errors import DeniedError, ServerError
 
 try:
     from redis.cluster import RedisCluster
@@ -24,9 +24,9 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from .connect.primaries import Node
-    from .connect.redis_py import AnyClient
-    from .connect.settings import Settings
+    from ..connect.primaries import Node
+    from ..connect.redis_py import AnyClient
+    from ..connect.settings import Settings
 
 Command = Sequence[Any]
 Ask = Callable[[Sequence[Command]], list[Any]]

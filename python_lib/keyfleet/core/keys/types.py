@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .errors import RefusedError
+from ..errors import RefusedError
 
 Word = Any  # bytes, str, int or float: an argument of a command, as redis-py takes it
 Command = tuple[Word, ...]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Keys and their values: planned, read, written, deleted."""
