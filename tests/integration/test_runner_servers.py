@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import redis
-from keyfleet.core import runner
+from keyfleet.core.service import supervisor as runner
 from keyfleet.testing._server import free_port, socket_path
 
 SECRET = "c0rrect-horse"

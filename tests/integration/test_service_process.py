@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import redis
-from keyfleet.core import runner
 from keyfleet.core.errors import ServiceError
 from keyfleet.core.layout import Layout, runner_spec
-from keyfleet.core.service import ServiceManager, manager_for
+from keyfleet.core.service import supervisor as runner
+from keyfleet.core.service.choose import ServiceManager, manager_for
 from keyfleet.testing._server import free_port, wait_until
 
 

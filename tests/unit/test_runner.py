@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from keyfleet.core import runner
 from keyfleet.core.host import commands
+from keyfleet.core.service import supervisor as runner
 
 SPEC = {"name": "cache", "argv": ["/usr/bin/redis-server"], "run_dir": "/run/x", "log_file": "/var/log/x/runner.log"}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from keyfleet.core.errors import RefusedError, ServiceError
 from keyfleet.core.layout import Layout
-from keyfleet.core.service import ServiceStatus, manager_for
-from keyfleet.core.service_common import tail
-from keyfleet.core.service_systemd import parse_properties, status_from
+from keyfleet.core.service.choose import ServiceStatus, manager_for
+from keyfleet.core.service.manager import tail
+from keyfleet.core.service.systemd import parse_properties, status_from
 
 RUNNING = """\
 LoadState=loaded

@@ -24,7 +24,7 @@ from .host.text_files import read_lines
 from .instance.access import Host, opened, read_record
 from .instances import Instance
 from .layout import repository_files
-from .service_systemd import parse_properties
+from .service.systemd import parse_properties
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for

@@ -19,7 +19,7 @@ from ..host.text_files import read_lines
 from ..instances import Instance
 from ..layout import Layout
 from ..profile import client_address
-from ..service import ServiceManager, manager_for
+from ..service.choose import ServiceManager, manager_for
 
 if TYPE_CHECKING:
     import redis

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Services without an init system: one detached supervisor each, see ``runner``; they do not survive a reboot."""
+"""Services without an init system: one detached supervisor each, see ``supervisor.py``; they do not survive a reboot."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import subprocess
 import sys
 from typing import Optional
 
-from . import runner
-from .host.commands import run
-from .service_common import ServiceManager, ServiceStatus
+from ..host.commands import run
+from . import supervisor
+from .manager import ServiceManager, ServiceStatus
 
 
 class ProcessManager(ServiceManager):
     """
     A detached supervisor. ``start`` returns when the server listens; it may still be loading its data, which a PING tells.
 
-    The runner is a program of its own, since it outlives the module that starts it, and changes to the server's user by itself.
+    The supervisor is a program of its own, since it outlives the module that starts it, and changes to the server's user by itself.
     """
 
     def status(self) -> ServiceStatus:
         """Read the supervisor's status file and compare it with the processes."""
         try:
-            found = runner.status(self.layout.run_dir)
-        except runner.RunnerError as error:
+            found = supervisor.status(self.layout.run_dir)
+        except supervisor.RunnerError as error:
             raise self.failure("ask for", str(error)) from error
         pid = found["server_pid"]
         return ServiceStatus(found["state"], None, pid, found["server_started_at"] if pid else None, found["restarts"] or 0)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from .errors import RefusedError
-from .layout import Layout
-from .service_common import ServiceManager, ServiceStatus
-from .service_process import ProcessManager
-from .service_systemd import SystemdManager
+from ..errors import RefusedError
+from ..layout import Layout
+from .manager import ServiceManager, ServiceStatus
+from .process import ProcessManager
+from .systemd import SystemdManager
 
 KINDS = ("systemd", "process")
 

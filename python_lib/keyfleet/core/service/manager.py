@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from .errors import ServiceError
-from .layout import Layout
-from .runner import masked
+from ..errors import ServiceError
+from ..layout import Layout
+from .supervisor import masked
 
 LOG_LINES = 10
 LOG_BYTES = 16_384

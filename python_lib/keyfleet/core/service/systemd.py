@@ -7,8 +7,8 @@ import subprocess
 import time
 from typing import Optional
 
-from .host.commands import run
-from .service_common import ServiceManager, ServiceStatus
+from ..host.commands import run
+from .manager import ServiceManager, ServiceStatus
 
 PROPERTIES = (
     "LoadState",
