@@ -12,7 +12,7 @@ from typing import Any, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.keyfleet.releases import file_sha256, wrong_sum
+from ..module_utils.keyfleet.install.releases import file_sha256, wrong_sum
 
 MODULE = "keyfleet.redis.redis_release"
 

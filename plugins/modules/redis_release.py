@@ -123,7 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..module_utils.keyfleet.errors import BuildError, KeyfleetError
-from ..module_utils.keyfleet.releases import Findings, Wish, apply, look
+from ..module_utils.keyfleet.install.releases import Findings, Wish, apply, look
 
 DOWNLOAD_SECONDS = 60
 

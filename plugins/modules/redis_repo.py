@@ -108,8 +108,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.layout import APT_DIR
-from ..module_utils.keyfleet.repository import Findings, Wish, absent, look
+from ..module_utils.keyfleet.install.repository import APT_DIR, Findings, Wish, absent, look
 
 
 def findings_of(params: dict) -> Findings:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from keyfleet.core.layout import repository_files
-from keyfleet.core.repository import HEADER, Wish, preferences_text, source_text
+from keyfleet.core.install.repository import HEADER, Wish, preferences_text, repository_files, source_text
 
 WISH = Wish("redis", ("redis-server", "redis-tools"), "https://mirror.example.org/redis/", "bookworm", ("main",), "KEY")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.validation_install import KEY_BEGIN, install_problems
+from keyfleet.core.install.validation import KEY_BEGIN, install_problems
 
 REPO = {"uri": "https://mirror.example.org/redis", "suite": "bookworm", "components": ["main"], "key": f"\n{KEY_BEGIN}\n\nAAAA\n"}
 

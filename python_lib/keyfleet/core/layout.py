@@ -9,7 +9,6 @@ from typing import Any, Optional
 
 UNIT_TEMPLATE = "keyfleet@.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT_TEMPLATE}"
-APT_DIR = "/etc/apt"
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,3 @@ def runner_spec(layout: Layout, binary: str, nofile: int, user: Optional[str] = 
         "own_file": layout.server_file,
     }
     return {**spec, **({"user": user, "group": group} if user else {})}
-
-
-def repository_files(engine: str, apt_dir: str = APT_DIR) -> tuple[str, str, str]:
-    """Return where key, source and pin of the apt repository of an engine are."""
-    return (
-        f"{apt_dir}/keyrings/keyfleet-{engine}.asc",
-        f"{apt_dir}/sources.list.d/keyfleet-{engine}.sources",
-        f"{apt_dir}/preferences.d/keyfleet-{engine}.pref",
-    )

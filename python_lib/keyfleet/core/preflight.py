@@ -20,57 +20,15 @@ from .directives.values import to_lines
 from .errors import CredentialsError, KeyfleetError
 from .host.commands import run
 from .host.ports import listener, unix_listener
-from .host.text_files import read_lines
+from .install.package import Package, PackageUnit, installed_version, package_unit
+from .install.repository import repository_files
 from .instance.access import Host, opened, read_record
 from .instances import Instance
-from .layout import repository_files
 from .service.systemd import parse_properties
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
 LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
-# What tells the state and the version of an installed package.
-_VERSION_COMMANDS = {
-    "apt": ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}"],
-    "dnf": ["rpm", "-q", "--queryformat=installed %{EVR}"],
-}
-APK_DATABASES = ("lib/apk/db/installed", "usr/lib/apk/db/installed")  # the second since apk 3
-PACKAGE_MANAGERS = (*_VERSION_COMMANDS, "apk")
-
-
-@dataclass(frozen=True)
-class Package:
-    """
-    What the distribution's package brings along.
-
-    Attributes:
-        unit: Its own systemd unit.
-        config: Its own configuration file.
-        name: Its name.
-        manager: Which package manager knows it: one of ``PACKAGE_MANAGERS``.
-    """
-
-    unit: str
-    config: str
-    name: str
-    manager: str = "apt"
-
-
-@dataclass
-class PackageUnit:
-    """
-    State of the package's own unit.
-
-    Attributes:
-        in_the_way: It must not run: it has, or would have, a port of ours; or it is not there yet and comes with the package that this run
-            installs, enabled and without a password.
-    """
-
-    installed: bool = False
-    active: bool = False
-    enabled: bool = False
-    masked: bool = False
-    in_the_way: bool = False
 
 
 @dataclass
@@ -172,38 +130,6 @@ def _look_at_package(host: Host, package: Package, instances: Iterable[Instance]
     done = run(["systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState", package.unit])
     collides = _configured_port(package.config) in {instance.port for instance in instances if instance.present}
     found.package_unit = package_unit(parse_properties(done.stdout), collides=collides, installs=installs)
-
-
-def installed_version(package: Package, root: str = "/") -> str:
-    """Return the version of a package as its manager writes it, with the epoch if it has one; empty if it is not installed."""
-    if package.manager == "apk":
-        lines = [line for database in APK_DATABASES for line in read_lines(str(Path(root, database)))]
-        following = lines[lines.index(f"P:{package.name}") :] if f"P:{package.name}" in lines else []
-        return next((line[2:] for line in following if line.startswith("V:")), "")
-    with contextlib.suppress(OSError):
-        done = run([*_VERSION_COMMANDS[package.manager], package.name])
-        status, _unused, version = done.stdout.partition(" ")
-        return version if status == "installed" else ""
-    return ""
-
-
-def package_unit(properties: Mapping[str, str], *, collides: bool, installs: bool) -> PackageUnit:
-    """
-    Return the state of the package's own unit.
-
-    Args:
-        properties: As ``systemctl show`` tells them.
-        collides: Whether its configuration has a port of ours.
-        installs: Whether this run installs the package if it is not there.
-    """
-    unit = PackageUnit(
-        installed=properties.get("LoadState") == "loaded",
-        active=properties.get("ActiveState") in ("active", "activating", "reloading"),
-        enabled=properties.get("UnitFileState") == "enabled",
-        masked=properties.get("LoadState") == "masked",
-    )
-    unit.in_the_way = not unit.masked and (collides and (unit.active or unit.enabled) if unit.installed else installs)
-    return unit
 
 
 def _configured_port(config: str) -> int:

@@ -18,13 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import RefusedError
-from .host.commands import PROXIES, run
-from .host.file_entries import Entry, parse
-from .host.files import Plan, plan
-from .layout import APT_DIR, repository_files
-from .preflight import Package, installed_version
+from ..errors import RefusedError
+from ..host.commands import PROXIES, run
+from ..host.file_entries import Entry, parse
+from ..host.files import Plan, plan
+from .package import Package, installed_version
 
+APT_DIR = "/etc/apt"
 HEADER = "# Ansible managed: module redis_repo of keyfleet.redis\n"
 APT_SECONDS = 300.0
 # A pin that takes these for the repository would keep every other package of the distribution from the host.
@@ -237,3 +237,12 @@ def _private_apt(wish: Wish) -> Iterator[list[str]]:
             "Acquire::Languages": "none",
         }
         yield [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
+def repository_files(engine: str, apt_dir: str = APT_DIR) -> tuple[str, str, str]:
+    """Return where key, source and pin of the apt repository of an engine are."""
+    return (
+        f"{apt_dir}/keyrings/keyfleet-{engine}.asc",
+        f"{apt_dir}/sources.list.d/keyfleet-{engine}.sources",
+        f"{apt_dir}/preferences.d/keyfleet-{engine}.pref",
+    )

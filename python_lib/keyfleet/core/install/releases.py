@@ -30,9 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from .directives.throwaway import config_get, engine_version, throwaway
-from .errors import BuildError, KeyfleetError, RefusedError
-from .host.commands import run
+from ..directives.throwaway import config_get, engine_version, throwaway
+from ..errors import BuildError, KeyfleetError, RefusedError
+from ..host.commands import run
 
 BUILD_SECONDS = 3600  # also how long a second run waits for a build that is under way
 POLL_SECONDS = 0.5

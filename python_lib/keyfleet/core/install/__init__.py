@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Programs of the engine: package, repository, release from source."""
