@@ -17,9 +17,9 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.layout import Layout
-from ..module_utils.keyfleet.profile import client_address, profile_path, profile_text, profile_values
-from ..module_utils.keyfleet.profile_forms import Profile, all_paths, form_files
-from ..module_utils.keyfleet.profile_validation import applies, profile_problems
+from ..module_utils.keyfleet.profile.forms import Profile, all_paths, form_files
+from ..module_utils.keyfleet.profile.validation import applies, profile_problems
+from ..module_utils.keyfleet.profile.values import client_address, profile_path, profile_text, profile_values
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 

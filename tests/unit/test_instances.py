@@ -12,7 +12,7 @@ import pytest
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.instances import OPEN_FILES, Instance, acl_lines, acl_text, acl_users, config_text, from_variables, with_password
 from keyfleet.core.layout import Layout
-from keyfleet.core.profile import client_address, profile_text, profile_values
+from keyfleet.core.profile.values import client_address, profile_text, profile_values
 
 LAYOUT = Layout("/srv/x", "cache")
 

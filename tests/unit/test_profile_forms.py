@@ -10,8 +10,8 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from keyfleet.core.profile import PASSWORD, profile_path, profile_text, profile_values
-from keyfleet.core.profile_forms import ENDINGS, Profile, form_files
+from keyfleet.core.profile.forms import ENDINGS, Profile, form_files
+from keyfleet.core.profile.values import PASSWORD, profile_path, profile_text, profile_values
 from support.profiles import READERS
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redis-AbCdEf"

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from keyfleet.core.profile_validation import profile_problems
+from keyfleet.core.profile.validation import profile_problems
 
 SECRET = "s3cret-of-the-reader"
 HASH = hashlib.sha256(SECRET.encode()).hexdigest()

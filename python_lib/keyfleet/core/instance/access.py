@@ -18,7 +18,7 @@ from ..errors import CredentialsError, RefusedError, ServerError, UnreachableErr
 from ..host.text_files import read_lines
 from ..instances import Instance
 from ..layout import Layout
-from ..profile import client_address
+from ..profile.values import client_address
 from ..service.choose import ServiceManager, manager_for
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from .profile import PASSWORD, profile_text
+from .values import PASSWORD, profile_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 _OBJECT_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

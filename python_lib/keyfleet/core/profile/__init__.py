@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The connection profile that applications use."""
