@@ -13,12 +13,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.keyfleet.advice import advice
 from ..module_utils.keyfleet.directives.values import SECRET_DIRECTIVES
-from ..module_utils.keyfleet.instances import OPEN_FILES, Instance, acl_text, acl_users, config_text, from_variables, with_password
+from ..module_utils.keyfleet.instance.acl import acl_text, acl_users
+from ..module_utils.keyfleet.instance.advice import advice
+from ..module_utils.keyfleet.instance.config import config_text
+from ..module_utils.keyfleet.instance.log_rotation import rotation_text
+from ..module_utils.keyfleet.instance.model import OPEN_FILES, Instance, from_variables, with_password
+from ..module_utils.keyfleet.instance.validation import problems
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
-from ..module_utils.keyfleet.log_rotation import rotation_text
-from ..module_utils.keyfleet.validation import problems
 
 # The beginning of a line of the configuration whose value no diff may show.
 SECRET_LINES = f"(?:{'|'.join(sorted(SECRET_DIRECTIVES))}) "

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .keyfleet.instance.access import Host
-from .keyfleet.instances import Instance
+from .keyfleet.instance.model import Host, Instance
 
 
 def server_argument_spec() -> dict[str, Any]:

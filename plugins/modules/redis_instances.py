@@ -80,8 +80,8 @@ deployed:
 """
 
 
-from ..module_utils.keyfleet.apply import Outcome, settle
 from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.instance.converge import Outcome, settle
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 

@@ -134,8 +134,8 @@ repository:
 
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.install.package import PACKAGE_MANAGERS, Package
-from ..module_utils.keyfleet.memory import look as memory_of
-from ..module_utils.keyfleet.preflight import look
+from ..module_utils.keyfleet.instance.maxmemory import look as memory_of
+from ..module_utils.keyfleet.instance.preflight import look
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 

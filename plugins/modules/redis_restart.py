@@ -78,7 +78,7 @@ instances:
 from dataclasses import asdict
 
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.restart import restart
+from ..module_utils.keyfleet.instance.restart import restart
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.advice import advice
-from keyfleet.core.instances import USES, Instance
+from keyfleet.core.instance.advice import advice
+from keyfleet.core.instance.model import USES, Instance
 
 GIB = 1 << 30
 POLICIES = ("noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random")

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from keyfleet.core.connect.settings import Settings
-from keyfleet.core.instances import OPEN_FILES, Instance, acl_lines, acl_text, acl_users, config_text, from_variables, with_password
+from keyfleet.core.instance.acl import acl_lines, acl_text, acl_users
+from keyfleet.core.instance.config import config_text
+from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile.values import client_address, profile_text, profile_values
 

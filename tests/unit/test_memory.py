@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.host.memory import MIB, limits, physical_bytes, shown
-from keyfleet.core.instance.access import Host
-from keyfleet.core.instances import COMPUTED_MARK, Instance
-from keyfleet.core.memory import Memory, look, maxmemory_in, share
+from keyfleet.core.instance.config import COMPUTED_MARK
+from keyfleet.core.instance.maxmemory import Memory, look, maxmemory_in, share
+from keyfleet.core.instance.model import Host, Instance
 
 GIB = 1 << 30
 NO_LIMIT = 9223372036854771712  # what version 1 tells

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.validation import problems
+from keyfleet.core.instance.validation import problems
 
 SECRET = "hush-hush-hush"
 ANY = "0.0.0.0"  # noqa: S104

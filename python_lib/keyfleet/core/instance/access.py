@@ -1,140 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""A managed host and the instances that run on it: where they are, what was recorded of them, how to talk to one."""
+"""How keyfleet talks to an instance: address, password, and the wait until it is ready."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..connect.client import close, connect
 from ..connect.redis_py import translated
 from ..connect.settings import Settings
 from ..errors import CredentialsError, RefusedError, ServerError, UnreachableError
-from ..host.text_files import read_lines
-from ..instances import Instance
 from ..layout import Layout
 from ..profile.values import client_address
-from ..service.choose import ServiceManager, manager_for
+from .config import forget_written
+from .model import Host, Instance
+from .record import Record, read_record, write_record
 
 if TYPE_CHECKING:
     import redis
 
 POLL_SECONDS = 0.05
 ASK_TIMEOUT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Host:
-    """
-    How instances run on this host.
-
-    Attributes:
-        engine: ``redis`` or ``valkey``.
-        binary: Path of the server.
-        service_manager: ``systemd`` or ``process``.
-        root: Folder that all paths derive from.
-        start_timeout_seconds: Longest wait until a server has saved and stopped, and until a started one has loaded its data.
-        previous_password: Password that running servers may still want; empty for none.
-    """
-
-    engine: str
-    binary: str
-    service_manager: str
-    root: str = "/"
-    start_timeout_seconds: float = 300.0
-    previous_password: Optional[str] = field(default=None, repr=False)
-
-    def layout(self, name: str) -> Layout:
-        """Return the paths of an instance."""
-        return Layout(self.root, name)
-
-    def manager(self, name: str) -> ServiceManager:
-        """Return what starts and stops an instance."""
-        return manager_for(self.service_manager, self.layout(name), timeout_seconds=self.start_timeout_seconds)
-
-    def deployed_names(self) -> list[str]:
-        """Return the names of all instances that were deployed below this root."""
-        folder = Path(self.layout("any").config_dir).parent
-        try:
-            return sorted(entry.name for entry in folder.iterdir() if Path(self.layout(entry.name).config_file).exists())
-        except OSError:
-            return []
-
-
-@dataclass(frozen=True)
-class Record:
-    """
-    What keyfleet last applied to an instance, kept beside its configuration.
-
-    Attributes:
-        engine: The engine that wrote the data.
-        port, bind, unix_socket: Where it listens, or did last.
-        applied: Directives of the inventory; one that leaves the inventory returns to its default.
-    """
-
-    engine: str
-    port: int
-    bind: tuple[str, ...]
-    unix_socket: bool
-    applied: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, instance: Instance, engine: str) -> Record:
-        """Return the record of an instance as wished."""
-        names = {name for name in instance.directives if name != "user"}
-        return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)))
-
-    def knowing(self, names: Iterable[str]) -> Record:
-        """Return the record with more directives that were applied."""
-        return replace(self, applied=tuple(sorted({*self.applied, *names})))
-
-    def at(self, other: Record) -> Record:
-        """Return the record with the address of another."""
-        return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket)
-
-    def as_instance(self, wished: Instance) -> Instance:
-        """Return *wished* at the address on record."""
-        return replace(wished, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
-
-
-def read_record(layout: Layout) -> Optional[Record]:
-    """Return the record of an instance; None if there is none."""
-    try:
-        stored: dict[str, Any] = json.loads(Path(layout.record_file).read_text(encoding="utf-8"))
-        return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise RefusedError(f"{layout.record_file} is not as keyfleet writes it ({error}): put it back, or remove it") from error
-
-
-def write_record(layout: Layout, record: Record) -> None:
-    """Write the record whole or not at all."""
-    draft = Path(f"{layout.record_file}.new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(record), sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(layout.record_file)
-
-
-def _directive_of(line: str) -> str:
-    return "" if line.startswith("#") else line.partition(" ")[0]
-
-
-def written_names(layout: Layout) -> set[str]:
-    """Return the directives in the server's own file, which CONFIG REWRITE put there."""
-    return {_directive_of(line) for line in read_lines(layout.server_file)} - {""}
-
-
-def forget_written(layout: Layout, names: set[str]) -> None:
-    """Take directives out of the server's own file; only while the server is stopped, since the file is its own."""
-    if names & written_names(layout):
-        kept = [line for line in read_lines(layout.server_file) if _directive_of(line) not in names]
-        Path(layout.server_file).write_text("\n".join([*kept, ""]), encoding="utf-8")
 
 
 def prepare_start(host: Host, instance: Instance) -> None:

@@ -10,16 +10,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from .directives.live import apply_live, read_active
-from .directives.plan import Plan, config_command_in, plan, startup_only_changes
-from .directives.throwaway import throwaway
-from .directives.trial import engine_version, judge
-from .directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
-from .errors import DeniedError
-from .host.text_files import read_lines
-from .instance.access import Host, Record, forget_written, opened, prepare_start, read_record, wait_until_ready, write_record, written_names
-from .instances import Instance, acl_lines, config_lines
-from .layout import UNIT_FILE
+from ..directives.live import apply_live, read_active
+from ..directives.plan import Plan, config_command_in, plan, startup_only_changes
+from ..directives.throwaway import throwaway
+from ..directives.trial import engine_version, judge
+from ..directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
+from ..errors import DeniedError
+from ..host.text_files import read_lines
+from ..layout import UNIT_FILE
+from .access import opened, prepare_start, wait_until_ready
+from .acl import acl_lines
+from .config import config_lines, forget_written, written_names
+from .model import Host, Instance
+from .record import Record, read_record, write_record
 
 if TYPE_CHECKING:
     import redis

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .layout import Layout
+from ..layout import Layout
 
 MAX_SIZE = "100M"
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .host.memory import shown
-from .instances import Instance
-from .layout import Layout
+from ..host.memory import shown
+from ..layout import Layout
+from .model import Instance
 
 # More than this share of the memory for data leaves too little for saving, replicas' buffers and the system.
 MOST_PERCENT = 75

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
-from .directives.plan import acl_lines, check
-from .install.validation import install_problems
-from .instances import LOGS, OPEN_FILES, USES, Instance, from_variables
-from .layout import Layout
+from ..directives.plan import acl_lines, check
+from ..install.validation import install_problems
+from ..layout import Layout
+from .model import LOGS, OPEN_FILES, USES, Instance, from_variables
 
 ENGINES = ("redis", "valkey")
 PORTS = range(1024, 65536)

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .directives.values import size
-from .host.memory import MIB, limits, physical_bytes, shown
-from .host.text_files import read_lines
-from .instance.access import Host
-from .instances import COMPUTED_MARK, Instance
-from .layout import Layout
+from ..directives.values import size
+from ..host.memory import MIB, limits, physical_bytes, shown
+from ..host.text_files import read_lines
+from ..layout import Layout
+from .config import COMPUTED_MARK
+from .model import Host, Instance
 
 SMALLEST = 16 * MIB  # an empty server needs some; less than this serves nobody
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .directives.live import apply_live, read_active
-from .directives.plan import config_command_in
-from .errors import RefusedError
-from .host.text_files import read_lines
-from .instance.access import POLL_SECONDS, Host, opened, prepare_start, wait_until_ready
-from .instances import Instance
+from ..directives.live import apply_live, read_active
+from ..directives.plan import config_command_in
+from ..errors import RefusedError
+from ..host.text_files import read_lines
+from .access import POLL_SECONDS, opened, prepare_start, wait_until_ready
+from .model import Host, Instance
 
 if TYPE_CHECKING:
     import redis

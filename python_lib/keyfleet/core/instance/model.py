@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""From role variables to the instances of one host: defaults merged, and rendered to files; pure."""
+"""A managed host and its instances as the inventory states them; pure, but for what is deployed below a root."""
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Optional
 
-from .directives.plan import acl_lines as user_lines
-from .directives.plan import render
-from .directives.values import SECRET_DIRECTIVES, quote
-from .layout import Layout
+from ..directives.values import SECRET_DIRECTIVES
+from ..layout import Layout
+from ..service.choose import ServiceManager, manager_for
 
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
 OPEN_FILES = 1_048_576
 LOGS = ("file", "manager")
 USES = ("cache", "store", "mixed")
-COMPUTED_MARK = "# maxmemory was computed when the instance was new, and stays"
 
 
 @dataclass(frozen=True)
@@ -131,58 +129,44 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
     return found
 
 
-def config_lines(instance: Instance, layout: Layout, service_manager: str) -> list[str]:
-    """Return the directives that the server reads last: what keyfleet decides, then what the inventory names."""
-    managed = instance.managed(layout, service_manager)
-    bind = [" ".join(["bind", *instance.bind])]
-    return [*bind, *(f"{name} {quote(value)}" for name, value in managed.items() if name != "bind"), *render(instance.directives)]
-
-
-def config_text(instance: Instance, layout: Layout, service_manager: str, *, header: str, starter: str) -> str:
-    """
-    Return the configuration file that the server reads last.
-
-    Args:
-        header: Comment lines for the top.
-        starter: Text of the unit or runner specification; its digest goes into the file, so that a change of it shows in the copy
-            made when the process starts. Comments of it do not count.
-    """
-    material = "\n".join(line for line in starter.splitlines() if line and not line.startswith("#"))
-    return "\n".join(
-        [
-            header.rstrip(),
-            "# Read after server.conf, which belongs to the server (CONFIG REWRITE); passwords are in users.acl, as hashes.",
-            f"# starter {hashlib.sha256(material.encode()).hexdigest()[:16]}",
-            *([COMPUTED_MARK] if instance.maxmemory_computed else []),
-            *config_lines(instance, layout, service_manager),
-            "",
-        ]
-    )
-
-
-def acl_users(instance: Instance) -> list[str]:
-    """Return the ``user`` lines of the inventory, each as the name and its rules."""
-    return [line.partition(" ")[2] for line in user_lines(instance.directives)]
-
-
-def acl_lines(instance: Instance) -> list[str]:
-    """
-    Return the lines of the ACL file: the user ``default`` with the SHA-256 of its password, then the inventory's users.
-
-    Source:
-        ACL file format: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
-    """
-    secret = f"#{hashlib.sha256(instance.password.encode()).hexdigest()}" if instance.password else "nopass"
-    return [f"user default on {secret} ~* &* +@all", *user_lines(instance.directives)]
-
-
-def acl_text(instance: Instance) -> str:
-    """Return the ACL file; its password must be known."""
-    if instance.password is None:
-        raise ValueError(f"the password of instance {instance.name!r} is not known yet")
-    return "\n".join([*acl_lines(instance), ""])
-
-
 def with_password(instance: Instance, generated: Optional[str]) -> Instance:
     """Return *instance* with the generated password where the inventory gave none; an empty one is none at all."""
     return instance if instance.password is not None else replace(instance, password=generated or None)
+
+
+@dataclass(frozen=True)
+class Host:
+    """
+    How instances run on this host.
+
+    Attributes:
+        engine: ``redis`` or ``valkey``.
+        binary: Path of the server.
+        service_manager: ``systemd`` or ``process``.
+        root: Folder that all paths derive from.
+        start_timeout_seconds: Longest wait until a server has saved and stopped, and until a started one has loaded its data.
+        previous_password: Password that running servers may still want; empty for none.
+    """
+
+    engine: str
+    binary: str
+    service_manager: str
+    root: str = "/"
+    start_timeout_seconds: float = 300.0
+    previous_password: Optional[str] = field(default=None, repr=False)
+
+    def layout(self, name: str) -> Layout:
+        """Return the paths of an instance."""
+        return Layout(self.root, name)
+
+    def manager(self, name: str) -> ServiceManager:
+        """Return what starts and stops an instance."""
+        return manager_for(self.service_manager, self.layout(name), timeout_seconds=self.start_timeout_seconds)
+
+    def deployed_names(self) -> list[str]:
+        """Return the names of all instances that were deployed below this root."""
+        folder = Path(self.layout("any").config_dir).parent
+        try:
+            return sorted(entry.name for entry in folder.iterdir() if Path(self.layout(entry.name).config_file).exists())
+        except OSError:
+            return []

@@ -14,17 +14,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .connect.redis_py import HAS_REDIS
-from .directives.trial import engine_version, judge
-from .directives.values import to_lines
-from .errors import CredentialsError, KeyfleetError
-from .host.commands import run
-from .host.ports import listener, unix_listener
-from .install.package import Package, PackageUnit, installed_version, package_unit
-from .install.repository import repository_files
-from .instance.access import Host, opened, read_record
-from .instances import Instance
-from .service.systemd import parse_properties
+from ..connect.redis_py import HAS_REDIS
+from ..directives.trial import engine_version, judge
+from ..directives.values import to_lines
+from ..errors import CredentialsError, KeyfleetError
+from ..host.commands import run
+from ..host.ports import listener, unix_listener
+from ..install.package import Package, PackageUnit, installed_version, package_unit
+from ..install.repository import repository_files
+from ..service.systemd import parse_properties
+from .access import opened
+from .model import Host, Instance
+from .record import read_record
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What keyfleet last applied to an instance, kept beside its configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from ..errors import RefusedError
+from ..layout import Layout
+from .model import Instance
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    What keyfleet last applied to an instance, kept beside its configuration.
+
+    Attributes:
+        engine: The engine that wrote the data.
+        port, bind, unix_socket: Where it listens, or did last.
+        applied: Directives of the inventory; one that leaves the inventory returns to its default.
+    """
+
+    engine: str
+    port: int
+    bind: tuple[str, ...]
+    unix_socket: bool
+    applied: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, instance: Instance, engine: str) -> Record:
+        """Return the record of an instance as wished."""
+        names = {name for name in instance.directives if name != "user"}
+        return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)))
+
+    def knowing(self, names: Iterable[str]) -> Record:
+        """Return the record with more directives that were applied."""
+        return replace(self, applied=tuple(sorted({*self.applied, *names})))
+
+    def at(self, other: Record) -> Record:
+        """Return the record with the address of another."""
+        return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket)
+
+    def as_instance(self, wished: Instance) -> Instance:
+        """Return *wished* at the address on record."""
+        return replace(wished, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
+
+
+def read_record(layout: Layout) -> Optional[Record]:
+    """Return the record of an instance; None if there is none."""
+    try:
+        stored: dict[str, Any] = json.loads(Path(layout.record_file).read_text(encoding="utf-8"))
+        return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusedError(f"{layout.record_file} is not as keyfleet writes it ({error}): put it back, or remove it") from error
+
+
+def write_record(layout: Layout, record: Record) -> None:
+    """Write the record whole or not at all."""
+    draft = Path(f"{layout.record_file}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(asdict(record), sort_keys=True) + "\n", encoding="utf-8")
+    draft.replace(layout.record_file)
