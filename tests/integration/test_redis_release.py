@@ -165,7 +165,7 @@ def test_missing_headers_are_named(archive: Archive, folder: Path, tmp_path: Pat
     for program in ("make", "tar"):
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
     code = (
-        "import sys; from keyfleet.core import releases; from keyfleet.core.host import commands;"
+        "import sys; from keyfleet.core.install import releases; from keyfleet.core.host import commands;"
         "commands.CLEAN_ENVIRONMENT['PATH'] = sys.argv[1];"
         "print(releases.look(releases.Wish('redis', '7.0.15', '0' * 64, sys.argv[2], systemd=True)).missing)"
     )
