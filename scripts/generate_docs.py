@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keyfleet import _kinds
-from keyfleet._command import Kind, Repeat
+from keyfleet._protocol import kinds as _kinds
+from keyfleet._protocol.command import Kind, Repeat
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -163,7 +163,7 @@ def repeats_page() -> str:
         "script if it was made with `repeatable=True`, and so is what `execute` was given with that. `execute` looks at names alone: what",
         "is named differently there has options with which running it twice is not running it once.",
     ]
-    return page("What is sent again", "python_lib/keyfleet/_kinds.py", intro, *sections)
+    return page("What is sent again", "python_lib/keyfleet/_protocol/kinds.py", intro, *sections)
 
 
 def index_page(pages: Mapping[Path, str]) -> str:

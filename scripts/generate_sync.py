@@ -27,7 +27,7 @@ RULES = (
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAsync(?=[A-Z])", ""),
-    (r"(?<=\.\._transport\.)(inbox_)?tasks\b", r"\1threads"),
+    (r"(?<=\._transport\.)asyncio_(?=pool\b|inbox\b)", "thread_"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),
     (r"\bfrom redis\.asyncio\b", "from redis"),
     (r"(?<=, )for asyncio\b(?=\.$)", "for threads"),
@@ -66,22 +66,23 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments == ["--help"] else 2
     used: set[str] = set()
     wanted = {}
-    for source in sorted((PACKAGE / "_async").glob("*.py")):
+    for source in sorted((PACKAGE / "_async").rglob("*.py")):
+        name = source.relative_to(PACKAGE / "_async")
         made = formatted(without_async(source.read_text(encoding="utf-8"), used))
-        wanted[PACKAGE / "_sync" / source.name] = made.replace(LICENCE, HEADER.format(name=source.name), 1)
+        wanted[PACKAGE / "_sync" / name] = made.replace(LICENCE, HEADER.format(name=name), 1)
     unused = [pattern for pattern, _replacement in RULES if pattern not in used]
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    left = [path for path in (PACKAGE / "_sync").glob("*.py") if path not in wanted]
+    left = [path for path in (PACKAGE / "_sync").rglob("*.py") if path not in wanted]
     for pattern in unused:
         sys.stderr.write(f"rule {pattern} matches nothing; remove it\n")
     if arguments:
         for path in [*stale, *left]:
             sys.stderr.write(f"{path.relative_to(PACKAGE)} is not what _async makes; run scripts/generate_sync.py\n")
         return 1 if unused or stale or left else 0
-    (PACKAGE / "_sync").mkdir(exist_ok=True)
     for path in left:
         path.unlink()
     for path in stale:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(wanted[path], encoding="utf-8")
     return 1 if unused else 0
 

@@ -23,19 +23,19 @@ from .core.errors import (
 )
 
 if _typing.TYPE_CHECKING:
+    from ._async.calls.pipeline import AsyncPipeline
+    from ._async.calls.scripting import AsyncScript
     from ._async.client import AsyncClient
-    from ._async.pipeline import AsyncPipeline
-    from ._async.scripting import AsyncScript
     from ._async.subscription import AsyncSubscription
-    from ._command import Key
-    from ._info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
-    from ._names import KeyGroup, Prefix
-    from ._pubsub import Message, Reconnected
+    from ._protocol.command import Key
+    from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
+    from ._protocol.key_names import KeyGroup, Prefix
+    from ._protocol.pubsub import Message, Reconnected
+    from ._sync.calls.pipeline import Pipeline
+    from ._sync.calls.scripting import Script
     from ._sync.client import Client
-    from ._sync.pipeline import Pipeline
-    from ._sync.scripting import Script
     from ._sync.subscription import Subscription
-    from ._transport.common import Stats
+    from ._transport.stats import Stats
     from .core.health.report import Report as HealthReport
 
 __all__ = [
@@ -80,23 +80,23 @@ __all__ = [
 # Loaded when they are first asked for: most need redis-py, and pytest loads this package for its plugin in every run.
 _LATER = {
     "AsyncClient": ("._async.client", "AsyncClient"),
-    "AsyncPipeline": ("._async.pipeline", "AsyncPipeline"),
-    "AsyncScript": ("._async.scripting", "AsyncScript"),
+    "AsyncPipeline": ("._async.calls.pipeline", "AsyncPipeline"),
+    "AsyncScript": ("._async.calls.scripting", "AsyncScript"),
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
     "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health.report", "Report"),
-    "Key": ("._command", "Key"),
-    "KeyGroup": ("._names", "KeyGroup"),
-    "MemoryEstimate": ("._info", "MemoryEstimate"),
-    "Message": ("._pubsub", "Message"),
-    "Pipeline": ("._sync.pipeline", "Pipeline"),
-    "Prefix": ("._names", "Prefix"),
-    "PrefixMemory": ("._info", "PrefixMemory"),
-    "Reconnected": ("._pubsub", "Reconnected"),
-    "Script": ("._sync.scripting", "Script"),
-    "ServerInfo": ("._info", "ServerInfo"),
-    "SlowLogEntry": ("._info", "SlowLogEntry"),
-    "Stats": ("._transport.common", "Stats"),
+    "Key": ("._protocol.command", "Key"),
+    "KeyGroup": ("._protocol.key_names", "KeyGroup"),
+    "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
+    "Message": ("._protocol.pubsub", "Message"),
+    "Pipeline": ("._sync.calls.pipeline", "Pipeline"),
+    "Prefix": ("._protocol.key_names", "Prefix"),
+    "PrefixMemory": ("._protocol.info", "PrefixMemory"),
+    "Reconnected": ("._protocol.pubsub", "Reconnected"),
+    "Script": ("._sync.calls.scripting", "Script"),
+    "ServerInfo": ("._protocol.info", "ServerInfo"),
+    "SlowLogEntry": ("._protocol.info", "SlowLogEntry"),
+    "Stats": ("._transport.stats", "Stats"),
     "Subscription": ("._sync.subscription", "Subscription"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import Target
 from keyfleet import Client, ClosedError, HealthReport, Policy, Prefix, UnreachableError
-from keyfleet._health import CLIENT_CHECKS
+from keyfleet._protocol.health import CLIENT_CHECKS
 from keyfleet.core.health.checks import Check
 from keyfleet.core.health.report import CHECKS
 from keyfleet.testing._server import wait_until

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from keyfleet import Client, ClosedError, DecodeError, DeniedError, OutcomeUnknown, Policy, ServerError, UnreachableError, WrongTypeError
-from keyfleet._async.hashes import AsyncHashCalls
-from keyfleet._async.keys import AsyncKeyCalls
-from keyfleet._async.lists import AsyncListCalls
-from keyfleet._async.pipeline import AsyncPipeline
+from keyfleet._async.calls.hashes import AsyncHashCalls
+from keyfleet._async.calls.keys import AsyncKeyCalls
+from keyfleet._async.calls.lists import AsyncListCalls
+from keyfleet._async.calls.pipeline import AsyncPipeline
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient

@@ -121,7 +121,7 @@ def test_broken_json_is_the_same_error_without_orjson(redis_server: Server, monk
         client.set("k", b"\xff{")
         with pytest.raises(DecodeError):
             client.get_json("k")
-        monkeypatch.setattr("keyfleet._json.orjson", None)
+        monkeypatch.setattr("keyfleet._protocol.json.orjson", None)
         with pytest.raises(DecodeError):
             client.get_json("k")
 

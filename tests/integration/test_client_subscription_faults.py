@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 from keyfleet import AsyncClient, CredentialsError, Message, Policy, Reconnected, UnreachableError
-from keyfleet._transport import inbox_tasks
+from keyfleet._transport import asyncio_inbox as inbox_tasks
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from keyfleet._names import KeyGroup, Prefix
+from keyfleet._protocol.key_names import KeyGroup, Prefix
 from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import start_cluster
 from redis.exceptions import ClusterCrossSlotError

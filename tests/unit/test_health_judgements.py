@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from keyfleet._health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip
-from keyfleet._info import ServerInfo
-from keyfleet._replies import ErrorReply
+from keyfleet._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip
+from keyfleet._protocol.info import ServerInfo
+from keyfleet._protocol.resp import ErrorReply
 from keyfleet.core.errors import CredentialsError, UnreachableError
 
 

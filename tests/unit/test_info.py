@@ -6,7 +6,17 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from keyfleet._info import PrefixMemory, Sample, ServerInfo, estimate_memory, memory_usage, read_fields, read_info, scan_names, slow_log
+from keyfleet._protocol.info import (
+    PrefixMemory,
+    Sample,
+    ServerInfo,
+    estimate_memory,
+    memory_usage,
+    read_fields,
+    read_info,
+    scan_names,
+    slow_log,
+)
 from keyfleet.core.health.checks import Expect, Thresholds, judge_info
 
 VALKEY = b"""# Server\r

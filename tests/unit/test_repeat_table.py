@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet import Client, _kinds
-from keyfleet._command import Command, Repeat
-from keyfleet._commands import Commands
+from keyfleet import Client
+from keyfleet._protocol import kinds as _kinds
+from keyfleet._protocol.builder import Commands
+from keyfleet._protocol.command import Command, Repeat
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "client" / "guarantees.md").read_text(encoding="utf-8")

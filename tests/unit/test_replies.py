@@ -9,8 +9,8 @@ from typing import Any
 
 import hiredis
 import pytest
-from keyfleet import _replies
-from keyfleet._replies import INCOMPLETE, ErrorReply, PythonReader, Reader, make_reader
+from keyfleet._protocol import resp as _replies
+from keyfleet._protocol.resp import INCOMPLETE, ErrorReply, PythonReader, Reader, make_reader
 from redis.exceptions import InvalidResponse
 
 STREAM = (

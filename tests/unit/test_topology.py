@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keyfleet._topology import Shard, read_redirection, read_sentinel_replicas, read_slots
+from keyfleet._protocol.discovery import Shard, read_redirection, read_sentinel_replicas, read_slots
 
 
 def test_slots_name_primaries_and_replicas() -> None:

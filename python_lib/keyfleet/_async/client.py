@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from .hashes import AsyncHashCalls
-from .lists import AsyncListCalls
-from .messages import AsyncMessageCalls
-from .pipeline import AsyncPipelining
-from .scripting import AsyncScripting
-from .server_calls import AsyncServerCalls
+from .calls.hashes import AsyncHashCalls
+from .calls.lists import AsyncListCalls
+from .calls.pipeline import AsyncPipelining
+from .calls.pubsub import AsyncMessageCalls
+from .calls.scripting import AsyncScripting
+from .calls.server import AsyncServerCalls
 
 
 class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):

@@ -12,10 +12,11 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from .._replies import ErrorReply, pack
-from .._topology import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
-from .._transport.common import Address, Dialer, LostError, NotSentError, shown
-from .._transport.tasks import Lock, Node, acquire
+from .._protocol.discovery import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
+from .._protocol.resp import ErrorReply, pack
+from .._transport.asyncio_pool import Lock, Node, acquire
+from .._transport.dialer import Address, Dialer, shown
+from .._transport.failures import LostError, NotSentError
 from ..core.errors import DeniedError, KeyfleetError, UnreachableError
 
 

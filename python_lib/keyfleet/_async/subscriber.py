@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from .._policy import attempt_seconds, backoff_seconds
-from .._pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
-from .._replies import ErrorReply
-from .._topology import read_redirection
-from .._transport.common import Dialer, LostError, NotSentError, shown
-from .._transport.inbox_tasks import Inbox
-from .._transport.tasks import Link, Node
+from .._protocol.discovery import read_redirection
+from .._protocol.pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
+from .._protocol.resp import ErrorReply
+from .._transport.asyncio_inbox import Inbox
+from .._transport.asyncio_pool import Link, Node
+from .._transport.dialer import Dialer, shown
+from .._transport.failures import LostError, NotSentError
 from ..core.errors import KeyfleetError, UnreachableError
-from .engine import PASSING, REDIRECTIONS_AT_ONCE, Engine
+from .executor import PASSING, REDIRECTIONS_AT_ONCE, Engine
 
 STEADY_SECONDS = 2.0  # a connection that was lost sooner than this after it was made counts as a failed attempt
 

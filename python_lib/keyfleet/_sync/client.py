@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from .hashes import HashCalls
-from .lists import ListCalls
-from .messages import MessageCalls
-from .pipeline import Pipelining
-from .scripting import Scripting
-from .server_calls import ServerCalls
+from .calls.hashes import HashCalls
+from .calls.lists import ListCalls
+from .calls.pipeline import Pipelining
+from .calls.pubsub import MessageCalls
+from .calls.scripting import Scripting
+from .calls.server import ServerCalls
 
 
 class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls, MessageCalls):

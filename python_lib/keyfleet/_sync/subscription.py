@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .._pubsub import Message, Reconnected, SubscribeOptions, Topic, check_seconds, topics
-from .._transport.common import Dialer
-from .._transport.threads import Lock
+from .._protocol.pubsub import Message, Reconnected, SubscribeOptions, Topic, check_seconds, topics
+from .._transport.dialer import Dialer
+from .._transport.thread_pool import Lock
 from ..core.errors import ClosedError, DecodeError
-from .base import logger
-from .engine import Engine
+from .executor import Engine
+from .lifecycle import logger
 from .subscriber import Subscriber
 
 if TYPE_CHECKING:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The calls of the client, one file a subject."""

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""The calls for keys and their lives, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
+
+from ..._protocol import json as _json
+from ..._protocol.builder import Value, from_json, text
+from ..._protocol.command import Command
+from ..._protocol.kinds import MISSING
+from ...core.errors import DecodeError, UnreachableError
+from ..executor import Call
+from ..lifecycle import AsyncClientBase, logger
+
+T = TypeVar("T")
+
+SCAN_COUNT = 1000
+
+
+class AsyncKeyCalls(AsyncClientBase):
+    """Keys that hold a text, a number or JSON."""
+
+    async def get(self, key: str) -> str | None:
+        """Return the value of *key*, None if it does not exist; DecodeError if the value is not UTF-8."""
+        return await self._run(self._commands.get(key))
+
+    @overload
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: float | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: Literal[False] = False,
+    ) -> bool: ...
+
+    @overload
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: float | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: Literal[True],
+    ) -> str | None: ...
+
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: float | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool = False,
+    ) -> bool | str | None:
+        """
+        Store *value*, whatever type *key* held before.
+
+        Args:
+            key, value: Name without prefix; numbers are stored as their text.
+            ttl_seconds: Life of the key; without it the key stays, and loses a life it had.
+            nx, xx: Store only if the key does not exist, or only if it does; a lost reply raises OutcomeUnknown then.
+            keepttl: Keep the life that the key has.
+            get: Return the value that the key had, None if it did not exist, instead of whether it was stored.
+        Returns:
+            True if the value was stored, False if *nx* or *xx* forbade it; with *get* the former value.
+        Raises:
+            ValueError: if *ttl_seconds* is not above 0, or options exclude each other.
+        """
+        answer: bool | str | None = await self._run(self._commands.set(key, value, ttl_seconds, nx, xx, keepttl, get))
+        return answer
+
+    async def get_json(self, key: str, default: Any = None, *, undecodable: Literal["raise", "miss"] = "raise") -> Any:
+        """
+        Return what the JSON in *key* means.
+
+        Args:
+            default: What to return if the key does not exist.
+            undecodable: Whether a value that is not JSON raises DecodeError, or is logged, counted and taken for missing.
+        """
+        try:
+            value = await self._run(self._commands.get_json(key))
+        except DecodeError as error:
+            value = self._missed(error, undecodable)
+        return default if value is MISSING else value
+
+    async def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> bool:
+        """
+        Store *value* as JSON; arguments and result as for `set`.
+
+        Raises:
+            TypeError, ValueError: if *value* is not made of dict with text keys, list, str, int, float, bool and None.
+        """
+        return await self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Return the value of each of *keys*, None where there is none; on a cluster this is not one step."""
+        return {key: text(value, key) for key, value in zip(keys, await self._values_of(keys), strict=True)}
+
+    async def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
+        """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
+        values = await self._values_of(keys)
+        try:
+            return {key: None if value is None else _json.loads(value) for key, value in zip(keys, values, strict=True)}
+        except ValueError:  # slower, and says which one it was
+            read = self._json_reader(undecodable)
+            return {key: read(value, key) for key, value in zip(keys, values, strict=True)}
+
+    async def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
+        """
+        Store every value under its key; one step on a single server without *ttl_seconds* and up to 1000 keys, else not.
+
+        Args:
+            values: Key to value.
+            ttl_seconds: Life of each key; without it the keys stay, and lose a life they had.
+        Returns:
+            True; False if the policy falls back.
+        """
+        return await self._run_many(self._commands.set_many(values, ttl_seconds), all)
+
+    async def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> bool:
+        """Store every value as JSON; otherwise like `set_many`."""
+        return await self.set_many({key: _json.dumps(value) for key, value in values.items()}, ttl_seconds=ttl_seconds)
+
+    async def delete(self, *keys: str) -> int:
+        """
+        Delete *keys* of any type and return how many existed; on a cluster this is not one step.
+
+        A key that was deleted by an attempt whose reply was lost is not counted.
+        """
+        return await self._run_many(self._commands.for_each_slot(self._commands.delete, keys), sum)
+
+    async def unlink(self, *keys: str) -> int:
+        """Like `delete`; the server frees the memory of large values afterwards, in the background."""
+        return await self._run_many(self._commands.for_each_slot(self._commands.unlink, keys), sum)
+
+    async def exists(self, *keys: str) -> int:
+        """Return how many of *keys* exist; a key named twice counts twice."""
+        return await self._run_many(self._commands.for_each_slot(self._commands.exists, keys), sum)
+
+    async def expire(self, key: str, ttl_seconds: float) -> bool:
+        """
+        Let *key* live *ttl_seconds* from now and return whether it exists.
+
+        Raises:
+            ValueError: if *ttl_seconds* is not above 0; use `delete`.
+        """
+        return await self._run(self._commands.expire(key, ttl_seconds))
+
+    async def persist(self, key: str) -> bool:
+        """Let *key* stay for ever and return whether it had a life before."""
+        return await self._run(self._commands.persist(key))
+
+    async def ttl(self, key: str) -> float | None:
+        """Return the seconds that *key* has to live: ``math.inf`` if it stays for ever, None if it does not exist."""
+        return await self._run(self._commands.ttl(key))
+
+    async def incr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+        """
+        Add *amount*, which may be negative, to the whole number in *key*, 0 if it does not exist, and return the sum.
+
+        Args:
+            ttl_seconds: Life that the key gets when this call creates it, in the same step; one that exists keeps its own.
+        Raises:
+            OutcomeUnknown: if the reply was lost; it is not counted a second time.
+        """
+        return await self._run(self._commands.incr(key, amount, ttl_seconds))
+
+    async def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+        """Subtract *amount*; otherwise like `incr`."""
+        return await self._run(self._commands.incr(key, -amount, ttl_seconds))
+
+    async def scan(self, pattern: str = "*", *, type: str | None = None, count: int = SCAN_COUNT) -> AsyncIterator[str]:
+        """
+        Yield the names of keys that match *pattern*, on every primary, by SCAN.
+
+        Args:
+            pattern: Glob of the name without prefix: ``*``, ``?``, ``[abc]``, a backslash before a literal one.
+            type: Only keys of this type, as ``string`` or ``hash``.
+            count: Keys that the server looks at for each step; it answers nobody else meanwhile.
+        Yields:
+            Names without prefix. A key that lives during the whole scan is yielded at least once, rarely twice.
+        Raises:
+            UnreachableError: if a server that is being scanned goes away; what was yielded until then is not all.
+        """
+        engine = self._engines.current()
+        with self._counted():
+            for node, _answer in await engine.run_on_primaries(self._commands.ping(), self._budget):
+                cursor = 0
+                while True:
+                    cursor, names = await engine.run_on(node, self._commands.scan(cursor, pattern, type, count), self._budget)
+                    for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
+                        yield name
+                    if cursor == 0:
+                        break
+
+    def _json_reader(self, undecodable: Literal["raise", "miss"], default: Any = None) -> Callable[[bytes | None, str], Any]:
+        """Return what decodes JSON, *default* for a missing key."""
+
+        def read(reply: bytes | None, key: str) -> Any:
+            try:
+                value = from_json(reply, key)
+            except DecodeError as error:
+                value = self._missed(error, undecodable)
+            return default if value is MISSING else value
+
+        return read
+
+    def _missed(self, error: DecodeError, undecodable: Literal["raise", "miss"]) -> Any:
+        """Raise *error*, or count and log it and return what stands for a missing key."""
+        if undecodable == "raise":
+            raise error
+        self._counters.undecodable += 1
+        logger.warning("%s; it is taken for missing", error)
+        return MISSING
+
+    async def _values_of(self, keys: Sequence[str]) -> list[bytes | None]:
+        return self._commands.values_of(keys, await self._run_many(self._commands.get_many(keys), list))
+
+    async def _run_many(self, commands: Sequence[Command[Any]], combine: Callable[[list[Any]], T]) -> T:
+        """Return the answers of *commands*, which need not go to one server, combined."""
+        if len(commands) == 1:
+            return combine([await self._run(commands[0])])
+        if not commands:
+            return combine([])
+        self._counters.calls += 1
+        calls = [Call(command) for command in commands]
+        engine = self._engines.current()
+        await engine.run_all(calls, engine.deadline(self._budget))
+        try:
+            answers = [engine.decoded(call) for call in calls]
+        except UnreachableError as error:
+            self._fall_back(calls[0].command, error)
+            lost = {call for call in calls if isinstance(call.result, UnreachableError)}
+            return combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
+        self._note_answer()
+        return combine(answers)

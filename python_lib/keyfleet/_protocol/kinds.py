@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What is true of every call of a command: one table, from which docs/reference/client/repeats.md is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .command import NO_FALLBACK, Kind, Repeat
+
+MISSING: Any = object()
+
+PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK)
+GET = Kind("GET", Repeat.READ, "string")
+GET_JSON = Kind("GET", Repeat.READ, "string", MISSING)
+SET = Kind("SET", Repeat.SAME, fallback=False)
+SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
+SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
+MGET = Kind("MGET", Repeat.READ)
+MSET = Kind("MSET", Repeat.SAME, fallback=False)
+DEL = Kind("DEL", Repeat.SAME, fallback=0)
+UNLINK = Kind("UNLINK", Repeat.SAME, fallback=0)
+EXISTS = Kind("EXISTS", Repeat.READ, fallback=0)
+EXPIRE = Kind("PEXPIRE", Repeat.SAME, fallback=False)
+PERSIST = Kind("PERSIST", Repeat.SAME, fallback=False)
+TTL = Kind("PTTL", Repeat.READ)
+INCR = Kind("INCRBY", Repeat.NEVER, "string", NO_FALLBACK)
+SCAN = Kind("SCAN", Repeat.READ)
+TYPE = Kind("TYPE", Repeat.READ)
+INFO = Kind("INFO", Repeat.READ, fallback=NO_FALLBACK)
+SLOWLOG = Kind("SLOWLOG GET", Repeat.READ, fallback=NO_FALLBACK)
+DBSIZE = Kind("DBSIZE", Repeat.READ, fallback=NO_FALLBACK)
+MEMORY_USAGE = Kind("MEMORY USAGE", Repeat.READ, fallback=NO_FALLBACK)
+FLUSHDB = Kind("FLUSHDB", Repeat.SAME, fallback=NO_FALLBACK)
+HSET = Kind("HSET", Repeat.SAME, "hash", 0)
+HGET = Kind("HGET", Repeat.READ, "hash")
+HGET_JSON = Kind("HGET", Repeat.READ, "hash", MISSING)
+HGETALL = Kind("HGETALL", Repeat.READ, "hash", {})
+HDEL = Kind("HDEL", Repeat.SAME, "hash", 0)
+HINCRBY = Kind("HINCRBY", Repeat.NEVER, "hash", NO_FALLBACK)
+HEXPIRE = Kind("HPEXPIRE", Repeat.SAME, "hash", 0)
+HTTL = Kind("HPTTL", Repeat.READ, "hash")
+LPUSH = Kind("LPUSH", Repeat.NEVER, "list", NO_FALLBACK)
+RPUSH = Kind("RPUSH", Repeat.NEVER, "list", NO_FALLBACK)
+LPOP = Kind("LPOP", Repeat.NEVER, "list", NO_FALLBACK)  # None would say that the list is empty, and a lost reply does not say so
+RPOP = Kind("RPOP", Repeat.NEVER, "list", NO_FALLBACK)
+LMOVE = Kind("LMOVE", Repeat.NEVER, "list", NO_FALLBACK)
+LREM = Kind("LREM", Repeat.NEVER, "list", NO_FALLBACK)
+LLEN = Kind("LLEN", Repeat.READ, "list", 0)
+LRANGE = Kind("LRANGE", Repeat.READ, "list", NO_FALLBACK)
+BLPOP = Kind("BLPOP", Repeat.NEVER, "list", NO_FALLBACK)
+BRPOP = Kind("BRPOP", Repeat.NEVER, "list", NO_FALLBACK)
+BLMOVE = Kind("BLMOVE", Repeat.NEVER, "list", NO_FALLBACK)
+PUBLISH = Kind("PUBLISH", Repeat.NEVER, fallback=0)
+SPUBLISH = Kind("SPUBLISH", Repeat.NEVER, fallback=0)
+
+# Any command, by name and, where one name does several things, by its first two words. What is not named here is never sent again.
+_READS = """
+BITCOUNT BITFIELD_RO BITPOS DBSIZE DUMP ECHO EVALSHA_RO EVAL_RO EXISTS EXPIRETIME FCALL_RO GEODIST GEOHASH GEOPOS
+GEORADIUSBYMEMBER_RO GEORADIUS_RO GEOSEARCH GET GETBIT GETRANGE HEXISTS HEXPIRETIME HGET HGETALL HKEYS HLEN HMGET HPEXPIRETIME HPTTL
+HRANDFIELD HSCAN HSTRLEN HTTL HVALS INFO KEYS LASTSAVE LCS LINDEX LLEN LPOS LRANGE MGET OBJECT PEXPIRETIME PFCOUNT PING PTTL
+RANDOMKEY ROLE SCAN SCARD SDIFF SINTER SINTERCARD SISMEMBER SMEMBERS SMISMEMBER SORT_RO SRANDMEMBER SSCAN STRLEN SUBSTR SUNION TIME
+TTL TYPE XINFO XLEN XPENDING XRANGE XREAD XREVRANGE ZCARD ZCOUNT ZDIFF ZINTER ZINTERCARD ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE
+ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION
+"""
+READS = frozenset(_READS.split()) | {
+    *("ACL LIST", "ACL WHOAMI", "CLIENT ID", "CLIENT INFO", "CLIENT LIST", "CLUSTER INFO", "CLUSTER KEYSLOT", "CLUSTER NODES"),
+    *("CLUSTER SHARDS", "CLUSTER SLOTS", "COMMAND COUNT", "COMMAND INFO", "CONFIG GET", "FUNCTION LIST", "LATENCY LATEST"),
+    *("MEMORY STATS", "MEMORY USAGE", "PUBSUB CHANNELS", "PUBSUB NUMSUB", "SCRIPT EXISTS", "SLOWLOG GET", "SLOWLOG LEN"),
+}
+# SET, EXPIRE and others have options with which running twice is not running once: their callers say what they know.
+SAMES = frozenset(["DEL", "HDEL", "HMSET", "HSET", "MSET", "PERSIST", "PSETEX", "SETEX", "UNLINK"])
+WAITING = frozenset(["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN"])
+# They are about the connection, which other calls share, or are answered by more or less than one reply.
+_OF_CONNECTION = """
+ASKING AUTH DISCARD EXEC HELLO MONITOR MULTI PSUBSCRIBE PSYNC PUNSUBSCRIBE QUIT READONLY READWRITE RESET SELECT SSUBSCRIBE SUBSCRIBE
+SUNSUBSCRIBE SYNC UNSUBSCRIBE UNWATCH WAIT WAITAOF WATCH
+"""
+OF_CONNECTION = frozenset(_OF_CONNECTION.split()) | {
+    "CLIENT CACHING",
+    "CLIENT NO-EVICT",
+    "CLIENT NO-TOUCH",
+    "CLIENT REPLY",
+    "CLIENT SETINFO",
+    "CLIENT SETNAME",
+    "CLIENT TRACKING",
+}
+
+
+def kind_of(words: tuple[str, str], repeatable: bool) -> Kind:
+    """
+    Return what is true of a command that the caller has put together.
+
+    Args:
+        words: Its name and first argument, in upper case.
+        repeatable: Whether the caller says that it may be sent again.
+    """
+    repeat = Repeat.SAME if repeatable or words[0] in SAMES else Repeat.NEVER
+    if is_among(words, READS):
+        repeat = Repeat.READ
+    return Kind(words[0], repeat, fallback=NO_FALLBACK)
+
+
+def is_among(words: tuple[str, str], names: frozenset[str]) -> bool:
+    """Say whether a command is one of *names*."""
+    return words[0] in names or " ".join(words) in names

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Lua scripts: sent by their SHA-1, and as a text to a server that does not know them yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+from .command import Command, Kind
+from .resp import Argument
+
+T = TypeVar("T")
+
+
+class Script:
+    """
+    A Lua script that the server runs in one step.
+
+    Args:
+        source: Its text. It names each key as ``KEYS[n]``, all in one slot, and gets everything else as ``ARGV[n]``.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha1 = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    def command(
+        self, kind: Kind, names: tuple[str, ...], arguments: tuple[Argument, ...], key: str, decode: Callable[[Any, str], T]
+    ) -> ScriptCommand[T]:
+        """Return the command that runs it on the keys with the full *names*."""
+        return ScriptCommand(self, kind, names, arguments, key, decode)
+
+
+class ScriptCommand(Command[T]):
+    """EVALSHA; a server that answers NOSCRIPT gets the same as EVAL."""
+
+    __slots__ = ("script",)
+
+    def __init__(
+        self,
+        script: Script,
+        kind: Kind,
+        names: tuple[str, ...],
+        arguments: tuple[Argument, ...],
+        key: str,
+        decode: Callable[[Any, str], T],
+    ) -> None:
+        self.script = script
+        super().__init__(kind, ("EVALSHA", script.sha1, len(names), *names, *arguments), names[0] if names else None, key, decode)
+
+    def with_source(self) -> Command[T]:
+        """Return the same call with the script's text, which the server then keeps."""
+        return Command(self.kind, ("EVAL", self.script.source, *self.arguments[2:]), self.name, self.key, self.decode)
+
+
+@cache
+def load(name: str) -> Script:
+    """Return the script ``lua/<name>.lua`` of this package."""
+    import pkgutil  # for the few clients that run one
+
+    source = pkgutil.get_data("keyfleet", f"lua/{name}.lua")
+    if source is None:
+        raise FileNotFoundError(f"keyfleet was installed without lua/{name}.lua")
+    return Script(source.decode())

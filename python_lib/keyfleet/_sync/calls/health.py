@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT - made from _async/calls/health.py by scripts/generate_sync.py; change that one
+"""Asking servers how they are, each once, over a connection of its own, so that pool and breaker do not matter; all before one deadline."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, tell_counters
+from ..._protocol.info import ServerInfo, read_fields, read_info
+from ..._protocol.resp import Argument, ErrorReply, pack
+from ..._transport.dialer import Address, Dialer, shown
+from ..._transport.failures import LostError, NotSentError
+from ..._transport.stats import Stats
+from ..._transport.thread_pool import Link, Node
+from ...core.errors import CredentialsError, ServerError, UnreachableError
+from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
+from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
+from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, Report, silent
+from ..executor import Engine
+
+PINGS = 3
+NO_PROBE = Check("round_trip", SKIPPED, "no write probe was made")
+
+
+class Visit:
+    """A connection to one server, for a few questions before a deadline."""
+
+    def __init__(self, link: Link, dialer: Dialer, deadline: float) -> None:
+        self._link, self._dialer, self._deadline = link, dialer, deadline
+
+    @classmethod
+    def begin(cls, dialer: Dialer, address: Address, deadline: float) -> Visit:
+        """
+        Connect; `end` must follow.
+
+        Args:
+            dialer: Knows how to connect.
+            address: Where to.
+            deadline: For everything together, by the monotonic clock.
+        Raises:
+            KeyfleetError: why there is no connection.
+        """
+        try:
+            return cls(Link.open(dialer, address, deadline), dialer, deadline)
+        except NotSentError as failure:
+            raise failure.cause from failure
+
+    def end(self) -> None:
+        """Close the connection."""
+        self._link.close()
+
+    def certificate(self) -> bytes | None:
+        """Return the server's certificate, None without TLS."""
+        return self._link.certificate()
+
+    def ask_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
+        """Return the replies to commands that are sent at once; UnreachableError if they do not come."""
+        try:
+            return self._link.exchange(b"".join(map(pack, commands)), len(commands), self._deadline)
+        except NotSentError as failure:
+            raise failure.cause from failure
+        except LostError as failure:
+            raise UnreachableError(shown(self._link.address), str(failure)) from failure
+
+    def ask(self, *arguments: Argument) -> Any:
+        """Return the reply to one command; the error for the caller if it is an error."""
+        (reply,) = self.ask_all(arguments)
+        if isinstance(reply, ErrorReply):
+            raise self._dialer.translate(reply)
+        return reply
+
+    def answer(self, *arguments: Argument) -> Any:
+        """Return the reply to one command, or the error that it is; UnreachableError and CredentialsError are raised."""
+        try:
+            return self.ask(*arguments)
+        except (UnreachableError, CredentialsError):
+            raise
+        except ServerError as error:
+            return error
+
+
+def check_servers(
+    engine: Engine, dialer: Dialer, deadline: float, write_probe: bool, keeps: Sequence[str], stats: Callable[[], Stats]
+) -> Report:
+    """
+    Examine every primary, and the client itself.
+
+    Args:
+        engine: Knows the primaries; it looks for them again, for at most half of the time.
+        dialer, deadline, keeps: As for `examine`; each primary gets an equal share of what is left.
+        write_probe: Whether a key is written on each.
+        stats: Tells the counters of the client.
+    """
+    trouble: ServerError | None = None
+    try:
+        engine.relearn(time.monotonic() + _left(deadline) / 2)
+    except ServerError as error:
+        trouble = error
+    nodes = engine.router.primaries()
+    reports = [] if nodes or trouble is None else [silent(trouble, dialer.settings.address)]
+    for left_to_ask, node in zip(range(len(nodes), 0, -1), nodes, strict=True):
+        until = time.monotonic() + _left(deadline) / left_to_ask
+        probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
+        reports += [examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
+    whole = (judge_discovery(trouble), tell_counters(stats()))
+    reports.append(Report(tuple(replace(check, node=dialer.settings.address) for check in whole)))
+    return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+
+
+def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
+    """Return the name of a key that lives on *node*, or why there is none."""
+    for _attempt in range(PROBE_ATTEMPTS):
+        name = probe_name(prefix)
+        if engine.router.find(name, False) is node:
+            return name
+    return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+
+
+def _check_ways(node: Node, dialer: Dialer) -> Report:
+    """Judge how the client's calls reach *node*."""
+    pool = judge_pool(node.connection_count, dialer.policy.max_connections, node.is_exhausted)
+    breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
+    return Report(tuple(replace(check, node=shown(node.address)) for check in (pool, breaker)))
+
+
+def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> Report:
+    """
+    Run the checks of the core on one server, and the one about eviction.
+
+    Args:
+        dialer, address, deadline: As for `Visit.begin`.
+        probe: Name of a key that lives on this server, for a write that is read back; or the check that says why there is none.
+        keeps: Prefixes of keys that must not be evicted.
+    """
+    node = shown(address)
+    try:
+        visit = Visit.begin(dialer, address, deadline)
+    except ServerError as error:
+        return silent(error, node)
+    try:
+        checks = [judge_ping(_best_ping(visit), DEFAULT_THRESHOLDS), *_info_checks(visit, keeps)]
+        certificate = visit.certificate()
+        tls_off = Check("certificate", SKIPPED, "TLS is off")
+        checks.append(tls_off if certificate is None else judge_certificate(certificate, DEFAULT_THRESHOLDS))
+        checks.append(probe if isinstance(probe, Check) else _round_trip(visit, probe))
+    except ServerError as error:
+        return silent(error, node)
+    finally:
+        visit.end()
+    return Report(tuple(replace(check, node=node) for check in checks))
+
+
+def _best_ping(visit: Visit) -> float | ServerError:
+    """Return the milliseconds of the fastest PING, or the error that answered one."""
+    times = []
+    for _unused in range(PINGS):
+        started = time.monotonic()
+        reply = visit.answer("PING")
+        if isinstance(reply, ServerError):
+            return reply
+        times.append(_milliseconds_since(started))
+    return min(times)
+
+
+def _info_checks(visit: Visit, keeps: Sequence[str]) -> list[Check]:
+    reply = visit.answer("INFO")
+    if isinstance(reply, ServerError):
+        info = ServerInfo()
+        checks = [unknown(name, str(reply), NO_WISHES) for name in INFO_CHECKS]
+    else:
+        info = read_info(reply)
+        checks = judge_info(info.values, DEFAULT_THRESHOLDS, NO_WISHES)
+    if info.fields.get("cluster_enabled") == "0":
+        cluster = NO_CLUSTER
+    else:
+        reply = visit.answer("CLUSTER", "INFO")
+        cluster = judge_cluster(reply if isinstance(reply, ServerError) else read_fields(reply))
+    return [*checks, cluster, judge_eviction(info, keeps)]
+
+
+def _round_trip(visit: Visit, key: str) -> Check:
+    """Write a key, read it back, delete it; should deleting fail, it expires."""
+    value, started = secrets.token_hex(16).encode(), time.monotonic()
+    try:
+        replies = visit.ask_all(("SET", key, value, "EX", PROBE_SECONDS), ("GET", key), ("DEL", key))
+    except ServerError as error:
+        return no_round_trip(error)
+    return judge_round_trip(value, replies, _milliseconds_since(started))
+
+
+def _milliseconds_since(started: float) -> float:
+    return round(1000 * (time.monotonic() - started), 3)
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)

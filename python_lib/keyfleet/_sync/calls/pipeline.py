@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT - made from _async/calls/pipeline.py by scripts/generate_sync.py; change that one
+"""Pipelines: many calls, one write to each server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..._protocol.command import NO_FALLBACK, Command, Transaction
+from ..._protocol.pipeline_calls import Entry, PipelineCalls
+from ..._protocol.scripts import ScriptCommand
+from ...core.errors import KeyfleetError, ServerError, UnreachableError
+from ..executor import Call, Engine
+from .keys import KeyCalls
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Pipeline(PipelineCalls):
+    """
+    Notes calls and sends them together; made by the client's `pipeline`.
+
+    It takes the client's calls for keys, JSON, hashes and lists, with the same arguments, except `scan` and what waits for an element. Each
+    returns the pipeline, so that calls can be chained, and `execute` returns what the client's would, in their order. Wrong arguments
+    raise at once. It belongs to one thread; after `execute` it is empty and may be used again.
+
+    Attributes:
+        results: What the last `execute` got, errors in the places of their calls; also when it raised one of them.
+    """
+
+    def __init__(self, client: Pipelining, is_transaction: bool) -> None:
+        super().__init__(client._commands, client._json_reader)
+        self._client, self._is_transaction = client, is_transaction
+        self.results: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._entries.clear()
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """
+        Send all calls and return their results, in order.
+
+        Args:
+            raise_on_error: Raise the first error; the other results stay in `results`. If false, errors are returned in their places.
+        Raises:
+            ValueError: from a transaction on a cluster whose keys are not in one slot; nothing was sent.
+            ClosedError: after the client's `close`; nothing was sent.
+            KeyfleetError: what the calls of the client raise, for the first of those that failed.
+        """
+        entries, self._entries, self.results = self._entries, [], []
+        # A script that its server does not know would run after the calls behind it, so it is sent as a text.
+        commands = [_with_source(command) for entry in entries for command in entry.commands]
+        run = self._client._run_transaction if self._is_transaction else self._client._run_each
+        answers = iter(run(commands) if commands else [])
+        self.results = [_combined(entry, list(islice(answers, len(entry.commands)))) for entry in entries]
+        first = next((result for result in self.results if isinstance(result, KeyfleetError)), None)
+        if first is not None and raise_on_error:
+            raise first
+        return self.results
+
+
+class Pipelining(KeyCalls):
+    """Makes pipelines, and runs what they hold."""
+
+    def pipeline(self, *, transaction: bool = False) -> Pipeline:
+        """
+        Return a pipeline: calls that are sent together, one write to each server, all servers side by side.
+
+            with client.pipeline() as pipe:
+                pipe.set("a", 1).incr("a")
+                stored, total = pipe.execute()
+
+        All calls together have one budget. Calls that go to one server run there in order; commands of others may run between them.
+        Each call keeps its own rule for what is sent again: a call that was answered is not, one whose reply was lost is if it may.
+
+        Args:
+            transaction: Run all calls in one step, between MULTI and EXEC, on a connection of their own. Nobody else's commands run in
+                between, and a call that fails does not undo the others. On a cluster all keys must be in one slot. If the reply is lost
+                and one of the calls may not be repeated, all of them are OutcomeUnknown. WATCH is offered by `raw`; a script often
+                does better.
+        """
+        return Pipeline(self, transaction)
+
+    def _run_each(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Return the answer of each of *commands*, or its error; what may fall back does."""
+        self._counters.calls += 1
+        engine = self._engines.current()
+        calls = [Call(command) for command in commands]
+        engine.run_all(calls, engine.deadline(self._budget))
+        answers = [_answer(engine, call) for call in calls]
+        lost = [position for position, answer in enumerate(answers) if isinstance(answer, UnreachableError)]
+        self._counters.failures += bool(lost)
+        if self._policy.on_error == "fallback":
+            for position in lost:
+                if commands[position].kind.fallback is not NO_FALLBACK:
+                    answers[position] = self._fallback(commands[position], answers[position])
+        if not lost:
+            self._note_answer()
+        return answers
+
+    def _run_transaction(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Return the answer of each of *commands*, or its error; if none of them ran, what kept them from it for each."""
+        self._commands.names_in_one_slot([command.key for command in commands])
+        try:
+            replies = self._run(Transaction(list(commands)))
+        except ServerError as error:
+            return [error] * len(commands)
+        calls = [Call(command) for command in commands]
+        for call, reply in zip(calls, replies, strict=True):
+            call.settle(reply)
+        return [_answer(self._engines.current(), call) for call in calls]
+
+
+def _answer(engine: Engine, call: Call) -> Any:
+    try:
+        return engine.decoded(call)
+    except KeyfleetError as error:
+        return error
+
+
+def _combined(entry: Entry, answers: list[Any]) -> Any:
+    error = next((answer for answer in answers if isinstance(answer, KeyfleetError)), None)
+    if error is not None:
+        return error
+    try:
+        return entry.combine(answers)
+    except KeyfleetError as undecodable:
+        return undecodable
+
+
+def _with_source(command: Command[Any]) -> Command[Any]:
+    return command.with_source() if isinstance(command, ScriptCommand) else command

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT - made from _async/calls/scripting.py by scripts/generate_sync.py; change that one
+"""Any command, and Lua scripts: what they answer is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..._protocol import scripts as _scripts
+from ..._protocol.builder import Value
+from ..lifecycle import ClientBase
+
+
+class Script:
+    """
+    A Lua script that the server runs in one step; made by the client's `script` and called like a function.
+
+    The server is told its SHA-1, and its text only where it does not know it, so that neither SCRIPT nor anything else of @dangerous is
+    needed.
+    """
+
+    def __init__(self, client: Scripting, source: str, repeatable: bool) -> None:
+        self._client, self._script, self._is_repeatable = client, _scripts.Script(source), repeatable
+
+    def __call__(self, keys: Sequence[str] = (), arguments: Sequence[Value] = ()) -> Any:
+        """
+        Run it and return what it returns: None, int, bytes, or a list of these.
+
+        Args:
+            keys: What it finds in ``KEYS``: names without the prefix, which is put before them. On a cluster all are in one slot.
+            arguments: What it finds in ``ARGV``.
+        Raises:
+            ValueError: on a cluster, if *keys* do not share a slot; nothing was sent.
+            OutcomeUnknown: if the reply was lost; it is sent again only if the script was made as repeatable.
+            ServerError: what the script, or a command that it calls, raises.
+        """
+        return self._client._run(self._client._commands.script(self._script, keys, arguments, self._is_repeatable))
+
+
+class Scripting(ClientBase):
+    """Commands that the client has no call for."""
+
+    def execute(self, *arguments: Value, repeatable: bool = False, timeout_seconds: float | None = None) -> Any:
+        """
+        Run any command and return its reply as it is: None, int, bytes, or a list of these.
+
+            client.execute("ZADD", Key("scores"), 12, "ada")
+
+        Args:
+            arguments: The command's name, each word of it an argument, and what follows. What is a Key gets the prefix, and chooses the
+                server of a cluster; everything else is sent as it stands.
+            repeatable: Say that running it twice leaves what running it once does, so that it may be sent again when its reply is lost.
+                Commands that only read, and some others, are known for that (docs/reference/client/repeats.md).
+            timeout_seconds: For a command that waits on the server, as BZPOPMIN: how long it may, 0 for ever, as in its own arguments; it
+                gets a connection of its own.
+        Raises:
+            ValueError: if the command would change a connection that other calls share, as SELECT or SUBSCRIBE; if it waits and
+                *timeout_seconds* is missing; on a cluster, if its keys do not share a slot.
+            OutcomeUnknown: if the reply was lost, and it may have run.
+        """
+        return self._run(self._commands.any(arguments, repeatable, timeout_seconds))
+
+    def script(self, source: str, *, repeatable: bool = False) -> Script:
+        """
+        Return the Lua script *source* as a function of keys and arguments; nothing is sent yet.
+
+            release = client.script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end", repeatable=True)
+            release(keys=["lock:report"], arguments=["my token"])
+
+        Args:
+            source: It names each key as ``KEYS[n]`` and gets everything else as ``ARGV[n]``, never as part of its text: each text is a
+                script of its own, and the server keeps them all.
+            repeatable: Running it twice leaves what running it once does, so that it may be sent again when its reply is lost.
+        """
+        return Script(self, source, repeatable)
