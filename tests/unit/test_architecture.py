@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""
+The rooms of the code, and what each may import.
+
+A room is a folder (or a file at the top). docs/architecture.md draws the picture; these tables hold it. A new folder gets its row
+here in the commit that makes it; a row changes only with a reason in the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from support.imports import CORE, ROOT, closure, cycle, imported_files, is_docstring_only
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "layout": set(),
+    "profile": set(),
+    "connect": {"errors"},
+    "directives": {"errors"},
+    "host": {"errors"},
+    "keys": {"connect", "errors"},
+    "health": {"connect", "errors"},
+    "service": {"host", "layout", "errors"},
+    "install": {"directives", "host", "errors"},
+    "instance": {"connect", "directives", "host", "install", "layout", "profile", "service", "errors"},
+}
+INSTANCE = {"instance", *MAY_IMPORT["instance"]} - {"install"}
+PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each module
+    "redis_files": {"errors", "host"},
+    "redis_kernel": {"errors", "host"},
+    "redis_release": {"errors", "host", "directives", "install"},
+    "redis_repo": {"errors", "host", "install"},
+    "redis_key": {"errors", "connect", "keys"},
+    "redis_invalidate": {"errors", "connect", "keys"},
+    "redis_health": {"errors", "connect", "health"},
+    "redis_preflight": INSTANCE | {"install"},
+    "redis_instances": INSTANCE,
+    "redis_restart": INSTANCE,
+    "redis_secret": set(),  # runs on the controller
+    "redis_lock": set(),
+}
+CORE_FILES = sorted(path for path in CORE.rglob("*.py") if path.name != "__init__.py")
+MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+
+
+def room(path: Path, top: Path = CORE) -> str:
+    """Return the room of *path* below *top*: its folder there, or the file's own name."""
+    return path.relative_to(top).parts[0].removesuffix(".py")
+
+
+def rooms(paths: Iterable[Path]) -> set[str]:
+    """Return the rooms of the core that *paths* lie in; packages count for nothing but their files."""
+    return {room(path) for path in paths if CORE in path.parents and path.name != "__init__.py"}
+
+
+def arrows(files: list[Path], top: Path) -> Mapping[str, set[str]]:
+    """Return for each of *files* which of the others it imports, by path below *top*."""
+    return {
+        str(path.relative_to(top)): {str(target.relative_to(top)) for target in imported_files(path) if target in files} for path in files
+    }
+
+
+def test_every_room_has_a_row() -> None:
+    """A new folder gets a row that says what it may import."""
+    missing = sorted({room(path) for path in CORE_FILES} - MAY_IMPORT.keys())
+    assert [] == [f"give core/{name} a row" for name in missing]
+    assert [] == sorted(MAY_IMPORT.keys() - {room(path) for path in CORE_FILES}), "rows without a folder"
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: str(path.relative_to(CORE)))
+def test_core_imports_only_what_its_room_may(path: Path) -> None:
+    """Arrows go down only; the core imports nothing of the client above it."""
+    imported = imported_files(path)
+    assert [] == sorted(str(target.relative_to(ROOT)) for target in imported if CORE not in target.parents)
+    assert [] == sorted(rooms(imported) - MAY_IMPORT.get(room(path), set()) - {room(path)})
+
+
+def test_rooms_have_no_cycle() -> None:
+    """No room imports, through others, itself."""
+    assert [] == cycle(MAY_IMPORT)
+
+
+def test_files_of_the_core_have_no_cycle() -> None:
+    """No file imports, through others, itself."""
+    assert [] == cycle(arrows(CORE_FILES, CORE))
+
+
+def test_packages_of_the_core_are_docstrings() -> None:
+    """A package that imports its files would make every module ship the whole folder."""
+    assert [] == [str(path.relative_to(ROOT)) for path in sorted(CORE.rglob("__init__.py")) if not is_docstring_only(path)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_modules_send_what_they_need(path: Path) -> None:
+    """What Ansible sends with a module is read on every host, in every task."""
+    assert path.stem in PAYLOAD, f"give {path.stem} a row in PAYLOAD"
+    assert PAYLOAD[path.stem] == rooms(closure([path]))
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    """In functions, below TYPE_CHECKING, of modules and of names in them, and of packages."""
+    for name in ("pair/__init__.py", "pair/left.py", "right.py", "shown.py", "lazy.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "main.py").write_text(
+        "from typing import TYPE_CHECKING\nfrom . import right\nfrom .pair.left import name\nfrom .pair import other\n"
+        "if TYPE_CHECKING:\n    from .shown import Name\ndef call():\n    from . import lazy\n"
+    )
+    expected = {"right.py", "pair/left.py", "pair/__init__.py", "shown.py", "lazy.py"}
+    assert expected == {str(path.relative_to(tmp_path)) for path in imported_files(tmp_path / "main.py")}
+
+
+def test_cycles_are_found() -> None:
+    """The cycle is named in order, and a table without one is accepted."""
+    assert ["b", "c", "b"] == cycle({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}})
+    assert [] == cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
