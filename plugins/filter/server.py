@@ -14,11 +14,11 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.keyfleet.directives.values import SECRET_DIRECTIVES
-from ..module_utils.keyfleet.instance.acl import acl_text, acl_users
+from ..module_utils.keyfleet.instance.acl import acl_text
 from ..module_utils.keyfleet.instance.advice import advice
 from ..module_utils.keyfleet.instance.config import config_text
 from ..module_utils.keyfleet.instance.log_rotation import rotation_text
-from ..module_utils.keyfleet.instance.model import OPEN_FILES, Instance, from_variables, with_password
+from ..module_utils.keyfleet.instance.model import OPEN_FILES, Instance, from_variables, module_options, with_password
 from ..module_utils.keyfleet.instance.validation import problems
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
 
@@ -47,24 +47,7 @@ def server_advice(variables: Mapping[str, Any], health: list[dict[str, Any]], to
 def server_plan(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the instances as the modules redis_preflight, redis_instances and redis_restart take them."""
     generated = variables.get("generated_password")
-    return [_module_options(with_password(instance, generated)) for instance in from_variables(variables)]
-
-
-def _module_options(instance: Instance) -> dict[str, Any]:
-    return {
-        "name": instance.name,
-        "state": "present" if instance.present else "absent",
-        "purge": instance.purge,
-        "port": instance.port,
-        "bind": list(instance.bind),
-        "unix_socket": instance.unix_socket,
-        "unix_socket_perm": instance.unix_socket_perm,
-        "log": instance.log,
-        "directives": instance.public_directives(),
-        "users": acl_users(instance),
-        "secret_directives": instance.secret_directives(),
-        "password": instance.password,
-    }
+    return [module_options(with_password(instance, generated)) for instance in from_variables(variables)]
 
 
 def server_files(wish: Mapping[str, Any], header: str, starter: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .keyfleet.instance.model import Host, Instance
+from .keyfleet.instance.model import MODULE_OPTIONS, Host, Instance, from_options
 
 
 def server_argument_spec() -> dict[str, Any]:
@@ -24,20 +24,7 @@ def server_argument_spec() -> dict[str, Any]:
             "type": "list",
             "elements": "dict",
             "required": True,
-            "options": {
-                "name": {"type": "str", "required": True},
-                "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-                "purge": {"type": "bool", "default": False},
-                "port": {"type": "int", "default": 6379},
-                "bind": {"type": "list", "elements": "str", "default": ["127.0.0.1", "-::1"]},
-                "unix_socket": {"type": "bool", "default": False},
-                "unix_socket_perm": {"type": "str", "default": "770"},
-                "password": {"type": "str", "no_log": True},
-                "log": {"type": "str", "default": "file", "choices": ["file", "manager"]},
-                "directives": {"type": "dict", "default": {}},
-                "secret_directives": {"type": "dict", "default": {}, "no_log": True},
-                "users": {"type": "list", "elements": "str", "default": [], "no_log": True},
-            },
+            "options": {option.name: option.module_option() for option in MODULE_OPTIONS.values()},
         },
     }
 
@@ -55,19 +42,5 @@ def host_from(params: dict[str, Any]) -> Host:
 
 
 def instances_from(params: dict[str, Any]) -> list[Instance]:
-    """Return the wished instances."""
-    return [
-        Instance(
-            name=options["name"],
-            present=options["state"] == "present",
-            purge=options["purge"],
-            port=options["port"],
-            bind=tuple(options["bind"]),
-            unix_socket=options["unix_socket"],
-            unix_socket_perm=options["unix_socket_perm"],
-            password=options["password"],
-            log=options["log"],
-            directives={**options["directives"], **options["secret_directives"], "user": options["users"]},
-        )
-        for options in params["instances"]
-    ]
+    """Return the desired instances."""
+    return [from_options(options) for options in params["instances"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.instance.advice import advice
-from keyfleet.core.instance.model import USES, Instance
+from keyfleet.core.instance.model import ROLE_OPTIONS, Instance
 
 GIB = 1 << 30
 POLICIES = ("noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random")
@@ -29,7 +29,7 @@ def test_nothing_is_said_where_nothing_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("use", ROLE_OPTIONS["use"].choices)
 def test_policy_is_compared_with_the_stated_use(use: str, policy: str) -> None:
     """One line that names instance, use, policy and what to set; none where it fits."""
     lines = told(Instance("a", use=use), policy=policy)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from keyfleet.core.connect.settings import Settings
-from keyfleet.core.instance.acl import acl_lines, acl_text, acl_users
+from keyfleet.core.instance.acl import acl_lines, acl_text
 from keyfleet.core.instance.config import config_text
-from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, with_password
+from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, user_lines, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile.values import client_address, profile_text, profile_values
 
@@ -70,7 +70,7 @@ def test_null_counts_as_not_given() -> None:
 def test_users_are_written_as_the_server_divides_them() -> None:
     """The ACL file and the module get the same words, however the inventory groups them."""
     instance = Instance("a", password="x", directives={"user": ["app  on  nopass", ["web", "on ~x", "nopass"]]})
-    assert ["app on nopass", "web on ~x nopass"] == acl_users(instance)
+    assert ["app on nopass", "web on ~x nopass"] == user_lines(instance)
     assert ["user app on nopass", "user web on ~x nopass"] == acl_lines(instance)[1:]
 
 

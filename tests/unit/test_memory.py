@@ -91,7 +91,7 @@ def test_all_new_instances_together_stay_below_the_share(tmp_path: Path) -> None
     assert sum(three.default_maxmemory.values()) + 4 * GIB <= budget
     deploy(tmp_path, "left", "maxmemory 2147483648")  # not listed any more, and running
     assert {"a": (budget - 2 * GIB) // 2 // MIB * MIB} == asked(tmp_path, Instance("a")).default_maxmemory
-    gone = asked(tmp_path, Instance("a"), Instance("left", present=False))
+    gone = asked(tmp_path, Instance("a"), Instance("left", state="absent"))
     assert one.default_maxmemory == gone.default_maxmemory
 
 

@@ -9,11 +9,6 @@ from ..directives.plan import acl_lines as user_lines
 from .model import Instance
 
 
-def acl_users(instance: Instance) -> list[str]:
-    """Return the ``user`` lines of the inventory, each as the name and its rules."""
-    return [line.partition(" ")[2] for line in user_lines(instance.directives)]
-
-
 def acl_lines(instance: Instance) -> list[str]:
     """
     Return the lines of the ACL file: the user ``default`` with the SHA-256 of its password, then the inventory's users.

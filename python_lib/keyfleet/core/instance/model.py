@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
+from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
 from ..layout import Layout
 from ..service.choose import ServiceManager, manager_for
@@ -16,41 +18,148 @@ from ..service.choose import ServiceManager, manager_for
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
 OPEN_FILES = 1_048_576
-LOGS = ("file", "manager")
-USES = ("cache", "store", "mixed")
+PORTS = range(1024, 65536)
+
+Possible = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Option:
+    """
+    One option of an instance, the only place that knows its name, type and default.
+
+    Role variables, their validation, the options of the modules and the argument specs derive from the table OPTIONS.
+
+    Attributes:
+        name: As in ``redis_server_instances``, and as the modules take it.
+        type: In the words of Ansible's argument specs.
+        default: What holds if neither the instance nor, with *common*, the role says anything.
+        phrase: Values that are possible, for refusals.
+        possible: Whether a value is one of them; argument specs let pass what could be converted, and convert nothing.
+        choices: All possible values, where they can be listed.
+        elements: Type of the elements of a list.
+        common: Whether ``redis_server_NAME`` holds for every instance that does not say otherwise.
+        in_role, in_modules: Who takes the option.
+        secret: Whether its value may never be shown.
+    """
+
+    name: str
+    type: str
+    default: Any = None
+    phrase: str = ""
+    possible: Possible = field(default=lambda value: True, repr=False)
+    choices: tuple[str, ...] = ()
+    elements: str = ""
+    common: bool = False
+    in_role: bool = True
+    in_modules: bool = True
+    secret: bool = False
+
+    def module_option(self) -> dict[str, Any]:
+        """Return the option as a module's argument spec states it."""
+        spec: dict[str, Any] = {"type": self.type}
+        if self.name == "name":
+            spec["required"] = True
+        elif self.default is not None:
+            spec["default"] = {"list": list, "dict": dict}.get(self.type, lambda value: value)(self.default)
+        if self.elements:
+            spec["elements"] = self.elements
+        if self.choices:
+            spec["choices"] = list(self.choices)
+        if self.secret:
+            spec["no_log"] = True
+        return spec
+
+
+def _is_port(value: Any) -> bool:
+    number = re.fullmatch("[0-9]{1,5}", str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    return number is not None and (int(value) == 0 or int(value) in PORTS)
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_permission(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-7]{3}", value) is not None
+
+
+def _choice(name: str, *choices: str, default: Optional[str] = None, **more: Any) -> Option:
+    *others, last = (repr(choice) for choice in choices)
+    return Option(name, "str", default, f"{', '.join(others)} or {last}", lambda value: value in choices, choices, **more)
+
+
+OPTIONS = (
+    Option("name", "str", None, "text", _is_text),
+    _choice("state", "present", "absent", default="present"),
+    Option("purge", "bool", False, "true or false, without quotes", _is_bool),
+    Option("port", "int", 6379, f"{PORTS.start} to {PORTS.stop - 1}, or 0 with unix_socket", _is_port),
+    Option(
+        "bind", "list", ("127.0.0.1", "-::1"), 'a list of addresses, such as ["127.0.0.1"]', _is_list_of_text, elements="str", common=True
+    ),
+    Option("unix_socket", "bool", False, "true or false, without quotes", _is_bool),
+    Option(
+        "unix_socket_perm", "str", "770", 'three octal digits in quotes, such as "770" (YAML reads 0770 as another number)', _is_permission
+    ),
+    Option("password", "str", None, "text; put quotes around it", _is_text, common=True, secret=True),
+    _choice("log", "file", "manager", default="file", common=True),
+    _choice("use", "cache", "store", "mixed", common=True, in_modules=False),
+    Option("directives", "dict", {}, "a dictionary of directive names and values", lambda value: isinstance(value, Mapping), common=True),
+    # The role splits these from the directives: their values are secrets.
+    Option("secret_directives", "dict", {}, in_role=False, secret=True),
+    Option("users", "list", (), elements="str", in_role=False, secret=True),
+)
+ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
+MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
+COMMON_OPTIONS = tuple(option.name for option in OPTIONS if option.common)
 
 
 @dataclass(frozen=True)
 class Instance:
     """
-    One server process as the inventory wishes it.
+    One server process in the desired state.
+
+    The fields are those of OPTIONS, with ``use`` empty if the inventory does not say it.
 
     Attributes:
         name: Unique on the host; part of every path and of the unit name.
-        present: False: stop it and take its unit and configuration away.
-        purge: With ``present`` False, remove data and logs too.
+        state: ``absent``: stop it, and remove its unit and configuration.
+        purge: With ``absent``, remove data and logs too.
         port: TCP port; 0 means a unix socket only.
         bind: Addresses as the server's ``bind`` takes them; a leading ``-`` marks one that may be missing.
         unix_socket, unix_socket_perm: Listen on a socket in the run directory, with these permissions (octal text).
         password: Password of the user ``default``; empty for none, None while it is not known yet.
-        log: Where the server's log goes, one of LOGS: a file of its own, or what starts it (journald, or the log of the runner).
-        use: What it is for, one of USES, for advice alone; empty if nobody said.
+        log: Where the server's log goes: a ``file`` of its own, or the ``manager`` (journald, or the log of the runner).
+        use: What it is for, for advice alone.
         directives: Everything else, by the server's own names.
-        maxmemory_computed: Whether ``maxmemory`` among them is of keyfleet, since the inventory names none.
+        maxmemory_computed: Whether keyfleet computed ``maxmemory`` among them, since the inventory names none.
     """
 
     name: str
-    present: bool = True
-    purge: bool = False
-    port: int = 6379
-    bind: tuple[str, ...] = ("127.0.0.1", "-::1")
-    unix_socket: bool = False
-    unix_socket_perm: str = "770"
+    state: str = ROLE_OPTIONS["state"].default
+    purge: bool = ROLE_OPTIONS["purge"].default
+    port: int = ROLE_OPTIONS["port"].default
+    bind: tuple[str, ...] = ROLE_OPTIONS["bind"].default
+    unix_socket: bool = ROLE_OPTIONS["unix_socket"].default
+    unix_socket_perm: str = ROLE_OPTIONS["unix_socket_perm"].default
     password: Optional[str] = field(default=None, repr=False)
-    log: str = "file"
+    log: str = ROLE_OPTIONS["log"].default
     use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
     maxmemory_computed: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether the instance shall run."""
+        return self.state == "present"
 
     @property
     def is_public(self) -> bool:
@@ -74,14 +183,6 @@ class Instance:
             lines["unixsocketperm"] = self.unix_socket_perm
         return lines
 
-    def public_directives(self) -> dict[str, Any]:
-        """Return the directives that may be shown; ``user`` lines live in the ACL file."""
-        return {name: value for name, value in self.directives.items() if name not in (*SECRET_DIRECTIVES, "user")}
-
-    def secret_directives(self) -> dict[str, Any]:
-        """Return the directives whose values are secrets."""
-        return {name: value for name, value in self.directives.items() if name in SECRET_DIRECTIVES}
-
 
 def _is_loopback(address: str) -> bool:
     try:
@@ -104,29 +205,41 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
     """
     found = []
     for given in variables["instances"]:
-        options = {option: value for option, value in given.items() if value is not None}
-        directives = {**(variables.get("directives") or {}), **(options.get("directives") or {})}
+        options = {name: given[name] for name in ROLE_OPTIONS if given.get(name) is not None}
+        common = {name: variables[name] for name in COMMON_OPTIONS if variables.get(name) is not None}
+        directives = {**common.get("directives", {}), **options.get("directives", {})}
         computed = (variables.get("default_maxmemory") or {}).get(options["name"]) if "maxmemory" not in directives else None
         if computed:
             directives["maxmemory"] = str(computed)
-        password = options.get("password", variables.get("password"))
-        found.append(
-            Instance(
-                name=str(options["name"]),
-                present=options.get("state", "present") == "present",
-                purge=bool(options.get("purge", False)),
-                port=int(options.get("port", 6379)),
-                bind=tuple(options.get("bind") or variables.get("bind") or Instance.bind),
-                unix_socket=bool(options.get("unix_socket", False)),
-                unix_socket_perm=str(options.get("unix_socket_perm", "770")),
-                password=password,
-                log=str(options.get("log") or variables.get("log") or "file"),
-                use=str(options.get("use") or variables.get("use") or ""),
-                directives=directives,
-                maxmemory_computed=bool(computed),
-            )
-        )
+        found.append(from_options({**common, **options, "directives": directives}, maxmemory_computed=bool(computed)))
     return found
+
+
+def from_options(options: Mapping[str, Any], *, maxmemory_computed: bool = False) -> Instance:
+    """Return the instance that options say; those that are null or missing have their default."""
+    given = {name: value for name, value in options.items() if value is not None}
+    directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
+    if "users" in given:
+        directives["user"] = given["users"]
+    fields = {name: value for name, value in given.items() if name in ROLE_OPTIONS}
+    fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
+    return Instance(**fields, maxmemory_computed=maxmemory_computed)
+
+
+def module_options(instance: Instance) -> dict[str, Any]:
+    """Return the options of an instance as the modules take them: secret directives and users apart from the others."""
+    apart = {
+        "bind": list(instance.bind),
+        "directives": {name: value for name, value in instance.directives.items() if name not in (*SECRET_DIRECTIVES, "user")},
+        "secret_directives": {name: value for name, value in instance.directives.items() if name in SECRET_DIRECTIVES},
+        "users": user_lines(instance),
+    }
+    return {name: apart[name] if name in apart else getattr(instance, name) for name in MODULE_OPTIONS}
+
+
+def user_lines(instance: Instance) -> list[str]:
+    """Return the ``user`` directives of the inventory, each as the name and its rules."""
+    return [line.partition(" ")[2] for line in acl_lines(instance.directives)]
 
 
 def with_password(instance: Instance, generated: Optional[str]) -> Instance:

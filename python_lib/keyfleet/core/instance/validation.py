@@ -6,15 +6,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable
+from typing import Any
 
 from ..directives.plan import acl_lines, check
 from ..install.validation import install_problems
 from ..layout import Layout
-from .model import LOGS, OPEN_FILES, USES, Instance, from_variables
+from .model import COMMON_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 
 ENGINES = ("redis", "valkey")
-PORTS = range(1024, 65536)
 # The server reserves 32 files for itself; the rest is for data files, modules and listeners.
 MOST_CLIENTS = OPEN_FILES - 96
 LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is zero
@@ -22,35 +21,7 @@ LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is 
 SHORTEST_PASSWORD = 8
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to look for, nothing is bound here
-_SECRET = ("password",)
 _OPEN = "anyone who reaches the port owns the data"
-
-
-def _is_port(value: Any) -> bool:
-    number = re.fullmatch("[0-9]{1,5}", str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
-    return number is not None and (int(value) == 0 or int(value) in PORTS)
-
-
-# For each option: whether a value is possible, and what to give.
-_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (lambda value: isinstance(value, str), "text"),  # looked at before all others
-    "state": (lambda value: value in ("present", "absent"), "'present' or 'absent'"),
-    "purge": (lambda value: isinstance(value, bool), "true or false, without quotes"),
-    "port": (_is_port, f"{PORTS.start} to {PORTS.stop - 1}, or 0 with unix_socket"),
-    "bind": (
-        lambda value: isinstance(value, list) and all(isinstance(address, str) for address in value),
-        'a list of addresses, such as ["127.0.0.1"]',
-    ),
-    "unix_socket": (lambda value: isinstance(value, bool), "true or false, without quotes"),
-    "unix_socket_perm": (
-        lambda value: isinstance(value, str) and re.fullmatch("[0-7]{3}", value) is not None,
-        'three octal digits in quotes, such as "770" (YAML reads 0770 as another number)',
-    ),
-    "password": (lambda value: isinstance(value, str), "text; put quotes around it"),
-    "log": (lambda value: value in LOGS, "'file' or 'manager'"),
-    "use": (lambda value: value in USES, "'cache', 'store' or 'mixed'"),
-    "directives": (lambda value: isinstance(value, Mapping), "a dictionary of directive names and values"),
-}
 
 
 def problems(variables: Mapping[str, Any]) -> list[str]:
@@ -58,8 +29,8 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     Return what is wrong with the role's variables: variable, value found, values allowed; empty when nothing is.
 
     Args:
-        variables: As for ``instances.from_variables``, and ``engine``, ``service_manager``, ``root``, and what
-            ``validation_install.install_problems`` takes. The version of the server is not known yet: what any known version of the
+        variables: As for ``model.from_variables``, and ``engine``, ``service_manager``, ``root``, and what
+            ``install.validation.install_problems`` takes. The version of the server is not known yet: what any known version of the
             engine accepts passes.
     """
     listed = variables.get("instances")
@@ -86,7 +57,7 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
         yield f"redis_server_root is {root!r}: use an absolute path"
     if manager == "systemd" and root != "/":
         yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
-    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in ("bind", "log", "use", "directives", "password")})
+    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in COMMON_OPTIONS})
     yield from _number_problems(variables, "log_keep_days", range(3651), "days, 0 for no rotation by keyfleet")
     yield from _number_problems(variables, "memory_percent", range(91), "percent, 0 to compute no maxmemory")
 
@@ -108,17 +79,17 @@ def _shape_problems(index: int, options: Any) -> Iterator[str]:
         yield f"redis_server_instances[{index}].name is {name!r}: use 1 to 32 of a-z, 0-9, '_' and '-', a letter or digit first"
         return
     where = f"redis_server_instances[{name}]"
-    for unknown in sorted(str(option) for option in options if option not in _OPTIONS):
-        yield f"{where}.{unknown} is not an option: use {', '.join(_OPTIONS)}; a directive of the server goes under 'directives'"
-    yield from _kind_problems(f"{where}.", {option: value for option, value in options.items() if option in _OPTIONS})
+    for unknown in sorted(str(option) for option in options if option not in ROLE_OPTIONS):
+        yield f"{where}.{unknown} is not an option: use {', '.join(ROLE_OPTIONS)}; a directive of the server goes under 'directives'"
+    yield from _kind_problems(f"{where}.", {option: value for option, value in options.items() if option in ROLE_OPTIONS})
 
 
 def _kind_problems(where: str, options: Mapping[str, Any]) -> Iterator[str]:
     """Return which options have a value that is none; the argument specs let pass what could be converted, and convert nothing."""
     for option, value in options.items():
-        possible, wanted = _OPTIONS[option]
-        if value is not None and not possible(value):
-            yield f"{where}{option} is {'of another kind' if option in _SECRET else repr(value)}: give {wanted}"
+        known = ROLE_OPTIONS[option]
+        if value is not None and not known.possible(value):
+            yield f"{where}{option} is {'of another kind' if known.secret else repr(value)}: give {known.phrase}"
 
 
 def _instance_problems(instance: Instance, variables: Mapping[str, Any]) -> Iterator[str]:
