@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.errors import FilesError, RefusedError
-from keyfleet.core.host.file_entries import Entry, parse
+from keyfleet.core.host.file_entries import FileEntry, parse
 from keyfleet.core.host.files import plan
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
-def wish(path: Path, content: str = "x\n", **options: object) -> Entry:
+def wish(path: Path, content: str = "x\n", **options: object) -> FileEntry:
     """Return an entry for a file."""
     return parse([{"path": str(path), "content": content, "mode": "0640", **options}])[0]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import RefusedError, WrongTypeError
-from keyfleet.core.keys.plan import WRITE_SCRIPT, Entry, Found, make_plan, parse_entries
+from keyfleet.core.keys.plan import WRITE_SCRIPT, Found, KeyEntry, make_plan, parse_entries
 
 
-def entry(**raw: Any) -> Entry:
+def entry(**raw: Any) -> KeyEntry:
     """Return one parsed entry, key ``k``."""
     return parse_entries([{"key": "k", **raw}], {})[0]
 

@@ -7,12 +7,12 @@ import json
 
 from keyfleet.core.errors import ServerError, UnreachableError, WrongTypeError
 from keyfleet.core.keys.apply import Outcome, Report
-from keyfleet.core.keys.plan import Entry, Found, Plan
+from keyfleet.core.keys.plan import Found, KeyEntry, Plan
 
 
 def outcomes(number: int, action: str = "created", error: Exception | None = None) -> list[Outcome]:
     """Return *number* equal outcomes."""
-    return [Outcome(Entry(index, f"k{index}".encode()), action, error) for index in range(number)]  # type: ignore[arg-type]
+    return [Outcome(KeyEntry(index, f"k{index}".encode()), action, error) for index in range(number)]  # type: ignore[arg-type]
 
 
 def test_details_are_limited_and_counts_are_complete() -> None:
@@ -41,7 +41,7 @@ def test_message_names_the_first_failures() -> None:
 
 def planned(before: Found, after: Found, action: str = "updated") -> Report:
     """Return the report of one key that went from *before* to *after*."""
-    return Report([Outcome(Entry(0, b"k"), action, None, Plan(action, before, after))])
+    return Report([Outcome(KeyEntry(0, b"k"), action, None, Plan(action, before, after))])
 
 
 def test_diff_shows_before_and_after() -> None:

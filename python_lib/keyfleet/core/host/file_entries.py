@@ -24,7 +24,7 @@ _MODE = re.compile("0[0-7]{3,4}")
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """
     One path as it shall be.
 
@@ -52,12 +52,12 @@ class Entry:
     hide_lines: str = ""
 
 
-def parse(entries: Sequence[Mapping[str, Any]], *, hide_diff: bool = False) -> list[Entry]:
+def parse(entries: Sequence[Mapping[str, Any]], *, hide_diff: bool = False) -> list[FileEntry]:
     """
     Turn the options of a module into entries.
 
     Args:
-        entries: ``path``, ``state`` and the other fields of Entry; None means not given. ``secret_content`` is content that no diff shows.
+        entries: ``path``, ``state`` and the other fields of FileEntry; None means not given. ``secret_content`` is content that no diff shows.
         hide_diff: Show the content of none in a diff.
     Raises:
         RefusedError: naming every path and option that is wrong.
@@ -74,9 +74,9 @@ def parse(entries: Sequence[Mapping[str, Any]], *, hide_diff: bool = False) -> l
     return [_entry(given, hide_diff) for given in found]
 
 
-def _entry(given: Mapping[str, Any], hide_diff: bool) -> Entry:
+def _entry(given: Mapping[str, Any], hide_diff: bool) -> FileEntry:
     text = given.get("secret_content", given.get("content"))
-    return Entry(
+    return FileEntry(
         path=given["path"],
         state=given["state"],
         content=b"" if text is None else text.encode("utf-8", "surrogateescape"),

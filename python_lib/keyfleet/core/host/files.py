@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import FilesError, RefusedError
-from .file_entries import Entry
+from .file_entries import FileEntry
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _SHOWN_BYTES = 100_000
@@ -45,7 +45,7 @@ class Found:
 class Change:
     """One path that differs: what is there, and the ids that it shall have (None: as it is)."""
 
-    entry: Entry
+    entry: FileEntry
     found: Found
     uid: Optional[int]
     gid: Optional[int]
@@ -157,7 +157,7 @@ class Plan:
             done.append(change.entry.path)
 
 
-def plan(entries: Iterable[Entry], *, check: bool = False) -> Plan:
+def plan(entries: Iterable[FileEntry], *, check: bool = False) -> Plan:
     """
     Look at every path and return what differs.
 
@@ -193,7 +193,7 @@ def plan(entries: Iterable[Entry], *, check: bool = False) -> Plan:
     return Plan(tuple(changes), tuple(unknown))
 
 
-def _look(entry: Entry) -> Found:
+def _look(entry: FileEntry) -> Found:
     """Return what is at the path, with the bytes of a file that is to be compared."""
     try:
         status = os.lstat(entry.path)
@@ -213,7 +213,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _owner_of(entry: Entry) -> tuple[Optional[int], Optional[int], list[str]]:
+def _owner_of(entry: FileEntry) -> tuple[Optional[int], Optional[int], list[str]]:
     """Return the ids of owner and group (None: not wished), and what is wrong with the names."""
     missing = []
     uid, gid = _number(entry.owner), _number(entry.group)
@@ -234,7 +234,7 @@ def _number(name: Optional[str]) -> Optional[int]:
     return int(name) if name and name.isdigit() else None
 
 
-def _kind_problems(entry: Entry, found: Found) -> list[str]:
+def _kind_problems(entry: FileEntry, found: Found) -> list[str]:
     """Return why what is there cannot become what is wished."""
     wanted = "file" if entry.state == "seed" else entry.state
     if entry.state == "absent" and found.kind == "directory":
@@ -263,7 +263,7 @@ def _right_problems(change: Change) -> list[str]:
     return problems
 
 
-def _folder_problems(entry: Entry, found: Found, earlier: Mapping[str, str]) -> list[str]:
+def _folder_problems(entry: FileEntry, found: Found, earlier: Mapping[str, str]) -> list[str]:
     """Return whether the folder of something new is missing, and no earlier entry makes it."""
     folder = str(Path(entry.path).parent)
     there = earlier[folder] == "directory" if folder in earlier else Path(folder).is_dir()

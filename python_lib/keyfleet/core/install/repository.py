@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import RefusedError
 from ..host.commands import PROXIES, run
-from ..host.file_entries import Entry, parse
+from ..host.file_entries import FileEntry, parse
 from ..host.files import Plan, plan
 from .package import Package, installed_version
 
@@ -116,7 +116,7 @@ def preferences_text(packages: Iterable[str], pin: str, version: str = "") -> st
     return f"{HEADER}Package: {' '.join(packages)}\nPin: {wanted}\nPin-Priority: 990\n\nPackage: *\nPin: release {pin}\nPin-Priority: -1\n"
 
 
-def _entries(wish: Wish, pin: str) -> list[Entry]:
+def _entries(wish: Wish, pin: str) -> list[FileEntry]:
     key_file, source_file, preferences_file = repository_files(wish.engine, wish.apt_dir)
     return parse(
         [

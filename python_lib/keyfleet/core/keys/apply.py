@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..connect.redis_py import ReplyLostError, translate
 from ..errors import KeyfleetError, ServerError
-from .plan import MISSING, Entry, Found, Plan, make_plan
+from .plan import MISSING, Found, KeyEntry, Plan, make_plan
 from .types import TYPES, ValueType, printable
 
 try:
@@ -51,7 +51,7 @@ class Outcome:
         plan: Kept for a diff, if one was asked for.
     """
 
-    entry: Entry
+    entry: KeyEntry
     action: str
     error: Optional[KeyfleetError] = None
     plan: Optional[Plan] = field(default=None, repr=False)
@@ -132,7 +132,7 @@ def _shown(found: Found, hidden: Optional[str]) -> Union[str, dict[str, Any]]:
     return shown
 
 
-def apply_entries(client: Any, settings: Settings, entries: Sequence[Entry], *, check: bool = False, keep_plans: bool = False) -> Report:
+def apply_entries(client: Any, settings: Settings, entries: Sequence[KeyEntry], *, check: bool = False, keep_plans: bool = False) -> Report:
     """
     Make the keys what the entries say.
 
@@ -155,9 +155,9 @@ def apply_entries(client: Any, settings: Settings, entries: Sequence[Entry], *, 
     return Report([job.outcomes[entry.key] for entry in entries])
 
 
-def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def _chunks(entries: Sequence[KeyEntry]) -> Iterator[list[KeyEntry]]:
     """Cut the entries so that no pipeline grows beyond some hundred keys or some MiB."""
-    chunk: list[Entry] = []
+    chunk: list[KeyEntry] = []
     size = 0
     for entry in entries:
         weight = _weight(entry.value)
@@ -192,12 +192,12 @@ class _Job:
     outcomes: dict[bytes, Outcome] = field(default_factory=dict)
     stopped_by: Optional[KeyfleetError] = None
 
-    def note(self, entries: Iterable[Entry], action: str, error: Optional[KeyfleetError] = None, plan: Optional[Plan] = None) -> None:
+    def note(self, entries: Iterable[KeyEntry], action: str, error: Optional[KeyfleetError] = None, plan: Optional[Plan] = None) -> None:
         """Record the same outcome for all *entries*."""
         for entry in entries:
             self.outcomes[entry.key] = Outcome(entry, action, error, plan if self.keep_plans else None)
 
-    def work_off(self, chunk: list[Entry]) -> None:
+    def work_off(self, chunk: list[KeyEntry]) -> None:
         """Record an outcome for each entry of the chunk."""
         pending = chunk
         for _attempt in range(ATTEMPTS):
@@ -208,7 +208,7 @@ class _Job:
         for entry in pending:
             self.note([entry], "failed", ServerError(f"key {entry.name!r} kept changing while it was to be written"))
 
-    def _plan(self, entries: list[Entry]) -> list[tuple[Entry, Plan]]:
+    def _plan(self, entries: list[KeyEntry]) -> list[tuple[KeyEntry, Plan]]:
         """Read the keys; return those to write, and record the outcome of the others."""
         planned = []
         for entry, found in zip(entries, self._read(entries)):
@@ -223,7 +223,7 @@ class _Job:
                 self.note([entry], plan.action, plan=plan)
         return planned
 
-    def _read(self, entries: list[Entry]) -> list[Any]:
+    def _read(self, entries: list[KeyEntry]) -> list[Any]:
         """Return a Found, or the error of the reply, for each entry; all get the same error if the server cannot be asked."""
         try:
             states = self._read_states(entries)
@@ -235,7 +235,7 @@ class _Job:
             self.stopped_by = reason
             return [error] * len(entries)
 
-    def _read_states(self, entries: list[Entry]) -> list[Any]:
+    def _read_states(self, entries: list[KeyEntry]) -> list[Any]:
         pipe = self.client.pipeline(transaction=False)
         for entry in entries:
             pipe.type(entry.key)
@@ -243,7 +243,7 @@ class _Job:
         replies = pipe.execute(raise_on_error=False)
         return [_state(kind, ttl_ms) for kind, ttl_ms in zip(replies[::2], replies[1::2])]
 
-    def _read_values(self, entries: list[Entry], states: list[Any]) -> list[Any]:
+    def _read_values(self, entries: list[KeyEntry], states: list[Any]) -> list[Any]:
         """Return the states with the values that the plans will need."""
         pipe = self.client.pipeline(transaction=False)
         readers = [self._reader(entry, state) if isinstance(state, Found) else None for entry, state in zip(entries, states)]
@@ -257,7 +257,7 @@ class _Job:
             for state, reader, count in zip(states, readers, counts)
         ]
 
-    def _reader(self, entry: Entry, found: Found) -> Optional[ValueType]:
+    def _reader(self, entry: KeyEntry, found: Found) -> Optional[ValueType]:
         """Return the type that reads the value of *found*, None if the value does not matter."""
         if entry.present and entry.value is not None and entry.only_if != "missing" and found.type == entry.kind.stored_as:
             return entry.kind
@@ -270,7 +270,7 @@ class _Job:
             raise translate(reply, self.settings) from reply
         return reply
 
-    def _write(self, planned: list[tuple[Entry, Plan]]) -> list[Entry]:
+    def _write(self, planned: list[tuple[KeyEntry, Plan]]) -> list[KeyEntry]:
         """Send the commands and record the outcomes; return the entries whose keys have changed since they were read."""
         pipe = self.client.pipeline(transaction=False)
         for _entry, plan in planned:

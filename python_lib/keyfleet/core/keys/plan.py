@@ -36,7 +36,7 @@ return 1
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeyEntry:
     """
     What one key should be.
 
@@ -95,7 +95,7 @@ class Plan:
     command: Command = field(default=(), repr=False)
 
 
-def parse_entries(raw_entries: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], key_prefix: str = "") -> list[Entry]:
+def parse_entries(raw_entries: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], key_prefix: str = "") -> list[KeyEntry]:
     """
     Return the entries, checked as a whole before anything is touched.
 
@@ -107,7 +107,7 @@ def parse_entries(raw_entries: Iterable[Mapping[str, Any]], defaults: Mapping[st
     Raises:
         RefusedError: naming the entries (the first ten) that cannot be.
     """
-    entries: list[Entry] = []
+    entries: list[KeyEntry] = []
     problems: list[str] = []
     seen: dict[bytes, int] = {}
     for index, raw in enumerate(raw_entries):
@@ -136,7 +136,7 @@ def _merged(raw: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _parse(index: int, raw: Mapping[str, Any]) -> Entry:
+def _parse(index: int, raw: Mapping[str, Any]) -> KeyEntry:
     """
     Return the entry.
 
@@ -150,11 +150,11 @@ def _parse(index: int, raw: Mapping[str, Any]) -> Entry:
     if state == "absent":
         if raw.get("only_if") == "missing":
             raise ValueError("only_if missing makes no sense with state absent")
-        return Entry(index, full_key, present=False)
+        return KeyEntry(index, full_key, present=False)
     value, ttl_seconds, persist = raw.get("value"), raw.get("ttl_seconds"), bool(raw.get("persist"))
     if value is None and ttl_seconds is None and not persist:
         raise ValueError("state present needs a value, ttl_seconds or persist")
-    return Entry(
+    return KeyEntry(
         index,
         full_key,
         kind=kind,
@@ -179,7 +179,7 @@ def _lifetime(ttl_seconds: Optional[int], tolerance_seconds: Optional[int], pers
     return {"ttl_ms": ttl_seconds * 1000, "tolerance_ms": tolerance_ms}
 
 
-def make_plan(entry: Entry, found: Found) -> Plan:
+def make_plan(entry: KeyEntry, found: Found) -> Plan:
     """
     Return what to do with the key.
 
@@ -207,7 +207,7 @@ def make_plan(entry: Entry, found: Found) -> Plan:
     return _plan_ttl(entry, found)
 
 
-def _plan_ttl(entry: Entry, found: Found) -> Plan:
+def _plan_ttl(entry: KeyEntry, found: Found) -> Plan:
     """Plan for a key whose value is as wished, or none of our business."""
     if entry.persist and found.ttl_ms >= 0:
         return Plan("ttl", found, Found(found.type, -1, found.value), ("PERSIST", entry.key))
@@ -216,7 +216,7 @@ def _plan_ttl(entry: Entry, found: Found) -> Plan:
     return Plan("unchanged", found, found)
 
 
-def _plan_write(entry: Entry, found: Found, action: str, before: Any) -> Plan:
+def _plan_write(entry: KeyEntry, found: Found, action: str, before: Any) -> Plan:
     """
     Plan to write the value.
 
