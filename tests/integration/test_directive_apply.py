@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from keyfleet.core.connect.client import close
 from keyfleet.core.directives.live import apply_live, read_active
-from keyfleet.core.directives.plan import Plan, config_command_in, plan, render, table_for
+from keyfleet.core.directives.plan import DirectivePlan, config_command_in, plan, render, table_for
 from keyfleet.core.directives.throwaway import config_get, throwaway
 from keyfleet.core.directives.trial import engine_version, judge
 from keyfleet.core.errors import DeniedError, RefusedError
@@ -32,7 +32,7 @@ def own_server(engine: str, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def compare(server: Server, engine: str, directives: dict[str, object], previously: tuple[str, ...] = ()) -> Plan:
+def compare(server: Server, engine: str, directives: dict[str, object], previously: tuple[str, ...] = ()) -> DirectivePlan:
     """Judge directives and compare them with a running server."""
     client = server.client()
     verdict = judge(binary(engine), directives)
@@ -42,7 +42,7 @@ def compare(server: Server, engine: str, directives: dict[str, object], previous
     return plan(verdict.values, active, directives, previously, table_for(*engine_version(binary(engine))))
 
 
-def apply(server: Server, found: Plan) -> None:
+def apply(server: Server, found: DirectivePlan) -> None:
     """Set what the plan changes live."""
     client = server.client()
     apply_live(client, {name: wished for name, (_unused, wished) in found.live.items()})
@@ -56,11 +56,11 @@ def test_every_live_directive_is_set_live_and_compared(own_server: Server, engin
     assert set(wished) == set(first.live)
     assert {} == first.restart
     apply(own_server, first)
-    assert Plan() == compare(own_server, engine, wished)
+    assert DirectivePlan() == compare(own_server, engine, wished)
     back = compare(own_server, engine, {}, tuple(wished))
     apply(own_server, back)
     assert set(wished) == set(back.live)
-    assert Plan() == compare(own_server, engine, {}, tuple(wished))
+    assert DirectivePlan() == compare(own_server, engine, {}, tuple(wished))
 
 
 def test_every_directive_survives_a_real_start(engine: str, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_every_directive_survives_a_real_start(engine: str, tmp_path: Path) -> N
     lines = [line.split(" ", 1) for line in render(wished)]
     grouped = {name: [text for other, text in lines if other == name] for name, _unused in lines}
     with start_server(tmp_path / "same", engine=engine, directives=grouped) as server:
-        assert Plan() == compare(server, engine, wished)
+        assert DirectivePlan() == compare(server, engine, wished)
     with start_server(tmp_path / "default", engine=engine) as server:
         found = compare(server, engine, wished)
         assert {*other_values(table, "start"), *other_values(table, "protected")} == set(found.restart)
@@ -80,7 +80,7 @@ def test_an_operators_setting_survives(own_server: Server, engine: str) -> None:
     """A directive that no inventory named is the operator's."""
     client = own_server.client()
     client.config_set("slowlog-max-len", 77)
-    assert Plan() == compare(own_server, engine, {"maxmemory": 0})
+    assert DirectivePlan() == compare(own_server, engine, {"maxmemory": 0})
     close(client)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keyfleet.core.directives.plan import Plan, plan, table_for
+from keyfleet.core.directives.plan import DirectivePlan, plan, table_for
 
 REDIS = table_for("redis", "7.0")
 VALKEY = table_for("valkey", "8.1")
@@ -20,7 +20,7 @@ def test_named_directives_are_enforced() -> None:
 
 def test_directives_never_named_are_left_alone() -> None:
     """What an operator sets by hand survives a run."""
-    assert Plan() == plan(DEFAULTS, {**DEFAULTS, "hz": "50"}, ["maxmemory"], [], REDIS)
+    assert DirectivePlan() == plan(DEFAULTS, {**DEFAULTS, "hz": "50"}, ["maxmemory"], [], REDIS)
 
 
 def test_directives_named_before_return_to_the_default() -> None:
@@ -31,7 +31,7 @@ def test_directives_named_before_return_to_the_default() -> None:
 def test_the_other_name_of_a_directive_is_the_same_directive() -> None:
     """Renaming slave-priority to replica-priority in the inventory changes nothing on the server."""
     active = {**DEFAULTS, "replica-priority": "5", "slave-priority": "5"}
-    assert Plan() == plan(active, active, ["replica-priority"], ["slave-priority"], REDIS)
+    assert DirectivePlan() == plan(active, active, ["replica-priority"], ["slave-priority"], REDIS)
     assert {"replica-priority": ("5", "100")} == plan(DEFAULTS, active, [], ["slave-priority"], REDIS).live
 
 
@@ -44,7 +44,7 @@ def test_what_the_running_server_does_not_know_waits_for_a_restart() -> None:
 def test_what_config_get_cannot_tell_is_no_part_of_the_plan() -> None:
     """Those are compared by text."""
     names = ["rename-command", "user", "loadmodule", "bf.error-rate"]
-    assert Plan() == plan(dict.fromkeys(names, "x"), {}, names, names, REDIS)
+    assert DirectivePlan() == plan(dict.fromkeys(names, "x"), {}, names, names, REDIS)
 
 
 def test_secrets_are_hidden() -> None:

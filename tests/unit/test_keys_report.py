@@ -7,7 +7,7 @@ import json
 
 from keyfleet.core.errors import ServerError, UnreachableError, WrongTypeError
 from keyfleet.core.keys.apply import Outcome, Report
-from keyfleet.core.keys.plan import Found, KeyEntry, Plan
+from keyfleet.core.keys.plan import Found, KeyEntry, KeyPlan
 
 
 def outcomes(number: int, action: str = "created", error: Exception | None = None) -> list[Outcome]:
@@ -41,7 +41,7 @@ def test_message_names_the_first_failures() -> None:
 
 def planned(before: Found, after: Found, action: str = "updated") -> Report:
     """Return the report of one key that went from *before* to *after*."""
-    return Report([Outcome(KeyEntry(0, b"k"), action, None, Plan(action, before, after))])
+    return Report([Outcome(KeyEntry(0, b"k"), action, None, KeyPlan(action, before, after))])
 
 
 def test_diff_shows_before_and_after() -> None:

@@ -35,7 +35,7 @@ from .values import (
 __all__ = [
     "RESERVED",
     "SECRET_DIRECTIVES",
-    "Plan",
+    "DirectivePlan",
     "Problem",
     "Table",
     "acl_lines",
@@ -86,7 +86,7 @@ _HASH_ADVICE = "#HASH with the output of: printf %s 'PASSWORD' | sha256sum | cut
 
 
 @dataclass(frozen=True)
-class Plan:
+class DirectivePlan:
     """
     What to do so that a running server uses the wished values.
 
@@ -158,7 +158,9 @@ def config_command_in(lines: Iterable[str]) -> Optional[str]:
     return "CONFIG"
 
 
-def plan(wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[str], previously_named: Iterable[str], table: Table) -> Plan:
+def plan(
+    wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[str], previously_named: Iterable[str], table: Table
+) -> DirectivePlan:
     """
     Compare three ways: enforce what the inventory names, return what it named before to the default, leave the rest to the server.
 
@@ -178,7 +180,7 @@ def plan(wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[s
         directive = table.directives.get(name)
         changes = live if directive and directive.change == "live" and name in active else restart
         changes[name] = (active.get(name), wished[name])
-    return Plan(live, restart)
+    return DirectivePlan(live, restart)
 
 
 def startup_only_changes(wished_lines: Sequence[str], started_lines: Sequence[str], *, every: bool = False) -> dict[str, tuple[str, str]]:

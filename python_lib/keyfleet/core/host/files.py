@@ -127,7 +127,7 @@ def _described(kind: str, mode: int, uid: int, gid: int) -> str:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FilePlan:
     """
     What to do.
 
@@ -157,7 +157,7 @@ class Plan:
             done.append(change.entry.path)
 
 
-def plan(entries: Iterable[FileEntry], *, check: bool = False) -> Plan:
+def plan(entries: Iterable[FileEntry], *, check: bool = False) -> FilePlan:
     """
     Look at every path and return what differs.
 
@@ -190,7 +190,7 @@ def plan(entries: Iterable[FileEntry], *, check: bool = False) -> Plan:
         problems += [f"{entry.path}: {refusal}" for refusal in refusals]
     if problems:
         raise RefusedError("; ".join(problems))
-    return Plan(tuple(changes), tuple(unknown))
+    return FilePlan(tuple(changes), tuple(unknown))
 
 
 def _look(entry: FileEntry) -> Found:

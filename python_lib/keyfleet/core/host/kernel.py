@@ -20,7 +20,7 @@ from typing import Optional
 
 from ..errors import RefusedError
 from .file_entries import parse
-from .files import Plan, plan
+from .files import FilePlan, plan
 
 THP_VALUES = ("madvise", "never")
 NOT_ROOT = "the user of this task is not root: kernel settings are left alone"
@@ -92,7 +92,7 @@ class Findings:
 
     settings: list[Setting] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    files: Plan = field(default_factory=lambda: Plan((), ()))
+    files: FilePlan = field(default_factory=lambda: FilePlan((), ()))
 
     @property
     def changed(self) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import RefusedError
 from ..host.commands import PROXIES, run
 from ..host.file_entries import FileEntry, parse
-from ..host.files import Plan, plan
+from ..host.files import FilePlan, plan
 from .package import Package, installed_version
 
 APT_DIR = "/etc/apt"
@@ -71,12 +71,12 @@ class Findings:
         offered: Versions of the repository, the newest first; empty where it did not have to be asked.
     """
 
-    files: Plan
+    files: FilePlan
     install: str = ""
     offered: tuple[str, ...] = ()
 
 
-def absent(engine: str, apt_dir: str = APT_DIR) -> Plan:
+def absent(engine: str, apt_dir: str = APT_DIR) -> FilePlan:
     """Return what takes the repository of an engine away; its packages stay."""
     return plan(parse([{"path": path, "state": "absent"} for path in repository_files(engine, apt_dir)]))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..directives.live import apply_live, read_active
-from ..directives.plan import Plan, config_command_in, plan, startup_only_changes
+from ..directives.plan import DirectivePlan, config_command_in, plan, startup_only_changes
 from ..directives.throwaway import throwaway
 from ..directives.trial import engine_version, judge
 from ..directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
@@ -169,7 +169,7 @@ def _adjust(host: Host, instance: Instance, pid: Optional[int], check: bool) -> 
 
 def _compare(
     client: redis.Redis, host: Host, instance: Instance, record: Record, started: list[str]
-) -> tuple[Plan, Optional[str], list[str]]:
+) -> tuple[DirectivePlan, Optional[str], list[str]]:
     """Return what differs, what CONFIG is called on the running server, and the reasons for a restart."""
     wished = config_lines(instance, host.layout(instance.name), host.service_manager)
     command = config_command_in(started)
@@ -179,7 +179,11 @@ def _compare(
         active = read_active(client, [*instance.directives, *record.applied], command=command)
     except DeniedError:
         changes = startup_only_changes(wished, started, every=True)
-        return Plan(), None, [f"{name} differs from what the server was started with, and it answers no CONFIG" for name in changes]
+        return (
+            DirectivePlan(),
+            None,
+            [f"{name} differs from what the server was started with, and it answers no CONFIG" for name in changes],
+        )
     managed = instance.managed(host.layout(instance.name), host.service_manager)
     values = {**judge(host.binary, instance.directives).values, **managed}
     table = table_for(*engine_version(host.binary))
@@ -189,13 +193,13 @@ def _compare(
     return difference, command, reasons
 
 
-def _keep_reachable(difference: Plan) -> Plan:
+def _keep_reachable(difference: DirectivePlan) -> DirectivePlan:
     """Let port and address wait for the restart if the socket does, so that the server is reached in one way until then."""
     if "unixsocket" not in difference.restart:
         return difference
     waits = {name: values for name, values in difference.live.items() if name in ("port", "bind")}
     live = {name: values for name, values in difference.live.items() if name not in waits}
-    return Plan(live, {**difference.restart, **waits})
+    return DirectivePlan(live, {**difference.restart, **waits})
 
 
 def _public(name: str, value: str) -> str:

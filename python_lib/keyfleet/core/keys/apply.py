@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..connect.redis_py import ReplyLostError, translate
 from ..errors import KeyfleetError, ServerError
-from .plan import MISSING, Found, KeyEntry, Plan, make_plan
+from .plan import MISSING, Found, KeyEntry, KeyPlan, make_plan
 from .types import TYPES, ValueType, printable
 
 try:
@@ -54,7 +54,7 @@ class Outcome:
     entry: KeyEntry
     action: str
     error: Optional[KeyfleetError] = None
-    plan: Optional[Plan] = field(default=None, repr=False)
+    plan: Optional[KeyPlan] = field(default=None, repr=False)
 
     @property
     def changed(self) -> bool:
@@ -192,7 +192,7 @@ class _Job:
     outcomes: dict[bytes, Outcome] = field(default_factory=dict)
     stopped_by: Optional[KeyfleetError] = None
 
-    def note(self, entries: Iterable[KeyEntry], action: str, error: Optional[KeyfleetError] = None, plan: Optional[Plan] = None) -> None:
+    def note(self, entries: Iterable[KeyEntry], action: str, error: Optional[KeyfleetError] = None, plan: Optional[KeyPlan] = None) -> None:
         """Record the same outcome for all *entries*."""
         for entry in entries:
             self.outcomes[entry.key] = Outcome(entry, action, error, plan if self.keep_plans else None)
@@ -208,7 +208,7 @@ class _Job:
         for entry in pending:
             self.note([entry], "failed", ServerError(f"key {entry.name!r} kept changing while it was to be written"))
 
-    def _plan(self, entries: list[KeyEntry]) -> list[tuple[KeyEntry, Plan]]:
+    def _plan(self, entries: list[KeyEntry]) -> list[tuple[KeyEntry, KeyPlan]]:
         """Read the keys; return those to write, and record the outcome of the others."""
         planned = []
         for entry, found in zip(entries, self._read(entries)):
@@ -270,7 +270,7 @@ class _Job:
             raise translate(reply, self.settings) from reply
         return reply
 
-    def _write(self, planned: list[tuple[KeyEntry, Plan]]) -> list[KeyEntry]:
+    def _write(self, planned: list[tuple[KeyEntry, KeyPlan]]) -> list[KeyEntry]:
         """Send the commands and record the outcomes; return the entries whose keys have changed since they were read."""
         pipe = self.client.pipeline(transaction=False)
         for _entry, plan in planned:

@@ -78,7 +78,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Plan:
+class KeyPlan:
     """
     What to do with one key.
 
@@ -179,7 +179,7 @@ def _lifetime(ttl_seconds: Optional[int], tolerance_seconds: Optional[int], pers
     return {"ttl_ms": ttl_seconds * 1000, "tolerance_ms": tolerance_ms}
 
 
-def make_plan(entry: KeyEntry, found: Found) -> Plan:
+def make_plan(entry: KeyEntry, found: Found) -> KeyPlan:
     """
     Return what to do with the key.
 
@@ -189,9 +189,9 @@ def make_plan(entry: KeyEntry, found: Found) -> Plan:
     """
     exists = found.type != MISSING
     if not entry.present:
-        return Plan("deleted", found, Found(), ("UNLINK", entry.key)) if exists else Plan("unchanged", found, found)
+        return KeyPlan("deleted", found, Found(), ("UNLINK", entry.key)) if exists else KeyPlan("unchanged", found, found)
     if entry.only_if == ("missing" if exists else "exists"):
-        return Plan("unchanged", found, found)
+        return KeyPlan("unchanged", found, found)
     if entry.value is None:
         if not exists:
             raise RefusedError(f"key {entry.name!r} does not exist, and there is no value to create it with")
@@ -207,16 +207,16 @@ def make_plan(entry: KeyEntry, found: Found) -> Plan:
     return _plan_ttl(entry, found)
 
 
-def _plan_ttl(entry: KeyEntry, found: Found) -> Plan:
+def _plan_ttl(entry: KeyEntry, found: Found) -> KeyPlan:
     """Plan for a key whose value is as wished, or none of our business."""
     if entry.persist and found.ttl_ms >= 0:
-        return Plan("ttl", found, Found(found.type, -1, found.value), ("PERSIST", entry.key))
+        return KeyPlan("ttl", found, Found(found.type, -1, found.value), ("PERSIST", entry.key))
     if entry.ttl_ms is not None and not max(0, entry.ttl_ms - entry.tolerance_ms) <= found.ttl_ms <= entry.ttl_ms:
-        return Plan("ttl", found, Found(found.type, entry.ttl_ms, found.value), ("PEXPIRE", entry.key, entry.ttl_ms))
-    return Plan("unchanged", found, found)
+        return KeyPlan("ttl", found, Found(found.type, entry.ttl_ms, found.value), ("PEXPIRE", entry.key, entry.ttl_ms))
+    return KeyPlan("unchanged", found, found)
 
 
-def _plan_write(entry: KeyEntry, found: Found, action: str, before: Any) -> Plan:
+def _plan_write(entry: KeyEntry, found: Found, action: str, before: Any) -> KeyPlan:
     """
     Plan to write the value.
 
@@ -231,14 +231,14 @@ def _plan_write(entry: KeyEntry, found: Found, action: str, before: Any) -> Plan
     if entry.kind.stored_as == "string":
         options: tuple[Any, ...] = ("PX", entry.ttl_ms) if entry.ttl_ms is not None else ("KEEPTTL",) if keeps_ttl else ()
         options += {"missing": ("NX",), "exists": ("XX",)}.get(entry.only_if or "", ())
-        return Plan(action, found, after, ("SET", entry.key, entry.value, *options))
+        return KeyPlan(action, found, after, ("SET", entry.key, entry.value, *options))
     commands: list[Command] = [("DEL",)] if before is None and found.type != MISSING else []
     commands += entry.kind.changes(entry.value, before)
     if entry.ttl_ms is not None:
         commands.append(("PEXPIRE", entry.ttl_ms))
     elif entry.persist and found.ttl_ms >= 0 and before is not None:
         commands.append(("PERSIST",))
-    return Plan(action, found, after, _script(entry.key, found.type, commands))
+    return KeyPlan(action, found, after, _script(entry.key, found.type, commands))
 
 
 def _script(key: bytes, type_found: str, commands: Sequence[Command]) -> Command:
