@@ -200,7 +200,7 @@ from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection
 from ..module_utils.keyfleet.connect.redis_py import HAS_REDIS, REDIS_IMPORT_ERROR
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.health.checks import Expect, Thresholds
-from ..module_utils.keyfleet.health.report import Report, wait_for_health
+from ..module_utils.keyfleet.health.report import HealthReport, wait_for_health
 
 
 def threshold_options() -> dict[str, dict[str, Any]]:
@@ -233,7 +233,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def look(module: AnsibleModule) -> Report:
+def look(module: AnsibleModule) -> HealthReport:
     """Return the report on the server that the options name; the connection is opened anew for each look, so `run` does not fit."""
     if not HAS_REDIS:
         module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)

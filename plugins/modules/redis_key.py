@@ -246,7 +246,7 @@ from typing import Any, NoReturn
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.connect.settings import Settings
-from ..module_utils.keyfleet.keys.apply import Report, apply_entries
+from ..module_utils.keyfleet.keys.apply import KeyReport, apply_entries
 from ..module_utils.keyfleet.keys.plan import parse_entries
 from ..module_utils.quiet_module import QuietModule
 
@@ -322,7 +322,7 @@ def main() -> None:
     )
     params = module.params
 
-    def work(client: Any, settings: Settings) -> Report:
+    def work(client: Any, settings: Settings) -> KeyReport:
         task = {name: params[name] for name in key_argument_spec()}
         entries = parse_entries([task] if params["entries"] is None else params["entries"], task, settings.key_prefix)
         return apply_entries(client, settings, entries, check=module.check_mode, keep_plans=module._diff)

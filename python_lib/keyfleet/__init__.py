@@ -36,7 +36,7 @@ if _typing.TYPE_CHECKING:
     from ._sync.client import Client
     from ._sync.subscription import Subscription
     from ._transport.stats import Stats
-    from .core.health.report import Report as HealthReport
+    from .core.health.report import HealthReport
 
 __all__ = [
     "AsyncClient",
@@ -84,7 +84,7 @@ _LATER = {
     "AsyncScript": ("._async.calls.scripting", "AsyncScript"),
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
     "Client": ("._sync.client", "Client"),
-    "HealthReport": (".core.health.report", "Report"),
+    "HealthReport": (".core.health.report", "HealthReport"),
     "Key": ("._protocol.command", "Key"),
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),

@@ -14,7 +14,7 @@ import pytest
 from keyfleet.core.connect.client import close
 from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.core.health.checks import Check, Expect, Thresholds
-from keyfleet.core.health.report import Report, wait_for_health
+from keyfleet.core.health.report import HealthReport, wait_for_health
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.servers import Server, start_cluster, start_server
 from support.modules import run_module
@@ -22,7 +22,7 @@ from support.modules import run_module
 from tests.integration.conftest import Target
 
 
-def check(report: Report, name: str) -> Check:
+def check(report: HealthReport, name: str) -> Check:
     """Return the one result of the named check."""
     (found,) = [entry for entry in report.checks if entry.name == name]
     return found
@@ -219,7 +219,7 @@ def test_loading_server_is_named_and_waited_for(tmp_path: Path) -> None:
         slowly = "\nkey-load-delay 10000\nloading-process-events-interval-bytes 1024\n"  # 10 ms for each of the 300 keys
         server.config_file.write_text(server.config_file.read_text() + slowly)
         with soon(server.start, seconds=0):
-            seen: list[Report] = []
+            seen: list[HealthReport] = []
             wait_until(lambda: _sees_loading(server, seen), "the server to say that it loads")
             report = wait_for_health(server.settings(), timeout_seconds=20, write_probe=True)
         with client_of(server) as client:
@@ -229,7 +229,7 @@ def test_loading_server_is_named_and_waited_for(tmp_path: Path) -> None:
     assert "ok" == report.verdict
 
 
-def _sees_loading(server: Server, seen: list[Report]) -> bool:
+def _sees_loading(server: Server, seen: list[HealthReport]) -> bool:
     seen.append(wait_for_health(server.settings(retry_attempts=0)))
     return check(seen[-1], "loading").status == "failed"
 

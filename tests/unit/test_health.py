@@ -12,7 +12,7 @@ import pytest
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.health.checks import Check
 from keyfleet.core.health.probes import certificate_expiry
-from keyfleet.core.health.report import CHECKS, Report, wait_for_health
+from keyfleet.core.health.report import CHECKS, HealthReport, wait_for_health
 from keyfleet.testing._certificates import make_certificates
 
 FINE = Check("role", "ok", node="10.0.0.1:6379")
@@ -23,7 +23,7 @@ FULL = Check("memory", "failed", "memory is full", node="10.0.0.2:6379")
 
 def test_verdict_is_the_gravest_status_and_failures_are_named_first() -> None:
     """Reasons name the node; checks that are fine or skipped have none."""
-    report = Report((FINE, SKIPPED, SLOW, FULL))
+    report = HealthReport((FINE, SKIPPED, SLOW, FULL))
     assert "failed" == report.verdict
     assert ["10.0.0.2:6379: memory is full", "10.0.0.1:6379: PING took long"] == report.reasons
 
@@ -35,13 +35,13 @@ def test_verdict_is_the_gravest_status_and_failures_are_named_first() -> None:
 )
 def test_fail_on_names_the_mildest_verdict_that_fails(checks: tuple[Check, ...], fail_on: set[str]) -> None:
     """A degraded server fails only where that was asked for, and nothing fails with never."""
-    assert fail_on == {name for name in ("failed", "degraded", "never") if Report(checks).fails(name)}
+    assert fail_on == {name for name in ("failed", "degraded", "never") if HealthReport(checks).fails(name)}
 
 
 def test_report_is_plain_data() -> None:
     """What a module prints can be turned into JSON and back without loss."""
     check = {"name": "memory", "status": "failed", "reason": "memory is full", "found": {}, "node": "10.0.0.2:6379"}
-    assert {"verdict": "failed", "reasons": ["10.0.0.2:6379: memory is full"], "checks": [check]} == Report((FULL,)).as_dict()
+    assert {"verdict": "failed", "reasons": ["10.0.0.2:6379: memory is full"], "checks": [check]} == HealthReport((FULL,)).as_dict()
 
 
 @pytest.mark.parametrize("days", [2, 20_000], ids=["UTCTime", "GeneralizedTime"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from keyfleet.core.errors import ServerError, UnreachableError, WrongTypeError
-from keyfleet.core.keys.apply import Outcome, Report
+from keyfleet.core.keys.apply import KeyReport, Outcome
 from keyfleet.core.keys.plan import Found, KeyEntry, KeyPlan
 
 
@@ -17,7 +17,7 @@ def outcomes(number: int, action: str = "created", error: Exception | None = Non
 
 def test_details_are_limited_and_counts_are_complete() -> None:
     """Ten thousand keys: a hundred details, exact counts."""
-    result = Report([*outcomes(10_000), *outcomes(500, "failed", ServerError("no"))]).as_result()
+    result = KeyReport([*outcomes(10_000), *outcomes(500, "failed", ServerError("no"))]).as_result()
     assert (10_000, 500, 0) == (result["counts"]["created"], result["counts"]["failed"], result["counts"]["unchanged"])
     assert (100, 100) == (len(result["entries"]), len(result["failures"]))
     assert len(json.dumps(result)) < 30_000
@@ -25,23 +25,23 @@ def test_details_are_limited_and_counts_are_complete() -> None:
 
 def test_what_may_have_been_written_counts_as_changed() -> None:
     """A reply that did not come: the key may have changed, and it is a failure."""
-    lost = Report(outcomes(1, "unknown", UnreachableError("a", "b")))
+    lost = KeyReport(outcomes(1, "unknown", UnreachableError("a", "b")))
     assert (True, 1) == (lost.changed, len(lost.failures))
-    assert not Report([*outcomes(2, "unchanged"), *outcomes(1, "failed", ServerError("no"))]).changed
+    assert not KeyReport([*outcomes(2, "unchanged"), *outcomes(1, "failed", ServerError("no"))]).changed
 
 
 def test_message_names_the_first_failures() -> None:
     """One key: the error itself; many: key, position, reason of five, and how many more."""
-    assert "key 'k0' holds a list, not a hash" == Report(outcomes(1, "failed", WrongTypeError("k0", "hash", "list"))).message()
-    message = Report([*outcomes(7, "failed", ServerError("no")), *outcomes(2)]).message()
+    assert "key 'k0' holds a list, not a hash" == KeyReport(outcomes(1, "failed", WrongTypeError("k0", "hash", "list"))).message()
+    message = KeyReport([*outcomes(7, "failed", ServerError("no")), *outcomes(2)]).message()
     assert message.startswith("7 of 9 entries failed: 'k0' (entry 0): no; 'k1' (entry 1): no; ")
     assert message.endswith("'k4' (entry 4): no; and 2 more")
-    assert "" == Report(outcomes(3)).message()
+    assert "" == KeyReport(outcomes(3)).message()
 
 
-def planned(before: Found, after: Found, action: str = "updated") -> Report:
+def planned(before: Found, after: Found, action: str = "updated") -> KeyReport:
     """Return the report of one key that went from *before* to *after*."""
-    return Report([Outcome(KeyEntry(0, b"k"), action, None, KeyPlan(action, before, after))])
+    return KeyReport([Outcome(KeyEntry(0, b"k"), action, None, KeyPlan(action, before, after))])
 
 
 def test_diff_shows_before_and_after() -> None:

@@ -19,7 +19,7 @@ from ..._transport.stats import Stats
 from ...core.errors import CredentialsError, ServerError, UnreachableError
 from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
-from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, Report, silent
+from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
 from ..executor import Engine
 
 PINGS = 3
@@ -85,7 +85,7 @@ class Visit:
 
 async def check_servers(
     engine: Engine, dialer: Dialer, deadline: float, write_probe: bool, keeps: Sequence[str], stats: Callable[[], Stats]
-) -> Report:
+) -> HealthReport:
     """
     Examine every primary, and the client itself.
 
@@ -107,8 +107,8 @@ async def check_servers(
         probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
         reports += [await examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
     whole = (judge_discovery(trouble), tell_counters(stats()))
-    reports.append(Report(tuple(replace(check, node=dialer.settings.address) for check in whole)))
-    return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+    reports.append(HealthReport(tuple(replace(check, node=dialer.settings.address) for check in whole)))
+    return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
 
 
 def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
@@ -120,14 +120,14 @@ def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
     return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
 
 
-def _check_ways(node: Node, dialer: Dialer) -> Report:
+def _check_ways(node: Node, dialer: Dialer) -> HealthReport:
     """Judge how the client's calls reach *node*."""
     pool = judge_pool(node.connection_count, dialer.policy.max_connections, node.is_exhausted)
     breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
-    return Report(tuple(replace(check, node=shown(node.address)) for check in (pool, breaker)))
+    return HealthReport(tuple(replace(check, node=shown(node.address)) for check in (pool, breaker)))
 
 
-async def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> Report:
+async def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> HealthReport:
     """
     Run the checks of the core on one server, and the one about eviction.
 
@@ -151,7 +151,7 @@ async def examine(dialer: Dialer, address: Address, deadline: float, probe: Chec
         return silent(error, node)
     finally:
         visit.end()
-    return Report(tuple(replace(check, node=node) for check in checks))
+    return HealthReport(tuple(replace(check, node=node) for check in checks))
 
 
 async def _best_ping(visit: Visit) -> float | ServerError:

@@ -18,7 +18,7 @@ from ..lifecycle import AsyncClientBase
 if TYPE_CHECKING:
     from ..._protocol.info import MemoryEstimate, Sample, ServerInfo, SlowLogEntry
     from ...core.connect.settings import Settings
-    from ...core.health.report import Report
+    from ...core.health.report import HealthReport
 
 FLUSHABLE = ("development", "test")
 NAMES_IN_ONE_STEP = 1000
@@ -78,7 +78,7 @@ class AsyncServerCalls(AsyncClientBase):
         """
         return self._engines.is_open
 
-    async def health(self, *, write_probe: bool = False, keeps: Iterable[str] = ()) -> Report:
+    async def health(self, *, write_probe: bool = False, keeps: Iterable[str] = ()) -> HealthReport:
         """
         Return a verdict, the reasons, and one result for each check; a server that does not answer is a verdict, not an exception.
 

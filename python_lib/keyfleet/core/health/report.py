@@ -30,7 +30,7 @@ DEFAULT_THRESHOLDS, NO_WISHES = Thresholds(), Expect()
 
 
 @dataclass(frozen=True)
-class Report:
+class HealthReport:
     """
     What the checks found.
 
@@ -69,7 +69,7 @@ def check_health(
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
     expect: Expect = NO_WISHES,
     write_probe: bool = False,
-) -> Report:
+) -> HealthReport:
     """
     Ask every primary behind *client* how it is.
 
@@ -87,7 +87,7 @@ def check_health(
     except ServerError as error:
         return silent(error, settings.address)
     reports = [_examine(client, node, settings, thresholds, expect, write_probe) for node in nodes]
-    return Report(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+    return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
 
 
 def wait_for_health(
@@ -100,7 +100,7 @@ def wait_for_health(
     fail_on: str = FAILED,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Report:
+) -> HealthReport:
     """
     Connect and `check_health`, again and again until the report does not fail or the time is over.
 
@@ -109,7 +109,7 @@ def wait_for_health(
     Args:
         thresholds, expect, write_probe: As for `check_health`.
         timeout_seconds: Time for all attempts together; 0 makes one. The last one may end up to a second later.
-        fail_on: As for `Report.fails`; ``never`` waits like ``failed``.
+        fail_on: As for `HealthReport.fails`; ``never`` waits like ``failed``.
         clock, sleep: Stand-ins for tests.
     Returns:
         The last report.
@@ -126,7 +126,7 @@ def wait_for_health(
         sleep(min(POLL_SECONDS, max(end - clock(), 0.0)))
 
 
-def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> Report:
+def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> HealthReport:
     """Report a cluster or Sentinel that cannot be reached like a single server."""
     try:
         client = connect(settings)
@@ -138,7 +138,7 @@ def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expec
         close(client)
 
 
-def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> Report:
+def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> HealthReport:
     """Run every check on one node."""
     try:
         checks = [check_ping(node, settings, thresholds)]
@@ -147,7 +147,7 @@ def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thre
     except ServerError as error:
         return silent(error, node.address)
     checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "no write probe was made"))
-    return Report(tuple(replace(check, node=node.address) for check in checks))
+    return HealthReport(tuple(replace(check, node=node.address) for check in checks))
 
 
 def _ask_info(node: Node, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
@@ -162,7 +162,7 @@ def _ask_info(node: Node, settings: Settings, thresholds: Thresholds, expect: Ex
     return info, judge_info(info, thresholds, expect)
 
 
-def silent(error: ServerError, node: str) -> Report:
+def silent(error: ServerError, node: str) -> HealthReport:
     """Return the report of a node that gives no answers."""
     reason = str(error)
     if isinstance(error, UnreachableError):
@@ -171,4 +171,4 @@ def silent(error: ServerError, node: str) -> Report:
         reason = f"the server refused the credentials: {error.reason}"
     failed = Check("ping", FAILED, reason, node=node)
     others = [Check(name, SKIPPED, "the server does not answer", node=node) for name in CHECKS if name != "ping"]
-    return Report((failed, *others), refused=isinstance(error, CredentialsError))
+    return HealthReport((failed, *others), refused=isinstance(error, CredentialsError))

@@ -57,7 +57,7 @@ def parse(entries: Sequence[Mapping[str, Any]], *, hide_diff: bool = False) -> l
     Turn the options of a module into entries.
 
     Args:
-        entries: ``path``, ``state`` and the other fields of FileEntry; None means not given. ``secret_content`` is content that no diff shows.
+        entries: ``path``, ``state`` and the other fields of FileEntry; None means not given. No diff shows ``secret_content``.
         hide_diff: Show the content of none in a diff.
     Raises:
         RefusedError: naming every path and option that is wrong.

@@ -63,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class KeyReport:
     """What happened to all keys, in the order given."""
 
     outcomes: Sequence[Outcome]
@@ -132,7 +132,9 @@ def _shown(found: Found, hidden: Optional[str]) -> Union[str, dict[str, Any]]:
     return shown
 
 
-def apply_entries(client: Any, settings: Settings, entries: Sequence[KeyEntry], *, check: bool = False, keep_plans: bool = False) -> Report:
+def apply_entries(
+    client: Any, settings: Settings, entries: Sequence[KeyEntry], *, check: bool = False, keep_plans: bool = False
+) -> KeyReport:
     """
     Make the keys what the entries say.
 
@@ -142,7 +144,7 @@ def apply_entries(client: Any, settings: Settings, entries: Sequence[KeyEntry], 
         check: Only read, and report what would be done.
         keep_plans: Keep before and after for a diff; this also reads the values of keys that are deleted or replaced.
     Returns:
-        Report with one outcome per entry. Errors of single keys are in it; so is a connection that breaks after something was written.
+        KeyReport with one outcome per entry. Errors of single keys are in it; so is a connection that breaks after something was written.
     Raises:
         KeyfleetError: if the server cannot be asked and nothing was written.
     """
@@ -152,7 +154,7 @@ def apply_entries(client: Any, settings: Settings, entries: Sequence[KeyEntry], 
             job.note(chunk, "failed", job.stopped_by)
         else:
             job.work_off(chunk)
-    return Report([job.outcomes[entry.key] for entry in entries])
+    return KeyReport([job.outcomes[entry.key] for entry in entries])
 
 
 def _chunks(entries: Sequence[KeyEntry]) -> Iterator[list[KeyEntry]]:
