@@ -143,7 +143,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.connect.settings import Settings
 from ..module_utils.keyfleet.errors import InvalidationError, KeyfleetError
-from ..module_utils.keyfleet.keys.invalidate import Outcome, invalidate, select
+from ..module_utils.keyfleet.keys.invalidate import Invalidated, invalidate, select
 from ..module_utils.keyfleet.keys.sweep import TYPES, Tally
 
 
@@ -161,7 +161,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def result_of(outcome: Outcome, module: AnsibleModule) -> dict[str, Any]:
+def result_of(outcome: Invalidated, module: AnsibleModule) -> dict[str, Any]:
     """Return what the module prints: counts, ``changed`` and the diff."""
     removed = outcome.matched if module.check_mode else outcome.deleted + outcome.unconfirmed
     result = {"changed": removed > 0, **outcome.as_dict()}
@@ -180,7 +180,7 @@ def main() -> None:
     params = module.params
     stopped: Optional[KeyfleetError] = None
 
-    def work(client: Any, settings: Settings) -> Outcome:
+    def work(client: Any, settings: Settings) -> Invalidated:
         nonlocal stopped
         prefix = settings.key_prefix if params["prefix"] is None else params["prefix"]
         given = {name: params[name] or () for name in ("patterns", "keys", "types")}
@@ -190,7 +190,7 @@ def main() -> None:
             return invalidate(client, settings, selection, dry_run=module.check_mode, **limits)
         except InvalidationError as error:
             stopped = error
-            return Outcome(tuple(Tally(**counts) for counts in error.nodes), list(error.sample))
+            return Invalidated(tuple(Tally(**counts) for counts in error.nodes), list(error.sample))
 
     result = result_of(run(module, work), module)
     if isinstance(stopped, InvalidationError):

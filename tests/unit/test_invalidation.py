@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import DeniedError, InvalidationError, RefusedError, ServerError
-from keyfleet.core.keys.invalidate import Outcome, escape, printable, select
+from keyfleet.core.keys.invalidate import Invalidated, escape, printable, select
 from keyfleet.core.keys.sweep import MOST, PAGE, Distinct, Pace, Selection, Tally, pages
 
 
@@ -183,7 +183,7 @@ def test_pace_stops_before_the_limit_is_passed() -> None:
 
 def test_counts_are_sums_over_the_nodes() -> None:
     """Totals and the counts by node come from the same numbers."""
-    outcome = Outcome((Tally("a:1", 3, 2, 1), Tally("b:1", 4, 4, 0)))
+    outcome = Invalidated((Tally("a:1", 3, 2, 1), Tally("b:1", 4, 4, 0)))
     expected = {"matched": 7, "deleted": 6, "unconfirmed": 1}
     assert expected == {name: outcome.as_dict()[name] for name in expected}
     assert {"node": "b:1", "matched": 4, "deleted": 4, "unconfirmed": 0} == outcome.as_dict()["nodes"][1]
@@ -191,7 +191,7 @@ def test_counts_are_sums_over_the_nodes() -> None:
 
 def test_sample_keeps_the_first_ten_names() -> None:
     """However many match."""
-    outcome = Outcome(())
+    outcome = Invalidated(())
     for start in (0, 6, 12):
         outcome.remember([b"%d" % number for number in range(start, start + 6)])
     assert [str(number) for number in range(10)] == outcome.sample

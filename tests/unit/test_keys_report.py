@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 
 from keyfleet.core.errors import ServerError, UnreachableError, WrongTypeError
-from keyfleet.core.keys.apply import KeyReport, Outcome
+from keyfleet.core.keys.apply import KeyOutcome, KeyReport
 from keyfleet.core.keys.plan import Found, KeyEntry, KeyPlan
 
 
-def outcomes(number: int, action: str = "created", error: Exception | None = None) -> list[Outcome]:
+def outcomes(number: int, action: str = "created", error: Exception | None = None) -> list[KeyOutcome]:
     """Return *number* equal outcomes."""
-    return [Outcome(KeyEntry(index, f"k{index}".encode()), action, error) for index in range(number)]  # type: ignore[arg-type]
+    return [KeyOutcome(KeyEntry(index, f"k{index}".encode()), action, error) for index in range(number)]  # type: ignore[arg-type]
 
 
 def test_details_are_limited_and_counts_are_complete() -> None:
@@ -41,7 +41,7 @@ def test_message_names_the_first_failures() -> None:
 
 def planned(before: Found, after: Found, action: str = "updated") -> KeyReport:
     """Return the report of one key that went from *before* to *after*."""
-    return KeyReport([Outcome(KeyEntry(0, b"k"), action, None, KeyPlan(action, before, after))])
+    return KeyReport([KeyOutcome(KeyEntry(0, b"k"), action, None, KeyPlan(action, before, after))])
 
 
 def test_diff_shows_before_and_after() -> None:

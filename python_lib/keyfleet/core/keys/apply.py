@@ -41,7 +41,7 @@ LONGEST_VALUE_IN_DIFF = 16 * 1024
 
 
 @dataclass(frozen=True)
-class Outcome:
+class KeyOutcome:
     """
     What happened to one key.
 
@@ -66,7 +66,7 @@ class Outcome:
 class KeyReport:
     """What happened to all keys, in the order given."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[KeyOutcome]
 
     @property
     def changed(self) -> bool:
@@ -74,7 +74,7 @@ class KeyReport:
         return any(outcome.changed for outcome in self.outcomes)
 
     @property
-    def failures(self) -> list[Outcome]:
+    def failures(self) -> list[KeyOutcome]:
         """The keys that are not, or not surely, as they should be."""
         return [outcome for outcome in self.outcomes if outcome.error]
 
@@ -191,13 +191,13 @@ class _Job:
     settings: Settings
     check: bool
     keep_plans: bool
-    outcomes: dict[bytes, Outcome] = field(default_factory=dict)
+    outcomes: dict[bytes, KeyOutcome] = field(default_factory=dict)
     stopped_by: Optional[KeyfleetError] = None
 
     def note(self, entries: Iterable[KeyEntry], action: str, error: Optional[KeyfleetError] = None, plan: Optional[KeyPlan] = None) -> None:
         """Record the same outcome for all *entries*."""
         for entry in entries:
-            self.outcomes[entry.key] = Outcome(entry, action, error, plan if self.keep_plans else None)
+            self.outcomes[entry.key] = KeyOutcome(entry, action, error, plan if self.keep_plans else None)
 
     def work_off(self, chunk: list[KeyEntry]) -> None:
         """Record an outcome for each entry of the chunk."""

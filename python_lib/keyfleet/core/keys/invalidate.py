@@ -85,7 +85,7 @@ def _bytes(name: Name) -> bytes:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Invalidated:
     """
     What happened on all nodes.
 
@@ -132,7 +132,7 @@ def invalidate(
     dry_run: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Outcome:
+) -> Invalidated:
     """
     Delete the selected keys on every primary, one node after another.
 
@@ -164,7 +164,7 @@ def invalidate(
                 return counted
     except (RedisError, RedisClusterException, OSError) as error:
         raise translate(error, settings) from error
-    outcome = Outcome(tuple(Tally(node.address) for node in nodes))
+    outcome = Invalidated(tuple(Tally(node.address) for node in nodes))
     pace = Pace(keys_per_second, max_keys, clock, sleep)
     try:
         for node, tally in zip(nodes, outcome.nodes):
@@ -198,9 +198,9 @@ def _share_keys(client: AnyClient, nodes: Sequence[Node], keys: Sequence[bytes])
     return shares
 
 
-def _count(nodes: Sequence[Node], shares: Shares, selection: Selection, limit: Optional[int]) -> Outcome:
+def _count(nodes: Sequence[Node], shares: Shares, selection: Selection, limit: Optional[int]) -> Invalidated:
     """Count the keys that match, each once; refuse as soon as they are more than *limit*."""
-    outcome = Outcome(tuple(Tally(node.address) for node in nodes))
+    outcome = Invalidated(tuple(Tally(node.address) for node in nodes))
     for node, tally in zip(nodes, outcome.nodes):
         distinct, before = Distinct(), outcome.matched
         for page in pages(asker(node), selection, shares.get(node.address, [])):
