@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from keyfleet.core.host.memory import MIB, limits, physical_bytes, shown
+from keyfleet.core.host.memory import MIB, format_bytes, limits, physical_bytes
 from keyfleet.core.instance.config import COMPUTED_MARK
 from keyfleet.core.instance.maxmemory import Memory, look, maxmemory_in, share
 from keyfleet.core.instance.model import Host, Instance
@@ -147,4 +147,4 @@ def test_configuration_tells_the_limit_and_who_set_it() -> None:
 
 def test_bytes_are_shown_to_people() -> None:
     """Three digits and a unit."""
-    assert ["5 bytes", "16 MB", "1.5 GB", "97656 GB"] == [shown(number) for number in (5, 16 * MIB, 3 * GIB // 2, 97656 * GIB)]
+    assert ["5 bytes", "16 MB", "1.5 GB", "97656 GB"] == [format_bytes(number) for number in (5, 16 * MIB, 3 * GIB // 2, 97656 * GIB)]

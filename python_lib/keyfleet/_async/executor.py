@@ -14,7 +14,7 @@ from .._protocol.discovery import read_redirection
 from .._protocol.resp import ErrorReply, pack
 from .._protocol.scripts import ScriptCommand
 from .._transport.asyncio_pool import Node, end, exchange_all, sleep
-from .._transport.dialer import Dialer, Request, shown
+from .._transport.dialer import Dialer, Request, format_address
 from .._transport.failures import Failure, LostError, NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
 from .router import make_router
@@ -227,7 +227,7 @@ class Engine:
         call.settle(self._give_up(call) if call.maybe_ran else cause)
 
     def _give_up(self, call: Call) -> UnreachableError:
-        address = shown(call.node.address) if call.node is not None else self._settings.address
+        address = format_address(call.node.address) if call.node is not None else self._settings.address
         tried = f"{call.reason} ({call.attempts} attempt{'s' * (call.attempts != 1)})"
         return OutcomeUnknown(address, tried) if call.maybe_ran else UnreachableError(address, tried)
 
@@ -254,7 +254,7 @@ class Engine:
         if call.pinned is not None:
             if call.pinned in self.router.primaries():
                 return call.pinned
-            call.settle(UnreachableError(shown(call.pinned.address), "it is not a primary any more"))
+            call.settle(UnreachableError(format_address(call.pinned.address), "it is not a primary any more"))
             return None
         if call.is_asking:
             return call.node
@@ -283,7 +283,7 @@ class Engine:
             return False
         left = node.breaker.pause_left(time.monotonic())
         if left:
-            call.settle(BreakerOpenError(shown(node.address), "the last calls failed", left))
+            call.settle(BreakerOpenError(format_address(node.address), "the last calls failed", left))
         return bool(left)
 
     def _request(self, node: Node, group: Sequence[Call], deadline: float) -> Request:

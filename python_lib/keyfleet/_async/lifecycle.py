@@ -16,7 +16,7 @@ from .._policy import Outage, Policy
 from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command
 from .._transport.asyncio_pool import Engines, close_raw, open_raw, sleep
-from .._transport.dialer import Dialer, shown
+from .._transport.dialer import Dialer, format_address
 from .._transport.stats import Stats
 from ..core.connect.client import check_files
 from ..core.connect.settings import Settings
@@ -220,7 +220,7 @@ class AsyncClientBase:
         """Return what each of the servers that together hold all keys answers, by its address."""
         with self._counted():
             answers = await self._engines.current().run_on_primaries(command, self._budget)
-        return {shown(node.address): answer for node, answer in answers}
+        return {format_address(node.address): answer for node, answer in answers}
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from .._protocol.pubsub import PING, Answer, Message, Reconnected, SubscribeOpti
 from .._protocol.resp import ErrorReply
 from .._transport.asyncio_inbox import Inbox
 from .._transport.asyncio_pool import Link, Node
-from .._transport.dialer import Dialer, shown
+from .._transport.dialer import Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from ..core.errors import KeyfleetError, UnreachableError
 from .executor import PASSING, REDIRECTIONS_AT_ONCE, Engine
@@ -365,9 +365,9 @@ class Subscriber:
         elif error.code == "MOVED" and self._dialer.settings.cluster_nodes:
             self._engine.router.moved(*read_redirection(str(error), str(connection.node.address[0])))
             self._goes_on_at_once = True
-            self._note_trouble(UnreachableError(shown(connection.node.address), str(error)), doubts=False)
+            self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)), doubts=False)
         elif error.code in PASSING:
-            self._note_trouble(UnreachableError(shown(connection.node.address), str(error)))
+            self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)))
         else:
             self._note_trouble(self._dialer.translate(error))
         self._let_in(connection)
@@ -402,7 +402,7 @@ class Subscriber:
         if self._wanted.keys().isdisjoint(connection.asked | connection.subscribed):
             return
         was_settled = self._is_settled
-        self._note_trouble(UnreachableError(shown(connection.node.address), reason))
+        self._note_trouble(UnreachableError(format_address(connection.node.address), reason))
         if was_settled:
             is_steady = time.monotonic() >= connection.opened_at + STEADY_SECONDS
             self._failures = 0 if is_steady else self._failures + 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._policy import Outage, Policy
 from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command
-from .._transport.dialer import Dialer, shown
+from .._transport.dialer import Dialer, format_address
 from .._transport.stats import Stats
 from .._transport.thread_pool import Engines, close_raw, open_raw, sleep
 from ..core.connect.client import check_files
@@ -220,7 +220,7 @@ class ClientBase:
         """Return what each of the servers that together hold all keys answers, by its address."""
         with self._counted():
             answers = self._engines.current().run_on_primaries(command, self._budget)
-        return {shown(node.address): answer for node, answer in answers}
+        return {format_address(node.address): answer for node, answer in answers}
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

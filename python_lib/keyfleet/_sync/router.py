@@ -14,7 +14,7 @@ from redis.crc import key_slot
 
 from .._protocol.discovery import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
 from .._protocol.resp import ErrorReply, pack
-from .._transport.dialer import Address, Dialer, shown
+from .._transport.dialer import Address, Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from .._transport.thread_pool import Lock, Node, acquire
 from ..core.errors import DeniedError, KeyfleetError, UnreachableError
@@ -122,7 +122,7 @@ class Router:
                     raise
                 trouble = failure.cause
             except LostError as failure:
-                trouble = UnreachableError(shown(node.address), str(failure))
+                trouble = UnreachableError(format_address(node.address), str(failure))
             else:
                 if reply is not None and reply.__class__ is not ErrorReply:
                     return node, reply
@@ -133,7 +133,7 @@ class Router:
         if reply is None:
             return UnreachableError(self._dialer.settings.address, "no Sentinel that answers knows a primary of this service")
         if reply.code == "LOADING":
-            return UnreachableError(shown(node.address), str(reply))
+            return UnreachableError(format_address(node.address), str(reply))
         return self._dialer.translate(reply)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class SentinelRouter(Router):
         self._sentinels.sort(key=lambda known: known is not sentinel)  # who answered is asked first
         primary = self.node_at((found[0].decode(), int(found[1])))
         if self._is_replica(primary, deadline):  # Sentinel has not seen yet what happened
-            raise NotSentError(UnreachableError(shown(primary.address), "Sentinel names it as the primary and it is a replica"))
+            raise NotSentError(UnreachableError(format_address(primary.address), "Sentinel names it as the primary and it is a replica"))
         replicas: list[Node] = []
         if self._dialer.policy.read_from == "replica":
             _node, listed = self._ask_any([sentinel], ("SENTINEL", "REPLICAS", service), deadline)

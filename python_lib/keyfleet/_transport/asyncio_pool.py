@@ -25,7 +25,7 @@ from .._protocol.resp import INCOMPLETE, make_reader
 from ..core.connect.redis_py import FOREIGN_ERRORS
 from ..core.connect.settings import Settings
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from .dialer import READONLY, Address, Dialer, Request, shown
+from .dialer import READONLY, Address, Dialer, Request, format_address
 from .failures import CLOSED, Failure, LostError, NotSentError
 
 P = ParamSpec("P")
@@ -164,7 +164,7 @@ class Link(asyncio.Protocol):
 
     def _enqueue(self, data: bytes, reply_count: int, waiting: _Waiting) -> None:
         if self.is_closed:
-            waiting[0].set_exception(NotSentError(UnreachableError(shown(self.address), "the connection was closed")))
+            waiting[0].set_exception(NotSentError(UnreachableError(format_address(self.address), "the connection was closed")))
             return
         if not self._outbox and not self._is_paused:
             self._loop.call_soon(self._flush)
@@ -209,7 +209,7 @@ class Link(asyncio.Protocol):
             if waiting.done():
                 continue
             if deadline <= now:
-                waiting.set_exception(NotSentError(UnreachableError(shown(self.address), "the server takes no more data")))
+                waiting.set_exception(NotSentError(UnreachableError(format_address(self.address), "the server takes no more data")))
                 self.is_suspect = True
             else:
                 soonest = min(soonest, deadline)
@@ -266,7 +266,7 @@ class Link(asyncio.Protocol):
                 waiting.set_exception(LostError(str(failure)))
         for _data, _count, (waiting, _deadline) in self._outbox:
             if not waiting.done():
-                waiting.set_exception(NotSentError(UnreachableError(shown(self.address), str(failure))))
+                waiting.set_exception(NotSentError(UnreachableError(format_address(self.address), str(failure))))
         self._line.clear()
         self._outbox.clear()
         if self.receiver is not None:
@@ -300,7 +300,7 @@ class Link(asyncio.Protocol):
         """Send commands whose replies the receiver gets."""
         del deadline, reply_count  # the loop buffers what the server does not take
         if self.is_closed:
-            raise NotSentError(UnreachableError(shown(self.address), "the connection was closed"))
+            raise NotSentError(UnreachableError(format_address(self.address), "the connection was closed"))
         self._transport.write(data)
 
     def hold(self, is_held: bool) -> None:
@@ -337,7 +337,7 @@ class Node:
         self._allowed = asyncio.Semaphore(max(dialer.policy.max_connections - 1, 1))
 
     def __repr__(self) -> str:
-        return f"<Node {shown(self.address)}>"
+        return f"<Node {format_address(self.address)}>"
 
     @property
     def is_connected(self) -> bool:
@@ -404,7 +404,7 @@ class Node:
         if not opening.done():
             raise self._dialer.too_late(self.address)
         if opening.cancelled():
-            raise NotSentError(UnreachableError(shown(self.address), "the attempt to connect was given up"))
+            raise NotSentError(UnreachableError(format_address(self.address), "the attempt to connect was given up"))
         return opening.result()
 
     def _opened(self, task: asyncio.Task[Link]) -> None:
@@ -446,7 +446,7 @@ class Node:
             await asyncio.wait_for(self._allowed.acquire(), max(deadline - time.monotonic(), 0))
         except asyncio.TimeoutError as error:
             busy = f"all {len(self._borrowed)} were busy; max_connections of the policy allows no more"
-            raise NotSentError(PoolTimeoutError(shown(self.address), busy)) from error
+            raise NotSentError(PoolTimeoutError(format_address(self.address), busy)) from error
         try:
             while self._idle:
                 link = self._idle.pop()

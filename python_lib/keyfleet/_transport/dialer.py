@@ -86,7 +86,7 @@ class Dialer:
             return
         is_full = "max number of clients" in str(reply)
         if is_full or reply.code == "LOADING":
-            raise NotSentError(UnreachableError(shown(address), str(reply).removeprefix("ERR ")))
+            raise NotSentError(UnreachableError(format_address(address), str(reply).removeprefix("ERR ")))
         if command[0] != "CLIENT" or reply.code in ("NOAUTH", "DENIED"):
             raise NotSentError(self.translate(reply))
 
@@ -94,7 +94,7 @@ class Dialer:
         """Return what a failed attempt to connect means."""
         cause = translate(error, self.settings)
         if isinstance(cause, UnreachableError):
-            cause = UnreachableError(shown(address), cause.reason)
+            cause = UnreachableError(format_address(address), cause.reason)
         return NotSentError(cause)
 
     def translate(self, reply: ErrorReply) -> KeyfleetError:
@@ -103,9 +103,9 @@ class Dialer:
 
     def too_late(self, address: Address) -> NotSentError:
         """Return what it means that no time is left to connect."""
-        return NotSentError(UnreachableError(shown(address), "no connection in time"))
+        return NotSentError(UnreachableError(format_address(address), "no connection in time"))
 
 
-def shown(address: Address) -> str:
+def format_address(address: Address) -> str:
     """Return *address* for people."""
     return f"unix:{address}" if isinstance(address, str) else format_nodes([address])

@@ -22,7 +22,7 @@ from ..core.connect.client import close, connect
 from ..core.connect.redis_py import FOREIGN_ERRORS, AnyClient
 from ..core.connect.settings import Settings
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from .dialer import READONLY, RECEIVE_BYTES, Address, Dialer, Request, shown
+from .dialer import READONLY, RECEIVE_BYTES, Address, Dialer, Request, format_address
 from .failures import CLOSED, Failure, LostError, NotSentError
 
 P = ParamSpec("P")
@@ -96,7 +96,7 @@ class Link:
             for command in commands:
                 dialer.check_greeting(command, self.receive(deadline), self.address)
         except LostError as error:
-            raise NotSentError(UnreachableError(shown(self.address), str(error))) from error
+            raise NotSentError(UnreachableError(format_address(self.address), str(error))) from error
         except BaseException:
             self.close()
             raise
@@ -113,14 +113,14 @@ class Link:
         """Send one or more commands; a connection that failed at it is closed."""
         left = deadline - time.monotonic()
         if left <= 0:
-            raise NotSentError(UnreachableError(shown(self.address), "no time was left to send"))
+            raise NotSentError(UnreachableError(format_address(self.address), "no time was left to send"))
         try:
             self._socket.settimeout(None if left == math.inf else left)
             self._socket.sendall(data)
         except OSError as error:
             self.close()
             if reply_count == 1:  # its end was not taken, so the server cannot have run it
-                raise NotSentError(UnreachableError(shown(self.address), str(error))) from error
+                raise NotSentError(UnreachableError(format_address(self.address), str(error))) from error
             raise LostError(str(error)) from error
         except BaseException:
             self.close()
@@ -209,7 +209,7 @@ class Node:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<Node {shown(self.address)}>"
+        return f"<Node {format_address(self.address)}>"
 
     @property
     def is_connected(self) -> bool:
@@ -274,7 +274,7 @@ class Node:
                 return place.link
             self._line.remove(place)
         busy = f"all {self._open_count} connections were busy; max_connections of the policy allows no more"
-        raise NotSentError(PoolTimeoutError(shown(self.address), busy))
+        raise NotSentError(PoolTimeoutError(format_address(self.address), busy))
 
     def _serve(self) -> None:
         """Give those in the line, the first one first, what there is for them; the lock is held."""
@@ -424,7 +424,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]:
     sent: list[tuple[int, Link]] = []
     try:
         # In one order everywhere, so that no two threads wait for each other's connections.
-        for index in sorted(range(len(requests)), key=lambda index: shown(requests[index].node.address)):
+        for index in sorted(range(len(requests)), key=lambda index: format_address(requests[index].node.address)):
             request = requests[index]
             try:
                 link = request.node.borrow(request.connect_deadline)

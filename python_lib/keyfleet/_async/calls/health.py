@@ -13,7 +13,7 @@ from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, 
 from ..._protocol.info import ServerInfo, read_fields, read_info
 from ..._protocol.resp import Argument, ErrorReply, pack
 from ..._transport.asyncio_pool import Link, Node
-from ..._transport.dialer import Address, Dialer, shown
+from ..._transport.dialer import Address, Dialer, format_address
 from ..._transport.failures import LostError, NotSentError
 from ..._transport.stats import Stats
 from ...core.errors import CredentialsError, ServerError, UnreachableError
@@ -64,7 +64,7 @@ class Visit:
         except NotSentError as failure:
             raise failure.cause from failure
         except LostError as failure:
-            raise UnreachableError(shown(self._link.address), str(failure)) from failure
+            raise UnreachableError(format_address(self._link.address), str(failure)) from failure
 
     async def ask(self, *arguments: Argument) -> Any:
         """Return the reply to one command; the error for the caller if it is an error."""
@@ -124,7 +124,7 @@ def _check_ways(node: Node, dialer: Dialer) -> HealthReport:
     """Judge how the client's calls reach *node*."""
     pool = judge_pool(node.connection_count, dialer.policy.max_connections, node.is_exhausted)
     breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
-    return HealthReport(tuple(replace(check, node=shown(node.address)) for check in (pool, breaker)))
+    return HealthReport(tuple(replace(check, node=format_address(node.address)) for check in (pool, breaker)))
 
 
 async def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> HealthReport:
@@ -136,7 +136,7 @@ async def examine(dialer: Dialer, address: Address, deadline: float, probe: Chec
         probe: Name of a key that lives on this server, for a write that is read back; or the check that says why there is none.
         keeps: Prefixes of keys that must not be evicted.
     """
-    node = shown(address)
+    node = format_address(address)
     try:
         visit = await Visit.begin(dialer, address, deadline)
     except ServerError as error:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..._transport.asyncio_pool import Node, run_blocking
-from ..._transport.dialer import Address, shown
+from ..._transport.dialer import Address, format_address
 from ...core.errors import RefusedError
 from ..executor import Call, Engine
 from ..lifecycle import AsyncClientBase
@@ -44,10 +44,10 @@ class AsyncServerCalls(AsyncClientBase):
         with self._counted():
             engine = self._engines.current()
             answers = await engine.run_on_primaries(_info.info(section), self._budget)
-            found = {shown(node.address): answer for node, answer in answers}
+            found = {format_address(node.address): answer for node, answer in answers}
             if replicas:
                 for address in await self._replica_addresses(engine, deadline):
-                    found[shown(address)] = await self._ask_replica(address, section, deadline)
+                    found[format_address(address)] = await self._ask_replica(address, section, deadline)
         return found
 
     async def _replica_addresses(self, engine: Engine, deadline: float) -> list[Address]:

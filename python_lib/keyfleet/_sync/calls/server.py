@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..._transport.dialer import Address, shown
+from ..._transport.dialer import Address, format_address
 from ..._transport.thread_pool import Node, run_blocking
 from ...core.errors import RefusedError
 from ..executor import Call, Engine
@@ -44,10 +44,10 @@ class ServerCalls(ClientBase):
         with self._counted():
             engine = self._engines.current()
             answers = engine.run_on_primaries(_info.info(section), self._budget)
-            found = {shown(node.address): answer for node, answer in answers}
+            found = {format_address(node.address): answer for node, answer in answers}
             if replicas:
                 for address in self._replica_addresses(engine, deadline):
-                    found[shown(address)] = self._ask_replica(address, section, deadline)
+                    found[format_address(address)] = self._ask_replica(address, section, deadline)
         return found
 
     def _replica_addresses(self, engine: Engine, deadline: float) -> list[Address]:

@@ -21,10 +21,10 @@ from .values import (
     Table,
     canonical,
     describe,
+    format_value,
     is_file_only,
     quote,
     refusal,
-    shown,
     split,
     table_for,
     tables,
@@ -119,7 +119,9 @@ def check(directives: Mapping[str, object], engine: str, version: Optional[str])
     first_names = [candidates[0].name(name) for name in names]
     for name, first in zip(names, first_names):
         if name != first and first in names:
-            problems.append(Problem(name, shown(name, directives[name]), f"is another name of {first}, which is given too", "one of them"))
+            problems.append(
+                Problem(name, format_value(name, directives[name]), f"is another name of {first}, which is given too", "one of them")
+            )
     return problems
 
 
@@ -196,7 +198,7 @@ def startup_only_changes(wished_lines: Sequence[str], started_lines: Sequence[st
 
 
 def _check_one(name: str, value: object, candidates: Sequence[Table], open_ended: bool, has_modules: bool) -> list[Problem]:
-    found = shown(name, value)
+    found = format_value(name, value)
     if name in RESERVED:
         return [Problem(name, found, "is not for this dictionary", RESERVED[name])]
     if name == "user":
@@ -217,7 +219,7 @@ def _check_shape(name: str, value: object) -> list[Problem]:
     try:
         to_lines(name, value, _takes(name) if not isinstance(value, (list, tuple)) else "words")
     except ValueError as error:
-        return [Problem(name, shown(name, value), str(error), "text, a number, or a list of words")]
+        return [Problem(name, format_value(name, value), str(error), "text, a number, or a list of words")]
     return []
 
 
@@ -247,24 +249,26 @@ def _check_users(value: object) -> list[Problem]:
     try:
         lines = to_lines("user", value, "lines")
     except ValueError as error:
-        return [Problem("user", shown("user", value), str(error), 'for each line "NAME RULES"')]
+        return [Problem("user", format_value("user", value), str(error), 'for each line "NAME RULES"')]
     problems = []
     seen = set()
     for number, words in enumerate(lines, 1):
         where = f"line {number}"
         if not words or len(words) < 2:
             problems.append(
-                Problem("user", shown("user", value), f"{where} names no rules", '"NAME RULES", such as "app on #HASH ~app:* +@read"')
+                Problem(
+                    "user", format_value("user", value), f"{where} names no rules", '"NAME RULES", such as "app on #HASH ~app:* +@read"'
+                )
             )
         elif words[0] == "default" or words[0] in seen:
             reason = f"{where} is the user {words[0]!r}" + (" a second time" if words[0] in seen else "")
             problems.append(
-                Problem("user", shown("user", value), reason, "other names, each once; for default use the instance option password")
+                Problem("user", format_value("user", value), reason, "other names, each once; for default use the instance option password")
             )
         elif any(re.match(r"\(?[<>]", word) for word in words[1:]):
-            problems.append(Problem("user", shown("user", value), f"{where} holds a password in plain text", _HASH_ADVICE))
+            problems.append(Problem("user", format_value("user", value), f"{where} holds a password in plain text", _HASH_ADVICE))
         elif any(word.startswith("#") and not re.fullmatch("#[0-9a-f]{64}", word) for word in words[1:]):
-            problems.append(Problem("user", shown("user", value), f"{where} holds something that is no SHA-256 hash", _HASH_ADVICE))
+            problems.append(Problem("user", format_value("user", value), f"{where} holds something that is no SHA-256 hash", _HASH_ADVICE))
         seen.update(words[:1])
     return problems
 

@@ -10,7 +10,7 @@ from typing import Optional
 
 from .plan import acl_lines, config_command, render
 from .throwaway import StartFailedError, config_get, engine_version, throwaway
-from .values import HIDDEN, SECRET_DIRECTIVES, Problem, Table, canonical, is_file_only, shown, table_for, to_lines
+from .values import HIDDEN, SECRET_DIRECTIVES, Problem, Table, canonical, format_value, is_file_only, table_for, to_lines
 
 __all__ = ["Verdict", "engine_version", "judge"]
 
@@ -150,7 +150,7 @@ def _nameless(output: str, directives: Mapping[str, object]) -> Problem:
 
 
 def _problem(name: str, directives: Mapping[str, object], words: str) -> Problem:
-    return Problem(name, shown(name, directives[name]), f"the server refused it: {_without_secrets(words, directives)}")
+    return Problem(name, format_value(name, directives[name]), f"the server refused it: {_without_secrets(words, directives)}")
 
 
 def _last_words(output: str, directives: Mapping[str, object]) -> str:

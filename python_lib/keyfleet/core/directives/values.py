@@ -138,7 +138,7 @@ def describe(directive: Directive) -> str:
     return f"{phrase} of at least {low}" if low is not None else phrase
 
 
-def shown(name: str, value: object) -> str:
+def format_value(name: str, value: object) -> str:
     """Return a value for people to read, or ``(hidden)`` for one of a secret, or of a name in no table, which may be misspelt."""
     known = any(name in table.directives for table in tables())
     if not known or name in SECRET_DIRECTIVES or name == "user":

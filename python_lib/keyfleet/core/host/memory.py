@@ -48,7 +48,7 @@ def _groups(proc: str) -> Mapping[str, str]:
     return {controller: path for _unused, controllers, path in rows for controller in controllers.split(",")}
 
 
-def shown(number: int) -> str:
+def format_bytes(number: int) -> str:
     """Return bytes as a person reads them."""
     for unit, factor in (("GB", 1 << 30), ("MB", MIB)):
         if number >= factor:

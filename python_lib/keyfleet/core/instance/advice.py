@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..host.memory import shown
+from ..host.memory import format_bytes
 from ..layout import Layout
 from .model import Instance
 
@@ -32,8 +32,8 @@ def advice(
     total = sum(int(found[instance.name]["maxmemory_bytes"]) for instance in present)
     if total_bytes and total * 100 > total_bytes * MOST_PERCENT:
         lines.append(
-            f"Memory: maxmemory of all instances is {shown(total)} of the host's {shown(total_bytes)}, more than {MOST_PERCENT} %: "
-            "while a server saves, what is written meanwhile is there twice, and the kernel may end it; lower maxmemory"
+            f"Memory: maxmemory of all instances is {format_bytes(total)} of the host's {format_bytes(total_bytes)}, more than "
+            f"{MOST_PERCENT} %: while a server saves, what is written meanwhile is there twice, and the kernel may end it; lower maxmemory"
         )
     rotations = [Layout(root, instance.name).rotation_file for instance in present if instance.log == "file" and keep_days]
     if manager == "process" and rotations:
@@ -44,7 +44,7 @@ def advice(
 def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int) -> Iterator[str]:
     where = f"Memory: instance {instance.name}"
     if not found["maxmemory_bytes"]:
-        most = f"the host's {shown(total_bytes)} are" if total_bytes else "the host's memory is"
+        most = f"the host's {format_bytes(total_bytes)} are" if total_bytes else "the host's memory is"
         yield f"{where} has no maxmemory: it grows until {most} used up and the kernel ends a process; set directives.maxmemory"
     policy = str(found["policy"])
     for use, fits, why, better in _POLICIES:

@@ -14,7 +14,7 @@ from ..directives.live import apply_live, read_active
 from ..directives.plan import DirectivePlan, config_command_in, plan, startup_only_changes
 from ..directives.throwaway import throwaway
 from ..directives.trial import engine_version, judge
-from ..directives.values import HIDDEN, SECRET_DIRECTIVES, shown, table_for
+from ..directives.values import HIDDEN, SECRET_DIRECTIVES, format_value, table_for
 from ..errors import DeniedError
 from ..host.text_files import read_lines
 from ..layout import UNIT_FILE
@@ -188,7 +188,10 @@ def _compare(
     values = {**judge(host.binary, instance.directives).values, **managed}
     table = table_for(*engine_version(host.binary))
     difference = _keep_reachable(plan(values, active, [*instance.directives, *managed], record.applied, table))
-    reasons = [f"{name} is {shown(name, old or '')} and shall be {shown(name, new)}" for name, (old, new) in difference.restart.items()]
+    reasons = [
+        f"{name} is {format_value(name, old or '')} and shall be {format_value(name, new)}"
+        for name, (old, new) in difference.restart.items()
+    ]
     reasons += [f"{name} differs from what the server was started with" for name in startup_only_changes(wished, started)]
     return difference, command, reasons
 
@@ -203,7 +206,7 @@ def _keep_reachable(difference: DirectivePlan) -> DirectivePlan:
 
 
 def _public(name: str, value: str) -> str:
-    return HIDDEN if shown(name, value) == HIDDEN else value
+    return HIDDEN if format_value(name, value) == HIDDEN else value
 
 
 def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..directives.values import size
-from ..host.memory import MIB, limits, physical_bytes, shown
+from ..host.memory import MIB, format_bytes, limits, physical_bytes
 from ..host.text_files import read_lines
 from ..layout import Layout
 from .config import COMPUTED_MARK
@@ -73,9 +73,10 @@ def look(host: Host, instances: Sequence[Instance], percent: int, *, proc: str =
     each = share(total, percent, promised, len(found.new))
     if each is None:
         found.problems.append(
-            f"redis_server_instances[{found.new[0]}] names no maxmemory, and nothing is left to give it: the others have {shown(promised)} "
-            f"of the {shown(total * percent // 100)} that servers may have here (redis_server_memory_percent is {percent}, of "
-            f"{shown(total)}); set directives.maxmemory for it, and lower that of another if the host is to bear both"
+            f"redis_server_instances[{found.new[0]}] names no maxmemory, and nothing is left to give it: the others have "
+            f"{format_bytes(promised)} of the {format_bytes(total * percent // 100)} that servers may have here "
+            f"(redis_server_memory_percent is {percent}, of {format_bytes(total)}); set directives.maxmemory for it, "
+            "and lower that of another if the host is to bear both"
         )
         return found
     found.default_maxmemory.update(dict.fromkeys(found.new, each))
