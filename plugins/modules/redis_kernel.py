@@ -107,10 +107,10 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.host.kernel import THP_VALUES, Findings, Wish, look
+from ..module_utils.keyfleet.host.kernel import THP_VALUES, KernelPlan, KernelSettings, plan_kernel
 
 
-def report(found: Findings) -> dict:
+def report(found: KernelPlan) -> dict:
     """Return findings as the module's result."""
     return {
         "changed": found.changed,
@@ -129,10 +129,10 @@ def main() -> None:
             "sysctl_minimum": {"type": "dict", "default": {}},
             "transparent_hugepage": {"type": "str", "choices": list(THP_VALUES)},
             "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
-            "sysctl_file": {"type": "path", "default": Wish.sysctl_file},
-            "thp_unit": {"type": "path", "default": Wish.thp_unit},
-            "proc_sys": {"type": "path", "default": Wish.proc_sys},
-            "thp_path": {"type": "path", "default": Wish.thp_path},
+            "sysctl_file": {"type": "path", "default": KernelSettings.sysctl_file},
+            "thp_unit": {"type": "path", "default": KernelSettings.thp_unit},
+            "proc_sys": {"type": "path", "default": KernelSettings.proc_sys},
+            "thp_path": {"type": "path", "default": KernelSettings.thp_path},
         },
         supports_check_mode=True,
     )
@@ -144,9 +144,11 @@ def main() -> None:
     if wrong:
         module.fail_json(msg=f"sysctl_minimum needs whole numbers; found {', '.join(f'{name}: {least[name]!r}' for name in wrong)}")
     systemd = manager == "systemd" or (manager == "auto" and Path("/run/systemd/system").is_dir())
-    wish = Wish(exact, {name: int(value) for name, value in least.items()}, given.pop("transparent_hugepage"), systemd=systemd, **given)
+    desired = KernelSettings(
+        exact, {name: int(value) for name, value in least.items()}, given.pop("transparent_hugepage"), systemd=systemd, **given
+    )
     try:
-        found = look(wish)
+        found = plan_kernel(desired)
         diffs = list(found.diffs())
         if not module.check_mode:
             found.apply()

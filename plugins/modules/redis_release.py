@@ -123,7 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..module_utils.keyfleet.errors import BuildError, KeyfleetError
-from ..module_utils.keyfleet.install.releases import Findings, Wish, apply, look
+from ..module_utils.keyfleet.install.releases import Release, ReleasePlan, apply, plan_release
 
 DOWNLOAD_SECONDS = 60
 
@@ -140,12 +140,12 @@ def fetch(archive: str, target: str) -> None:
         raise BuildError(f"the archive cannot be had from {archive}: {error}") from error
 
 
-def report(found: Findings) -> dict:
+def report(found: ReleasePlan) -> dict:
     """Return what was found as the module's result."""
-    wish = found.wish
+    release = found.release
     return {
         "changed": bool(found.actions),
-        "release": wish.name,
+        "release": release.name,
         "current": found.current,
         "actions": found.actions,
         "missing": list(found.missing),
@@ -153,11 +153,11 @@ def report(found: Findings) -> dict:
     }
 
 
-def diff(found: Findings) -> dict:
+def diff(found: ReleasePlan) -> dict:
     """Return the change in the form of Ansible's diff."""
-    header = f"{found.wish.folder}/current"
+    header = f"{found.release.folder}/current"
     before = f"{found.current}\n" if found.current else ""
-    return {"before_header": header, "after_header": header, "before": before, "after": f"{found.wish.name}\n"}
+    return {"before_header": header, "after_header": header, "before": before, "after": f"{found.release.name}\n"}
 
 
 def main() -> None:
@@ -179,17 +179,17 @@ def main() -> None:
     )
     params = module.params
     names = ("engine", "version", "sha256", "folder", "systemd", "keep", "jobs")
-    wish = Wish(**{name: params[name] for name in names}, make_flags=tuple(params["make_flags"]))
+    release = Release(**{name: params[name] for name in names}, make_flags=tuple(params["make_flags"]))
     archive = params["archive"] if "://" in params["archive"] else params["copied_archive"]
     try:
-        found = look(wish)
+        found = plan_release(release)
         archive_needed = not found.built and archive is None
         if not module.check_mode and not archive_needed:
             apply(found, lambda target: fetch(archive, target))
     except KeyfleetError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
     except OSError as error:
-        module.fail_json(msg=f"{wish.folder}: {error}")
+        module.fail_json(msg=f"{release.folder}: {error}")
     module.exit_json(**report(found), archive_needed=archive_needed, **({"diff": diff(found)} if module._diff else {}))
 
 

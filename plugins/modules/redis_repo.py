@@ -108,16 +108,16 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.install.repository import APT_DIR, Findings, Wish, absent, look
+from ..module_utils.keyfleet.install.repository import APT_DIR, Repository, RepositoryPlan, absent, plan_repository
 
 
-def findings_of(params: dict) -> Findings:
+def findings_of(params: dict) -> RepositoryPlan:
     """Look, as the module's parameters say."""
     if params["state"] == "absent":
-        return Findings(absent(params["engine"], params["apt_dir"]))
+        return RepositoryPlan(absent(params["engine"], params["apt_dir"]))
     names = ("engine", "uri", "suite", "key", "version", "apt_dir")
     lists = {name: tuple(params[name]) for name in ("packages", "components")}
-    return look(Wish(**{name: params[name] for name in names}, **lists))
+    return plan_repository(Repository(**{name: params[name] for name in names}, **lists))
 
 
 def main() -> None:

@@ -167,7 +167,7 @@ def test_missing_headers_are_named(archive: Archive, folder: Path, tmp_path: Pat
     code = (
         "import sys; from keyfleet.core.install import releases; from keyfleet.core.host import commands;"
         "commands.CLEAN_ENVIRONMENT['PATH'] = sys.argv[1];"
-        "print(releases.look(releases.Wish('redis', '7.0.15', '0' * 64, sys.argv[2], systemd=True)).missing)"
+        "print(releases.plan_release(releases.Release('redis', '7.0.15', '0' * 64, sys.argv[2], systemd=True)).missing)"
     )
     environ = {"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "python_lib")}
     done = subprocess.run(

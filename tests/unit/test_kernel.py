@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from keyfleet.core.errors import RefusedError
-from keyfleet.core.host.kernel import NOT_ROOT, Wish, kept_values, look
+from keyfleet.core.host.kernel import NOT_ROOT, KernelSettings, kept_values, plan_kernel
 
 
 class Host:
@@ -27,9 +27,9 @@ class Host:
             path.write_text(text)
         (root / "etc").mkdir()
 
-    def wish(self, overcommit: str = "1", somaxconn: int = 1024, thp: str | None = "madvise", systemd: bool = True) -> Wish:
+    def desired(self, overcommit: str = "1", somaxconn: int = 1024, thp: str | None = "madvise", systemd: bool = True) -> KernelSettings:
         """Return a wish for this folder."""
-        return Wish(
+        return KernelSettings(
             exact={"vm.overcommit_memory": overcommit} if overcommit else {},
             minimum={"net.core.somaxconn": somaxconn} if somaxconn else {},
             thp=thp,
@@ -49,7 +49,7 @@ def host(tmp_path: Path) -> Host:
 
 def test_settings_are_changed_now_and_kept_for_the_next_boot(host: Host) -> None:
     """The active values, the file of sysctl.d, the unit and its link."""
-    found = look(host.wish())
+    found = plan_kernel(host.desired())
     found.apply()
 
     assert ("1\n", "madvise\n") == (host.overcommit.read_text(), host.thp.read_text())
@@ -64,18 +64,18 @@ def test_settings_are_changed_now_and_kept_for_the_next_boot(host: Host) -> None
 
 def test_a_second_look_finds_nothing(host: Host) -> None:
     """And applying nothing changes nothing."""
-    look(host.wish(somaxconn=8192)).apply()
-    again = look(host.wish(somaxconn=8192))
+    plan_kernel(host.desired(somaxconn=8192)).apply()
+    again = plan_kernel(host.desired(somaxconn=8192))
 
     assert (False, [], []) == (again.changed, again.settings, again.files.changed_paths)
 
 
 def test_a_minimum_is_raised_and_kept_and_never_lowered(host: Host) -> None:
     """Once raised by us it stays in our file, at the value that is active."""
-    look(host.wish(somaxconn=8192)).apply()
+    plan_kernel(host.desired(somaxconn=8192)).apply()
     raised = host.somaxconn.read_text(), kept_values(str(host.file))["net.core.somaxconn"]
     host.somaxconn.write_text("65535\n")
-    look(host.wish(somaxconn=1024)).apply()
+    plan_kernel(host.desired(somaxconn=1024)).apply()
 
     assert ("8192\n", "8192") == raised
     assert ("65535\n", "65535") == (host.somaxconn.read_text(), kept_values(str(host.file))["net.core.somaxconn"])
@@ -83,7 +83,7 @@ def test_a_minimum_is_raised_and_kept_and_never_lowered(host: Host) -> None:
 
 def test_a_minimum_that_the_host_has_anyway_is_not_kept(host: Host) -> None:
     """Our file could lower at boot what another file raises later."""
-    look(host.wish(somaxconn=1024)).apply()
+    plan_kernel(host.desired(somaxconn=1024)).apply()
 
     assert "net.core.somaxconn" not in kept_values(str(host.file))
 
@@ -93,7 +93,7 @@ def test_what_the_host_lacks_or_forbids_is_skipped_with_the_reason(host: Host) -
     host.overcommit.unlink()
     host.thp.unlink()
     host.thp.mkdir()
-    found = look(host.wish())
+    found = plan_kernel(host.desired())
     found.apply()
 
     assert ["vm.overcommit_memory", "transparent_hugepage"] == list(found.skipped)
@@ -104,7 +104,7 @@ def test_what_the_host_lacks_or_forbids_is_skipped_with_the_reason(host: Host) -
 
 def test_without_systemd_there_is_no_unit_and_a_notice(host: Host) -> None:
     """The file of sysctl.d is written all the same."""
-    found = look(host.wish(systemd=False))
+    found = plan_kernel(host.desired(systemd=False))
     found.apply()
 
     assert "systemd does not run on this host, so the value does not survive a reboot" == found.skipped["transparent_hugepage at boot"]
@@ -113,8 +113,8 @@ def test_without_systemd_there_is_no_unit_and_a_notice(host: Host) -> None:
 
 def test_what_is_not_wished_any_more_leaves_the_files_and_keeps_its_value(host: Host) -> None:
     """Taking a setting off the list is not a wish for another value."""
-    look(host.wish()).apply()
-    look(host.wish(overcommit="", somaxconn=0, thp=None)).apply()
+    plan_kernel(host.desired()).apply()
+    plan_kernel(host.desired(overcommit="", somaxconn=0, thp=None)).apply()
 
     assert (False, False, False) == (host.file.exists(), host.unit.exists(), host.link.is_symlink())
     assert ("1\n", "madvise\n") == (host.overcommit.read_text(), host.thp.read_text())
@@ -124,7 +124,7 @@ def test_a_user_who_is_not_root_skips_all_with_one_notice(host: Host, monkeypatc
     """Unprivileged deployments do not fail for it."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.access", lambda _path, _mode: False)
-    found = look(host.wish())
+    found = plan_kernel(host.desired())
 
     assert ({"all": NOT_ROOT}, False) == (found.skipped, found.changed)
 
@@ -133,7 +133,7 @@ def test_a_user_who_is_not_root_skips_all_with_one_notice(host: Host, monkeypatc
 def test_a_name_that_leads_elsewhere_is_refused(host: Host, name: str) -> None:
     """Names become paths."""
     with pytest.raises(RefusedError):
-        look(Wish(exact={name: "1"}, proc_sys=str(host.root / "proc/sys")))
+        plan_kernel(KernelSettings(exact={name: "1"}, proc_sys=str(host.root / "proc/sys")))
 
 
 def test_values_of_several_words_are_compared_word_by_word(host: Host) -> None:
@@ -141,4 +141,9 @@ def test_values_of_several_words_are_compared_word_by_word(host: Host) -> None:
     path = host.root / "proc/sys/net/rmem"
     path.write_text("1\t2\t3\n")
 
-    assert [] == look(Wish(exact={"net.rmem": "1 2 3"}, proc_sys=str(host.root / "proc/sys"), sysctl_file=str(host.file))).settings
+    assert (
+        []
+        == plan_kernel(
+            KernelSettings(exact={"net.rmem": "1 2 3"}, proc_sys=str(host.root / "proc/sys"), sysctl_file=str(host.file))
+        ).settings
+    )

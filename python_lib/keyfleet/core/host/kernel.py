@@ -3,7 +3,7 @@
 Kernel settings for Redis: now, and after a reboot.
 
 Source:
-    https://redis.io/docs/latest/operate/oss_and_stack/management/admin/ for what is wished and why; sysctl.d(5); the kernel's
+    https://redis.io/docs/latest/operate/oss_and_stack/management/admin/ for the values and the reasons; sysctl.d(5); the kernel's
     Documentation/admin-guide/mm/transhuge.rst. Opening a setting for writing changes nothing and tells whether the host allows it.
 """
 
@@ -46,7 +46,7 @@ WantedBy=basic.target
 
 
 @dataclass(frozen=True)
-class Wish:
+class KernelSettings:
     """
     What a host shall have.
 
@@ -80,7 +80,7 @@ class Setting:
 
 
 @dataclass
-class Findings:
+class KernelPlan:
     """
     What is to be done.
 
@@ -118,37 +118,37 @@ class Findings:
                 self.skipped[setting.name] = _reason(error)
 
 
-def look(wish: Wish) -> Findings:
+def plan_kernel(desired: KernelSettings) -> KernelPlan:
     """
     Compare a host with what it shall have; reads only.
 
     Raises:
         RefusedError: if a name is no setting, or something that is no file of ours is where one shall be.
     """
-    found = Findings()
-    if os.geteuid() != 0 and not os.access(wish.proc_sys, os.W_OK):
+    found = KernelPlan()
+    if os.geteuid() != 0 and not os.access(desired.proc_sys, os.W_OK):
         found.skipped["all"] = NOT_ROOT
         return found
-    kept = kept_values(wish.sysctl_file)
+    kept = kept_values(desired.sysctl_file)
     wanted: dict[str, str] = {}
-    for name, value in wish.exact.items():
-        if _compare(found, name, _sysctl_path(wish, name), value):
+    for name, value in desired.exact.items():
+        if _compare(found, name, _sysctl_path(desired, name), value):
             wanted[name] = value
-    for name, least in wish.minimum.items():
-        path = _sysctl_path(wish, name)
+    for name, least in desired.minimum.items():
+        path = _sysctl_path(desired, name)
         active = _active(path)
         enough = active.isdigit() and int(active) >= least
         # A value that the kernel or another file set high enough is not kept by us: at boot, ours could lower it.
         if _compare(found, name, path, active if enough else str(least)) and (name in kept or not enough):
             wanted[name] = active if enough else str(least)
-    files = _sysctl_entries(wish, wanted)
-    if wish.thp is None or _compare(found, "transparent_hugepage", wish.thp_path, wish.thp):
-        files += _thp_entries(wish, found)
+    files = _sysctl_entries(desired, wanted)
+    if desired.thp is None or _compare(found, "transparent_hugepage", desired.thp_path, desired.thp):
+        files += _thp_entries(desired, found)
     found.files = plan(parse([*_missing_folders(files), *files]))
     return found
 
 
-def _compare(found: Findings, name: str, path: str, value: str) -> bool:
+def _compare(found: KernelPlan, name: str, path: str, value: str) -> bool:
     """Note a setting that differs, or why it cannot be changed; return whether the host has it or takes it."""
     try:
         active = _active(path, missing_ok=False)
@@ -180,10 +180,10 @@ def _reason(error: OSError) -> str:
     return f"the host does not allow it: {error.strerror}"
 
 
-def _sysctl_path(wish: Wish, name: str) -> str:
+def _sysctl_path(desired: KernelSettings, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise RefusedError(f"{name!r} is no kernel setting: expected a name such as vm.overcommit_memory")
-    return str(Path(wish.proc_sys, *name.split(".")))
+    return str(Path(desired.proc_sys, *name.split(".")))
 
 
 def kept_values(sysctl_file: str) -> dict[str, str]:
@@ -195,23 +195,23 @@ def kept_values(sysctl_file: str) -> dict[str, str]:
     return {}
 
 
-def _sysctl_entries(wish: Wish, wanted: Mapping[str, str]) -> list[dict[str, str]]:
+def _sysctl_entries(desired: KernelSettings, wanted: Mapping[str, str]) -> list[dict[str, str]]:
     if not wanted:
-        return [{"path": wish.sysctl_file, "state": "absent"}]
+        return [{"path": desired.sysctl_file, "state": "absent"}]
     lines = "".join(f"{name} = {value}\n" for name, value in sorted(wanted.items()))
-    return [{"path": wish.sysctl_file, "content": SYSCTL_HEADER + lines, "mode": "0644"}]
+    return [{"path": desired.sysctl_file, "content": SYSCTL_HEADER + lines, "mode": "0644"}]
 
 
-def _thp_entries(wish: Wish, found: Findings) -> list[dict[str, str]]:
-    """Return the unit that sets the value at boot, enabled by its link; absent if the value is not wished."""
-    unit = Path(wish.thp_unit)
+def _thp_entries(desired: KernelSettings, found: KernelPlan) -> list[dict[str, str]]:
+    """Return the unit that sets the value at boot, enabled by its link; absent if no value is desired."""
+    unit = Path(desired.thp_unit)
     link = unit.parent / "basic.target.wants" / unit.name
-    if wish.thp is None:
+    if desired.thp is None:
         return [{"path": str(path), "state": "absent"} for path in (link, unit)]
-    if not wish.systemd:
+    if not desired.systemd:
         found.skipped["transparent_hugepage at boot"] = "systemd does not run on this host, so the value does not survive a reboot"
         return []
-    content = THP_UNIT.format(value=wish.thp, path=wish.thp_path)
+    content = THP_UNIT.format(value=desired.thp, path=desired.thp_path)
     return [
         {"path": str(unit), "content": content, "mode": "0644"},
         {"path": str(link), "state": "link", "target": f"../{unit.name}"},

@@ -41,7 +41,7 @@ _HEADERS = {"openssl/ssl.h": "libssl-dev", "systemd/sd-daemon.h": "libsystemd-de
 
 
 @dataclass(frozen=True)
-class Wish:
+class Release:
     """
     The release that shall be in use.
 
@@ -81,18 +81,18 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Findings:
+class ReleasePlan:
     """
     What was found, and what is to be done.
 
     Attributes:
         current: Name of the release in use; empty for none.
-        built: Whether the wished release is there.
+        built: Whether the desired release is there.
         missing: What building needs and the host lacks, by Debian's names; empty if nothing is to be built.
         pruned: Names of releases to remove.
     """
 
-    wish: Wish
+    release: Release
     current: str
     built: bool
     missing: tuple[str, ...]
@@ -101,81 +101,81 @@ class Findings:
     @property
     def actions(self) -> list[str]:
         """Return what is to be done: ``build``, ``switch``, ``prune``."""
-        wanted = {"build": not self.built, "switch": self.current != self.wish.name, "prune": bool(self.pruned)}
+        wanted = {"build": not self.built, "switch": self.current != self.release.name, "prune": bool(self.pruned)}
         return [action for action, is_wanted in wanted.items() if is_wanted]
 
 
-def look(wish: Wish) -> Findings:
+def plan_release(release: Release) -> ReleasePlan:
     """
-    Compare the host with the wish.
+    Compare the host with the desired release.
 
     Raises:
         RefusedError: if something else is in the place of a link.
     """
-    current, previous = (_linked(wish, link) for link in ("current", "previous"))
-    built = (wish.releases / wish.name).is_dir()
-    kept = {wish.name, previous if current in ("", wish.name) else current, *_running(wish)}
-    return Findings(wish, current, built, () if built else tuple(_missing(wish)), tuple(_too_many(wish, kept)))
+    current, previous = (_linked(release, link) for link in ("current", "previous"))
+    built = (release.releases / release.name).is_dir()
+    kept = {release.name, previous if current in ("", release.name) else current, *_running(release)}
+    return ReleasePlan(release, current, built, () if built else tuple(_missing(release)), tuple(_too_many(release, kept)))
 
 
-def apply(findings: Findings, fetch: Callable[[str], None]) -> None:
+def apply(findings: ReleasePlan, fetch: Callable[[str], None]) -> None:
     """Build the release where it is not there, switch to it, and remove those that are too many; see ``build`` for *fetch* and errors."""
     if not findings.built:
-        build(findings.wish, fetch)
-    switch(findings.wish)
+        build(findings.release, fetch)
+    switch(findings.release)
     for name in findings.pruned:
-        shutil.rmtree(findings.wish.releases / name)
+        shutil.rmtree(findings.release.releases / name)
 
 
-def build(wish: Wish, fetch: Callable[[str], None]) -> None:
+def build(release: Release, fetch: Callable[[str], None]) -> None:
     """
     Build the release, unless it is there.
 
     Args:
         fetch: Brings the archive to a path.
     Raises:
-        RefusedError: if the archive is not the wished one; nothing was unpacked.
+        RefusedError: if the archive is not the desired one; nothing was unpacked.
         BuildError: if it cannot be built, or is not what it should be.
     """
-    _make_folders(wish.releases)
-    with _locked(wish):
-        if (wish.releases / wish.name).is_dir():  # by a run that was under way
+    _make_folders(release.releases)
+    with _locked(release):
+        if (release.releases / release.name).is_dir():  # by a run that was under way
             return
-        for left in wish.releases.glob(".build-*"):  # by one that was killed
+        for left in release.releases.glob(".build-*"):  # by one that was killed
             shutil.rmtree(left, ignore_errors=True)
-        lacking = list(_missing(wish))
+        lacking = list(_missing(release))
         if lacking:
             raise RefusedError(f"building needs {', '.join(lacking)}, which this host lacks")
-        with tempfile.TemporaryDirectory(prefix=".build-", dir=wish.releases) as folder:
+        with tempfile.TemporaryDirectory(prefix=".build-", dir=release.releases) as folder:
             archive = f"{folder}/archive"
             fetch(archive)
-            _check_sum(wish, archive)
+            _check_sum(release, archive)
             source = Path(folder, "source")
             source.mkdir()
             _unpack(archive, source)
-            _check_source(wish, source)
+            _check_source(release, source)
             target = Path(folder, "release")
-            _make(wish, source, "all", f"-j{wish.jobs}")
-            _make(wish, source, "install", f"PREFIX={target}")
-            _check_program(wish, target)
+            _make(release, source, "all", f"-j{release.jobs}")
+            _make(release, source, "install", f"PREFIX={target}")
+            _check_program(release, target)
             for path in (target, *target.rglob("*")):
                 if not path.is_symlink():
                     path.chmod(0o755)
-            target.rename(wish.releases / wish.name)
+            target.rename(release.releases / release.name)
 
 
-def switch(wish: Wish) -> None:
-    """Let ``current`` lead to the wished release, and ``previous`` to what it was."""
-    current = _linked(wish, "current")
-    if current != wish.name:
+def switch(release: Release) -> None:
+    """Let ``current`` lead to the desired release, and ``previous`` to what it was."""
+    current = _linked(release, "current")
+    if current != release.name:
         if current:
-            _link(wish, "previous", current)
-        _link(wish, "current", wish.name)
+            _link(release, "previous", current)
+        _link(release, "current", release.name)
 
 
-def _linked(wish: Wish, link: str) -> str:
+def _linked(release: Release, link: str) -> str:
     """Return the release that a link leads to; empty if there is none."""
-    path = Path(wish.folder, link)
+    path = Path(release.folder, link)
     if not path.is_symlink():
         if path.exists():
             raise RefusedError(f"{path} is no symbolic link, so keyfleet did not make it: move it away")
@@ -184,24 +184,24 @@ def _linked(wish: Wish, link: str) -> str:
     return target.name if (path.parent / target).is_dir() else ""
 
 
-def _link(wish: Wish, link: str, name: str) -> None:
-    draft = Path(wish.folder, f".{link}.{secrets.token_hex(6)}")
+def _link(release: Release, link: str, name: str) -> None:
+    draft = Path(release.folder, f".{link}.{secrets.token_hex(6)}")
     draft.symlink_to(f"releases/{name}")
-    draft.replace(Path(wish.folder, link))
+    draft.replace(Path(release.folder, link))
 
 
-def _names(wish: Wish) -> list[str]:
+def _names(release: Release) -> list[str]:
     """Return the releases that are there, the newest first."""
     try:
-        folders = [path for path in wish.releases.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        folders = [path for path in release.releases.iterdir() if path.is_dir() and not path.name.startswith(".")]
     except FileNotFoundError:
         return []
     return [path.name for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
-def _running(wish: Wish) -> set[str]:
+def _running(release: Release) -> set[str]:
     """Return the releases that processes of this host run."""
-    top = os.path.realpath(wish.releases)
+    top = os.path.realpath(release.releases)
     found = set()
     for link in Path("/proc").glob("[0-9]*/exe"):
         with contextlib.suppress(OSError):
@@ -211,20 +211,20 @@ def _running(wish: Wish) -> set[str]:
     return found
 
 
-def _too_many(wish: Wish, kept: set[str]) -> Iterator[str]:
+def _too_many(release: Release, kept: set[str]) -> Iterator[str]:
     """Yield the releases beyond the number to keep, never one of *kept*."""
-    others = [name for name in _names(wish) if name not in kept]
-    room = max(0, wish.keep - len(kept - {""}))
+    others = [name for name in _names(release) if name not in kept]
+    room = max(0, release.keep - len(kept - {""}))
     yield from others[room:]
 
 
-def _missing(wish: Wish) -> Iterator[str]:
+def _missing(release: Release) -> Iterator[str]:
     """Yield what building needs and the host lacks: programs, and the packages of headers."""
     programs = [program for program in ("make", "gcc", "tar") if shutil.which(program) is None]
     yield from programs
     if "gcc" not in programs:
         for header, package in _HEADERS.items():
-            wanted = wish.systemd or package != "libsystemd-dev"
+            wanted = release.systemd or package != "libsystemd-dev"
             if wanted and run(["gcc", "-E", "-include", header, "-x", "c", "/dev/null"]).returncode != 0:
                 yield package
 
@@ -238,9 +238,9 @@ def _make_folders(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(wish: Wish) -> Iterator[None]:
+def _locked(release: Release) -> Iterator[None]:
     """Hold the lock of the folder: a killed run of Ansible may have left its build under way."""
-    with open(Path(wish.folder, ".lock"), "w") as file:  # noqa: PTH123 - fcntl wants a file object
+    with open(Path(release.folder, ".lock"), "w") as file:  # noqa: PTH123 - fcntl wants a file object
         deadline = time.monotonic() + BUILD_SECONDS
         while True:
             try:
@@ -248,15 +248,15 @@ def _locked(wish: Wish) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
-                    raise BuildError(f"another build in {wish.folder} has been under way for {BUILD_SECONDS} s") from error
+                    raise BuildError(f"another build in {release.folder} has been under way for {BUILD_SECONDS} s") from error
             time.sleep(POLL_SECONDS)
         yield
 
 
-def _check_sum(wish: Wish, archive: str) -> None:
+def _check_sum(release: Release, archive: str) -> None:
     found = file_sha256(archive)
-    if found != wish.sha256:
-        raise RefusedError(wrong_sum(wish.sha256, found))
+    if found != release.sha256:
+        raise RefusedError(wrong_sum(release.sha256, found))
 
 
 def file_sha256(path: str) -> str:
@@ -268,9 +268,9 @@ def file_sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def wrong_sum(wished: str, found: str) -> str:
+def wrong_sum(expected: str, found: str) -> str:
     """Return what to say of an archive with another checksum."""
-    return f"redis_server_archive_sha256 is {wished!r}, and the archive has {found!r}: it is another file, and nothing of it was used"
+    return f"redis_server_archive_sha256 is {expected!r}, and the archive has {found!r}: it is another file, and nothing of it was used"
 
 
 def _unpack(archive: str, source: Path) -> None:
@@ -280,28 +280,28 @@ def _unpack(archive: str, source: Path) -> None:
         raise BuildError(f"the archive cannot be unpacked: {' '.join(done.stderr.split())[:500]}")
 
 
-def _check_source(wish: Wish, source: Path) -> None:
-    """Compare what the source says of itself with the wish, before minutes are spent on it."""
+def _check_source(release: Release, source: Path) -> None:
+    """Compare what the source says of itself with the desired release, before minutes are spent on it."""
     try:
         text = (source / "src/version.h").read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BuildError("the archive has no src/version.h: it is no source of Redis or Valkey") from error
     found = dict(re.findall(r'^#define\s+(REDIS|VALKEY)_VERSION\s+"([^"]+)"', text, re.MULTILINE))
     engine = "valkey" if "VALKEY" in found else "redis"
-    _check_same(wish, engine, found.get(engine.upper(), ""), "the archive holds")
+    _check_same(release, engine, found.get(engine.upper(), ""), "the archive holds")
 
 
-def _check_same(wish: Wish, engine: str, version: str, what: str) -> None:
-    if engine != wish.engine:
-        raise RefusedError(f"redis_server_engine is {wish.engine!r}, and {what} {engine} {version}")
-    if version != wish.version:
-        raise RefusedError(f"redis_server_version is {wish.version!r}, and {what} {engine} {version}")
+def _check_same(release: Release, engine: str, version: str, what: str) -> None:
+    if engine != release.engine:
+        raise RefusedError(f"redis_server_engine is {release.engine!r}, and {what} {engine} {version}")
+    if version != release.version:
+        raise RefusedError(f"redis_server_version is {release.version!r}, and {what} {engine} {version}")
 
 
-def _make(wish: Wish, source: Path, target: str, *words: str) -> None:
+def _make(release: Release, source: Path, target: str, *words: str) -> None:
     """Run make with a clean environment, behind other work of the host, and keep what it printed."""
-    done = run(["timeout", "-s", "KILL", str(BUILD_SECONDS), "nice", "make", "-C", str(source), target, *wish.flags, *words])
-    log = Path(wish.folder, "build.log")
+    done = run(["timeout", "-s", "KILL", str(BUILD_SECONDS), "nice", "make", "-C", str(source), target, *release.flags, *words])
+    log = Path(release.folder, "build.log")
     with log.open("w" if target == "all" else "a", encoding="utf-8") as file:
         file.write(done.stdout + done.stderr)
     if done.returncode != 0:
@@ -312,11 +312,11 @@ def _last_lines(text: str) -> Iterable[str]:
     return [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
 
 
-def _check_program(wish: Wish, target: Path) -> None:
+def _check_program(release: Release, target: Path) -> None:
     """Ask the program what it is, and whether it speaks TLS."""
-    program = str(target / "bin" / f"{wish.engine}-server")
+    program = str(target / "bin" / f"{release.engine}-server")
     try:
-        _check_same(wish, *engine_version(program), "what was built is")
+        _check_same(release, *engine_version(program), "what was built is")
         with throwaway(program, []) as ask:
             has_tls = bool(config_get(ask, "tls-port"))
     except RefusedError as error:

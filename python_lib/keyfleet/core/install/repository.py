@@ -32,7 +32,7 @@ DISTRIBUTIONS = ("debian", "ubuntu")
 
 
 @dataclass(frozen=True)
-class Wish:
+class Repository:
     """
     The repository as it shall be.
 
@@ -61,7 +61,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Findings:
+class RepositoryPlan:
     """
     What was found.
 
@@ -81,28 +81,33 @@ def absent(engine: str, apt_dir: str = APT_DIR) -> FilePlan:
     return plan(parse([{"path": path, "state": "absent"} for path in repository_files(engine, apt_dir)]))
 
 
-def look(wish: Wish) -> Findings:
+def plan_repository(desired: Repository) -> RepositoryPlan:
     """
-    Compare the host with the wish, and try the repository where something is to come from it.
+    Compare the host with the desired repository, and try the repository where something is to come from it.
 
     Raises:
         RefusedError: if it cannot be used; nothing was touched.
     """
-    pin = _pin_on_file(wish)
-    installed = installed_version(Package("", "", wish.packages[0]))
+    pin = _pin_on_file(desired)
+    installed = installed_version(Package("", "", desired.packages[0]))
     offered: tuple[str, ...] = ()
     install = ""
-    if not pin or not installed or wish.version not in ("", installed) or (not wish.version and _comes_from_elsewhere(wish, installed)):
-        fields, offered = _tried(wish)
-        pin = _pin_of(wish, fields)
-        install = _choice(wish, installed, offered)
-    return Findings(plan(_entries(wish, pin)), install, offered)
+    if (
+        not pin
+        or not installed
+        or desired.version not in ("", installed)
+        or (not desired.version and _comes_from_elsewhere(desired, installed))
+    ):
+        fields, offered = _tried(desired)
+        pin = _pin_of(desired, fields)
+        install = _choice(desired, installed, offered)
+    return RepositoryPlan(plan(_entries(desired, pin)), install, offered)
 
 
-def source_text(wish: Wish, key_file: str) -> str:
+def source_text(desired: Repository, key_file: str) -> str:
     """Return the source in apt's deb822 style."""
-    components = f"Components: {' '.join(wish.components)}\n" if wish.components else ""
-    return f"{HEADER}Types: deb\nURIs: {wish.uri}\nSuites: {wish.suite}\n{components}Signed-By: {key_file}\n"
+    components = f"Components: {' '.join(desired.components)}\n" if desired.components else ""
+    return f"{HEADER}Types: deb\nURIs: {desired.uri}\nSuites: {desired.suite}\n{components}Signed-By: {key_file}\n"
 
 
 def preferences_text(packages: Iterable[str], pin: str, version: str = "") -> str:
@@ -116,72 +121,76 @@ def preferences_text(packages: Iterable[str], pin: str, version: str = "") -> st
     return f"{HEADER}Package: {' '.join(packages)}\nPin: {wanted}\nPin-Priority: 990\n\nPackage: *\nPin: release {pin}\nPin-Priority: -1\n"
 
 
-def _entries(wish: Wish, pin: str) -> list[FileEntry]:
-    key_file, source_file, preferences_file = repository_files(wish.engine, wish.apt_dir)
+def _entries(desired: Repository, pin: str) -> list[FileEntry]:
+    key_file, source_file, preferences_file = repository_files(desired.engine, desired.apt_dir)
     return parse(
         [
             {"path": str(Path(key_file).parent), "state": "directory", "mode": "0755"},
-            {"path": key_file, "content": wish.key.strip() + "\n", "mode": "0644"},
+            {"path": key_file, "content": desired.key.strip() + "\n", "mode": "0644"},
             # The pin comes before the source, so that at no time something else could be taken from it.
-            {"path": preferences_file, "content": preferences_text(wish.packages, pin, wish.version), "mode": "0644"},
-            {"path": source_file, "content": source_text(wish, key_file), "mode": "0644"},
+            {"path": preferences_file, "content": preferences_text(desired.packages, pin, desired.version), "mode": "0644"},
+            {"path": source_file, "content": source_text(desired, key_file), "mode": "0644"},
         ]
     )
 
 
-def _pin_on_file(wish: Wish) -> str:
+def _pin_on_file(desired: Repository) -> str:
     """Return the pin of this very repository, if it was set up earlier; else an empty text."""
-    key_file, source_file, preferences_file = repository_files(wish.engine, wish.apt_dir)
+    key_file, source_file, preferences_file = repository_files(desired.engine, desired.apt_dir)
     try:
         texts = [Path(path).read_text(encoding="utf-8") for path in (key_file, source_file, preferences_file)]
     except (OSError, UnicodeDecodeError):
         return ""
-    if texts[:2] != [wish.key.strip() + "\n", source_text(wish, key_file)]:
+    if texts[:2] != [desired.key.strip() + "\n", source_text(desired, key_file)]:
         return ""
     return next((line.partition(" release ")[2] for line in texts[2].splitlines() if line.startswith("Pin: release ")), "")
 
 
-def _pin_of(wish: Wish, fields: Mapping[str, str]) -> str:
+def _pin_of(desired: Repository, fields: Mapping[str, str]) -> str:
     """Return what tells the repository from all other sources of the host: Origin and Label of its Release file."""
     found = {short: fields[name] for short, name in (("o", "Origin"), ("l", "Label")) if fields.get(name)}
     said = ", ".join(f"{name} {fields.get(name, '')!r}" for name in ("Origin", "Label"))
     advice = "have its maker put another Origin or Label into its Release file"
     if not found or any("," in value for value in found.values()):
-        raise RefusedError(f"{wish.uri} {wish.suite} cannot be pinned by its Release file ({said}): {advice}")
+        raise RefusedError(f"{desired.uri} {desired.suite} cannot be pinned by its Release file ({said}): {advice}")
     if found.get("o", "").lower() in DISTRIBUTIONS:
-        raise RefusedError(f"{wish.uri} {wish.suite} calls itself the distribution ({said}), which a pin would shut out: {advice}")
-    source_file = repository_files(wish.engine, wish.apt_dir)[1]
+        raise RefusedError(f"{desired.uri} {desired.suite} calls itself the distribution ({said}), which a pin would shut out: {advice}")
+    source_file = repository_files(desired.engine, desired.apt_dir)[1]
     for other in _targets():
         if other.get("Sourcesentry", "").startswith(f"{source_file}:"):
             continue
         place = other.get("Sourcesentry", "another source").partition(":")[0]
-        if (other.get("Repo-URI", "").rstrip("/"), other.get("Release")) == (wish.site, wish.suite):
-            raise RefusedError(f"{wish.uri} {wish.suite} is set up in {place} already, and apt takes no source twice: remove it there")
+        if (other.get("Repo-URI", "").rstrip("/"), other.get("Release")) == (desired.site, desired.suite):
+            raise RefusedError(
+                f"{desired.uri} {desired.suite} is set up in {place} already, and apt takes no source twice: remove it there"
+            )
         if found == {short: other[name] for short, name in (("o", "Origin"), ("l", "Label")) if other.get(name)}:
-            raise RefusedError(f"apt could not tell {wish.uri} {wish.suite} from the source in {place} ({said} in both): {advice}")
+            raise RefusedError(f"apt could not tell {desired.uri} {desired.suite} from the source in {place} ({said} in both): {advice}")
     return ",".join(f"{short}={value}" for short, value in found.items())
 
 
-def _choice(wish: Wish, installed: str, offered: Sequence[str]) -> str:
+def _choice(desired: Repository, installed: str, offered: Sequence[str]) -> str:
     """Return the version to install; empty where what is installed stays."""
-    package = wish.packages[0]
-    if installed and (installed == wish.version or (not wish.version and installed in offered)):
+    package = desired.packages[0]
+    if installed and (installed == desired.version or (not desired.version and installed in offered)):
         return ""
-    if wish.version and wish.version not in offered:
-        raise RefusedError(f"redis_server_version is {wish.version!r}: {wish.uri} {wish.suite} offers {package} {', '.join(offered)}")
-    chosen = wish.version or offered[0]
+    if desired.version and desired.version not in offered:
+        raise RefusedError(
+            f"redis_server_version is {desired.version!r}: {desired.uri} {desired.suite} offers {package} {', '.join(offered)}"
+        )
+    chosen = desired.version or offered[0]
     if installed and run(["dpkg", "--compare-versions", chosen, "lt", installed]).returncode == 0:
         raise RefusedError(
-            f"{package} {installed} is installed, and {chosen} of {wish.uri} {wish.suite} is older, which apt does not install over it: "
-            "go back by hand (apt-get install --allow-downgrades), or take a newer version"
+            f"{package} {installed} is installed, and {chosen} of {desired.uri} {desired.suite} is older, which apt does not install over "
+            "it: go back by hand (apt-get install --allow-downgrades), or take a newer version"
         )
     return chosen
 
 
-def _comes_from_elsewhere(wish: Wish, installed: str) -> bool:
+def _comes_from_elsewhere(desired: Repository, installed: str) -> bool:
     """Return whether another source has the installed version and this one has not: a run was interrupted before it came from here."""
-    places = [place for version, place in _versions(wish.packages[0]) if version == installed]
-    return bool(places) and not any(place.startswith(f"{wish.site} {wish.suite}") for place in places)
+    places = [place for version, place in _versions(desired.packages[0]) if version == installed]
+    return bool(places) and not any(place.startswith(f"{desired.site} {desired.suite}") for place in places)
 
 
 def _versions(package: str, options: Sequence[str] = ()) -> list[tuple[str, str]]:
@@ -197,34 +206,36 @@ def _targets(options: Sequence[str] = ()) -> Iterator[dict[str, str]]:
             yield dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line)
 
 
-def _tried(wish: Wish) -> tuple[dict[str, str], tuple[str, ...]]:
+def _tried(desired: Repository) -> tuple[dict[str, str], tuple[str, ...]]:
     """Fetch the lists of the repository in private; return what its Release file says, and the versions that it offers."""
-    with _private_apt(wish) as options:
+    with _private_apt(desired) as options:
         done = run(["apt-get", "-qq", *options, "update"], APT_SECONDS, inherit=PROXIES)
         said = " ".join(line for line in done.stderr.splitlines() if line[:2] in ("E:", "W:"))
         if "is not signed" in said or "GPG error" in said:
-            raise RefusedError(f"redis_server_repo_key is not the key that signs {wish.uri} {wish.suite}; apt says: {said}")
+            raise RefusedError(f"redis_server_repo_key is not the key that signs {desired.uri} {desired.suite}; apt says: {said}")
         fields = next(_targets(options), None)
-        offered = [{version for version, _place in _versions(package, options)} for package in wish.packages]
-        newest = [version for version, _place in _versions(wish.packages[0], options)]
+        offered = [{version for version, _place in _versions(package, options)} for package in desired.packages]
+        newest = [version for version, _place in _versions(desired.packages[0], options)]
     if fields is None:
-        raise RefusedError(f"redis_server_repo_uri: apt cannot use {wish.uri} {wish.suite}: {said or 'it has no Release file'}")
-    lacking = [package for package, versions in zip(wish.packages, offered) if not versions]  # noqa: B905 - Python 3.9
+        raise RefusedError(f"redis_server_repo_uri: apt cannot use {desired.uri} {desired.suite}: {said or 'it has no Release file'}")
+    lacking = [package for package, versions in zip(desired.packages, offered) if not versions]  # noqa: B905 - Python 3.9
     if lacking:
-        raise RefusedError(f"{wish.uri} {' '.join([wish.suite, *wish.components])} does not have {', '.join(lacking)}. {said}".rstrip(" ."))
+        raise RefusedError(
+            f"{desired.uri} {' '.join([desired.suite, *desired.components])} does not have {', '.join(lacking)}. {said}".rstrip(" .")
+        )
     return fields, tuple(version for version in newest if all(version in versions for versions in offered))
 
 
 @contextlib.contextmanager
-def _private_apt(wish: Wish) -> Iterator[list[str]]:
+def _private_apt(desired: Repository) -> Iterator[list[str]]:
     """Yield options with which apt knows this repository alone, in a folder that goes away; the host's proxies and logins hold."""
     with tempfile.TemporaryDirectory(prefix="keyfleet-apt-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - apt gives up root before it reads the key
         for name in ("sources", "lists/partial", "cache/archives/partial"):
             Path(folder, name).mkdir(parents=True)
         key_file = Path(folder, "key.asc")
-        key_file.write_text(wish.key.strip() + "\n", encoding="utf-8")
-        Path(folder, "sources/wished.sources").write_text(source_text(wish, str(key_file)), encoding="utf-8")
+        key_file.write_text(desired.key.strip() + "\n", encoding="utf-8")
+        Path(folder, "sources/desired.sources").write_text(source_text(desired, str(key_file)), encoding="utf-8")
         for path in (key_file, *Path(folder).rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         settings = {
