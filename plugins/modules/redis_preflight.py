@@ -134,8 +134,8 @@ repository:
 
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.install.package import PACKAGE_MANAGERS, Package
-from ..module_utils.keyfleet.instance.maxmemory import look as memory_of
-from ..module_utils.keyfleet.instance.preflight import look
+from ..module_utils.keyfleet.instance.maxmemory import inspect_memory
+from ..module_utils.keyfleet.instance.preflight import inspect_host
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
@@ -155,7 +155,7 @@ def main() -> None:
     module = QuietModule(argument_spec={**server_argument_spec(), **spec}, supports_check_mode=True)
     params = module.params
     try:
-        findings = look(
+        findings = inspect_host(
             host_from(params),
             instances_from(params),
             Package(params["package_unit"], params["package_config"], params["package"], params["package_manager"]),
@@ -163,7 +163,7 @@ def main() -> None:
             password_file=params["password_file"],
             binary_required=params["binary_required"],
         )
-        memory = memory_of(host_from(params), instances_from(params), params["memory_percent"])
+        memory = inspect_memory(host_from(params), instances_from(params), params["memory_percent"])
     except KeyfleetError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
     findings.problems += memory.problems

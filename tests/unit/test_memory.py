@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from keyfleet.core.host.memory import MIB, format_bytes, limits, physical_bytes
 from keyfleet.core.instance.config import COMPUTED_MARK
-from keyfleet.core.instance.maxmemory import Memory, look, maxmemory_in, share
+from keyfleet.core.instance.maxmemory import Memory, inspect_memory, maxmemory_in, share
 from keyfleet.core.instance.model import Host, Instance
 
 GIB = 1 << 30
@@ -33,7 +33,7 @@ def machine(folder: Path, gib: int = 16) -> Path:
 def asked(folder: Path, *instances: Instance, percent: int = 60, manager: str = "process") -> Memory:
     """Look at the machine, whose deployments are below the same folder."""
     host = Host("redis", "/usr/bin/redis-server", manager, root=str(folder))
-    return look(host, instances, percent, proc=str(folder / "proc"), cgroup=str(folder / "cgroup"))
+    return inspect_memory(host, instances, percent, proc=str(folder / "proc"), cgroup=str(folder / "cgroup"))
 
 
 def deploy(folder: Path, name: str, *lines: str) -> None:

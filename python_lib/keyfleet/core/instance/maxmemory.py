@@ -42,7 +42,9 @@ class Memory:
         return {name: value for name, value in asdict(self).items() if name != "problems"}
 
 
-def look(host: Host, instances: Sequence[Instance], percent: int, *, proc: str = "/proc", cgroup: str = "/sys/fs/cgroup") -> Memory:
+def inspect_memory(
+    host: Host, instances: Sequence[Instance], percent: int, *, proc: str = "/proc", cgroup: str = "/sys/fs/cgroup"
+) -> Memory:
     """
     Find the host's memory, and a ``maxmemory`` for each new instance that names none.
 

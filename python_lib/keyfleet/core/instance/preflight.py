@@ -33,7 +33,7 @@ LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
 
 
 @dataclass
-class Findings:
+class HostReport:
     """
     What was found.
 
@@ -63,7 +63,9 @@ class Findings:
         return asdict(self)
 
 
-def look(host: Host, instances: Sequence[Instance], package: Package, *, user: str, password_file: str, binary_required: bool) -> Findings:
+def inspect_host(
+    host: Host, instances: Sequence[Instance], package: Package, *, user: str, password_file: str, binary_required: bool
+) -> HostReport:
     """
     Ask the host about everything that would stop the run halfway.
 
@@ -72,12 +74,12 @@ def look(host: Host, instances: Sequence[Instance], package: Package, *, user: s
         password_file: Where the generated password is kept on the controller; for messages.
         binary_required: True if the binary must be there already.
     """
-    found = Findings()
+    found = HostReport()
     if host.service_manager == "systemd" and not Path("/run/systemd/system").is_dir():
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
         return found
-    _look_at_binary(host, user, binary_required, found)
-    _look_at_package(host, package, instances, found, installs=not binary_required)
+    _inspect_binary(host, user, binary_required, found)
+    _inspect_package(host, package, instances, found, installs=not binary_required)
     found.repository = any(Path(path).exists() for path in repository_files(host.engine))
     pids = {name: host.manager(name).status().pid for name in host.deployed_names()}
     found.running = {name: pid is not None for name, pid in pids.items()}
@@ -94,7 +96,7 @@ def look(host: Host, instances: Sequence[Instance], package: Package, *, user: s
     return found
 
 
-def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> None:
+def _inspect_binary(host: Host, user: str, required: bool, found: HostReport) -> None:
     found.binary_present = os.access(host.binary, os.X_OK)
     if found.binary_present:
         try:
@@ -123,7 +125,7 @@ def _look_at_binary(host: Host, user: str, required: bool, found: Findings) -> N
         found.problems.append(f"redis_server_user is {user!r}, which this host does not know: make the user, or name another")
 
 
-def _look_at_package(host: Host, package: Package, instances: Iterable[Instance], found: Findings, *, installs: bool) -> None:
+def _inspect_package(host: Host, package: Package, instances: Iterable[Instance], found: HostReport, *, installs: bool) -> None:
     """Find the package's version, and whether its own instance must be kept from running."""
     found.package_version = installed_version(package)
     if host.service_manager != "systemd":
@@ -208,7 +210,7 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
     return []
 
 
-def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[int]], package: Package, found: Findings) -> list[str]:
+def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[int]], package: Package, found: HostReport) -> list[str]:
     """
     Return which other process holds the port or the socket that the instance shall have.
 
