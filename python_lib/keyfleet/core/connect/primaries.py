@@ -10,7 +10,7 @@ from .redis_py import AnyClient
 
 
 @dataclass(frozen=True)
-class Node:
+class Primary:
     """
     One server.
 
@@ -23,7 +23,7 @@ class Node:
     client: Any = field(repr=False)
 
 
-def primaries(client: AnyClient) -> list[Node]:
+def primaries(client: AnyClient) -> list[Primary]:
     """
     Return the servers that together hold all keys: each primary of a cluster, else the one server.
 
@@ -32,8 +32,8 @@ def primaries(client: AnyClient) -> list[Node]:
     if hasattr(client, "nodes_manager"):
         # By slots, not by get_primaries(): redis-py 4.3 keeps a node's old role after a failover.
         serving = {nodes[0].name: nodes[0] for nodes in client.nodes_manager.slots_cache.values()}
-        return [Node(name, client.get_redis_connection(serving[name])) for name in sorted(serving)]
-    return [Node(_address(client), client)]
+        return [Primary(name, client.get_redis_connection(serving[name])) for name in sorted(serving)]
+    return [Primary(_address(client), client)]
 
 
 def _address(client: Any) -> str:

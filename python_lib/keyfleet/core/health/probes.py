@@ -21,7 +21,7 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from ..connect.primaries import Node
+    from ..connect.primaries import Primary
     from ..connect.redis_py import AnyClient
     from ..connect.settings import Settings
 
@@ -33,7 +33,7 @@ DAY_SECONDS = 86400
 Clock = Callable[[], float]
 
 
-def check_ping(node: Node, settings: Settings, thresholds: Thresholds, clock: Clock = time.monotonic) -> Check:
+def check_ping(node: Primary, settings: Settings, thresholds: Thresholds, clock: Clock = time.monotonic) -> Check:
     """
     Measure the best of three PINGs on an open connection.
 
@@ -61,7 +61,7 @@ def _milliseconds(call: Callable[[], object], clock: Clock) -> float:
     return round(1000 * (clock() - started), 3)
 
 
-def check_cluster(node: Node, settings: Settings, info: Info) -> Check:
+def check_cluster(node: Primary, settings: Settings, info: Info) -> Check:
     """Judge CLUSTER INFO; skipped where cluster mode is off or the command is denied."""
     if info.get("cluster_enabled") == 0:
         return NO_CLUSTER
@@ -76,7 +76,7 @@ def check_cluster(node: Node, settings: Settings, info: Info) -> Check:
     return judge_cluster(fields)
 
 
-def check_certificate(node: Node, settings: Settings, thresholds: Thresholds, now: Clock = time.time) -> Check:
+def check_certificate(node: Primary, settings: Settings, thresholds: Thresholds, now: Clock = time.time) -> Check:
     """Judge how long the certificate is valid that the server shows in a handshake of its own."""
     if not settings.tls:
         return Check("certificate", SKIPPED, "TLS is off")
@@ -133,7 +133,7 @@ def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def check_round_trip(client: AnyClient, node: Node, settings: Settings, clock: Clock = time.monotonic) -> Check:
+def check_round_trip(client: AnyClient, node: Primary, settings: Settings, clock: Clock = time.monotonic) -> Check:
     """
     Write a key of our own, read it back, delete it; should deleting fail, it expires after ``PROBE_SECONDS``.
 
@@ -160,7 +160,7 @@ def check_round_trip(client: AnyClient, node: Node, settings: Settings, clock: C
     return Check("round_trip", OK, reason, found)
 
 
-def _delete(node: Node, key: str) -> str:
+def _delete(node: Primary, key: str) -> str:
     try:
         node.client.delete(key)
     except RedisError as error:
@@ -173,7 +173,7 @@ def probe_name(prefix: str) -> str:
     return f"{prefix}{PROBE_PREFIX}{secrets.token_hex(8)}"
 
 
-def _probe_key(client: AnyClient, node: Node, settings: Settings) -> Optional[str]:
+def _probe_key(client: AnyClient, node: Primary, settings: Settings) -> Optional[str]:
     """Return a random key that lives on *node*; None if none was found: it lost its slots, or the prefix has a hash tag."""
     for _attempt in range(PROBE_ATTEMPTS):
         key = probe_name(settings.key_prefix)

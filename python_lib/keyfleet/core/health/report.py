@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..connect.client import close, connect
-from ..connect.primaries import Node, primaries
+from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translated
 from ..errors import CredentialsError, ServerError, UnreachableError
 from .checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
@@ -138,7 +138,9 @@ def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expec
         close(client)
 
 
-def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool) -> HealthReport:
+def _examine(
+    client: AnyClient, node: Primary, settings: Settings, thresholds: Thresholds, expect: Expect, write_probe: bool
+) -> HealthReport:
     """Run every check on one node."""
     try:
         checks = [check_ping(node, settings, thresholds)]
@@ -150,7 +152,7 @@ def _examine(client: AnyClient, node: Node, settings: Settings, thresholds: Thre
     return HealthReport(tuple(replace(check, node=node.address) for check in checks))
 
 
-def _ask_info(node: Node, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
+def _ask_info(node: Primary, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
     """Return the fields of INFO and what they say; without fields if the server does not give them."""
     try:
         with translated(settings):

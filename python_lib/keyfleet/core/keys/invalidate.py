@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..connect.primaries import Node, primaries
+from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translate, translated
 from ..errors import DeniedError, InvalidationError, KeyfleetError, RefusedError
 from .sweep import TYPES, Distinct, Pace, Remover, Selection, Tally, asker, pages, sweep
@@ -174,7 +174,7 @@ def invalidate(
     return outcome
 
 
-def _refuse_wrong_targets(client: AnyClient, nodes: Sequence[Node], settings: Settings) -> None:
+def _refuse_wrong_targets(client: AnyClient, nodes: Sequence[Primary], settings: Settings) -> None:
     """Refuse a replica, and a single node that is part of a cluster; where INFO is denied nobody knows, and the run goes on."""
     for node in nodes:
         try:
@@ -188,7 +188,7 @@ def _refuse_wrong_targets(client: AnyClient, nodes: Sequence[Node], settings: Se
             raise RefusedError(f"{node.address} is a replica and takes no writes; name its primary instead")
 
 
-def _share_keys(client: AnyClient, nodes: Sequence[Node], keys: Sequence[bytes]) -> Shares:
+def _share_keys(client: AnyClient, nodes: Sequence[Primary], keys: Sequence[bytes]) -> Shares:
     """Return the named keys by the address of the node that holds them."""
     if not isinstance(client, RedisCluster):
         return {nodes[0].address: list(keys)}
@@ -198,7 +198,7 @@ def _share_keys(client: AnyClient, nodes: Sequence[Node], keys: Sequence[bytes])
     return shares
 
 
-def _count(nodes: Sequence[Node], shares: Shares, selection: Selection, limit: Optional[int]) -> Invalidated:
+def _count(nodes: Sequence[Primary], shares: Shares, selection: Selection, limit: Optional[int]) -> Invalidated:
     """Count the keys that match, each once; refuse as soon as they are more than *limit*."""
     outcome = Invalidated(tuple(Tally(node.address) for node in nodes))
     for node, tally in zip(nodes, outcome.nodes):

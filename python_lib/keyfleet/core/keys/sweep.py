@@ -24,7 +24,7 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from ..connect.primaries import Node
+    from ..connect.primaries import Primary
     from ..connect.redis_py import AnyClient
     from ..connect.settings import Settings
 
@@ -102,12 +102,12 @@ def _present(ask: Ask, keys: Sequence[bytes], types: Sequence[str]) -> list[byte
     return [key for key, kind in zip(keys, kinds) if kind.decode() in types]
 
 
-def asker(node: Node) -> Ask:
+def asker(node: Primary) -> Ask:
     """Return a function that only asks; an error among the replies is raised."""
     return lambda commands: _checked(_send(node, commands))
 
 
-def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
+def _send(node: Primary, commands: Sequence[Command]) -> list[Any]:
     """Send all commands in one round trip; a reply may be an exception."""
     with node.client.pipeline(transaction=False) as pipe:
         for command in commands:
@@ -211,7 +211,7 @@ class Remover:
         pending: Keys to remove.
     """
 
-    def __init__(self, client: AnyClient, node: Node, tally: Tally, settings: Settings) -> None:
+    def __init__(self, client: AnyClient, node: Primary, tally: Tally, settings: Settings) -> None:
         self._client, self._node, self._settings = client, node, settings
         self.tally = tally
         self.pending: list[bytes] = []
