@@ -3,42 +3,14 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from keyfleet import Client, ClosedError, DecodeError, DeniedError, OutcomeUnknown, Policy, ServerError, UnreachableError, WrongTypeError
-from keyfleet._async.calls.hashes import AsyncHashCalls
-from keyfleet._async.calls.keys import AsyncKeyCalls
-from keyfleet._async.calls.lists import AsyncListCalls
-from keyfleet._async.calls.pipeline import AsyncPipeline
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
-
-# They ask more than once, or wait for an element.
-NOT_PIPELINED = {"scan", "blpop", "brpop", "blmove"}
-
-
-def own_calls(kind: type) -> dict[str, Callable[..., Any]]:
-    """Return the public methods that the class itself defines."""
-    return {name: call for name, call in vars(kind).items() if not name.startswith("_")}
-
-
-def parameters(call: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
-    """Return names, kinds and defaults."""
-    return [(item.name, item.kind, item.default) for item in inspect.signature(call).parameters.values()]
-
-
-def test_a_pipeline_has_the_calls_of_the_client() -> None:
-    """The same names and arguments; that Client and AsyncClient are alike is shown elsewhere."""
-    calls = own_calls(AsyncKeyCalls) | own_calls(AsyncHashCalls) | own_calls(AsyncListCalls)
-    wanted = {name: parameters(call) for name, call in calls.items() if name not in NOT_PIPELINED}
-    offered = {name: getattr(AsyncPipeline, name) for name in dir(AsyncPipeline) if not name.startswith("_")}
-    assert wanted == {name: parameters(call) for name, call in offered.items() if name != "execute"}
 
 
 def test_results_are_those_of_the_client_in_order(either: Client) -> None:

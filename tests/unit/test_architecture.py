@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from support.imports import CORE, ROOT, closure, cycle, imported_files, is_docstring_only
+from support.imports import CORE, PACKAGE, ROOT, closure, cycle, imported_files, is_docstring_only
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -42,7 +42,15 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_secret": set(),  # runs on the controller
     "redis_lock": set(),
 }
+CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
+    "_policy": set(),
+    "_protocol": {"core/errors", "core/health"},
+    "_transport": {"_policy", "_protocol", "core/errors", "core/connect"},
+    "_async": {"_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
+    "_sync": {"_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
+}
 CORE_FILES = sorted(path for path in CORE.rglob("*.py") if path.name != "__init__.py")
+CLIENT_FILES = sorted(path for name in CLIENT_MAY_IMPORT for path in (PACKAGE / name).rglob("*.py")) + [PACKAGE / "_policy.py"]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 
 
@@ -86,6 +94,15 @@ def test_rooms_have_no_cycle() -> None:
 def test_files_of_the_core_have_no_cycle() -> None:
     """No file imports, through others, itself."""
     assert [] == cycle(arrows(CORE_FILES, CORE))
+
+
+@pytest.mark.parametrize("path", CLIENT_FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_client_imports_only_what_its_room_may(path: Path) -> None:
+    """What decides knows nothing of what waits: _protocol imports neither transport nor calls."""
+    mine = room(path, PACKAGE)
+    targets = [target for target in imported_files(path) if target.name != "__init__.py"]
+    found = {f"core/{room(target)}" if CORE in target.parents else room(target, PACKAGE) for target in targets}
+    assert [] == sorted(found - CLIENT_MAY_IMPORT[mine] - {mine})
 
 
 def test_packages_of_the_core_are_docstrings() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .calls.hashes import AsyncHashCalls
+from .calls.keys import AsyncKeyCalls
 from .calls.lists import AsyncListCalls
 from .calls.pipeline import AsyncPipelining
 from .calls.pubsub import AsyncMessageCalls
@@ -11,7 +12,7 @@ from .calls.scripting import AsyncScripting
 from .calls.server import AsyncServerCalls
 
 
-class AsyncClient(AsyncPipelining, AsyncHashCalls, AsyncListCalls, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):
+class AsyncClient(AsyncKeyCalls, AsyncHashCalls, AsyncListCalls, AsyncPipelining, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
 

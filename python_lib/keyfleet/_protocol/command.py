@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -46,9 +46,27 @@ class Kind(NamedTuple):
 NO_FALLBACK = object()
 
 
-class Command(Generic[T]):
+class Operation(Generic[T]):
     """
-    One command.
+    One call of the client or of a pipeline, as a value: the client runs it, a pipeline queues it.
+
+    Attributes:
+        commands: What it sends: nothing if its answer needs no server, several where its keys do not fit into one command.
+        combine: Makes the call's result of their answers, which are in the same order; it may raise DecodeError.
+    """
+
+    __slots__ = ("combine", "commands")
+
+    commands: Sequence[Command[Any]]
+    combine: Callable[[list[Any]], T]
+
+    def __init__(self, commands: Sequence[Command[Any]], combine: Callable[[list[Any]], T]) -> None:
+        self.commands, self.combine = commands, combine
+
+
+class Command(Operation[T]):
+    """
+    One command; most calls are one, so that it is an operation whose result is its own answer.
 
     Attributes:
         kind: What is true of every call of it.
@@ -75,6 +93,16 @@ class Command(Generic[T]):
         self.kind, self.arguments, self.name, self.key = kind, arguments, name, key
         self.decode, self.block_seconds = decode, block_seconds
 
+    @property
+    def commands(self) -> Sequence[Command[Any]]:  # type: ignore[override]
+        """The command itself."""
+        return (self,)
+
+    @staticmethod
+    def combine(answers: list[Any]) -> T:
+        """Return its answer."""
+        return answers[0]  # type: ignore[no-any-return]
+
     def packed(self) -> bytes:
         """Return the bytes to send."""
         return pack(self.arguments)
@@ -92,7 +120,7 @@ class Command(Generic[T]):
 class Transaction(Command[list[Any]]):
     """Commands between MULTI and EXEC: the server runs all of them, with no others in between, or none."""
 
-    __slots__ = ("commands",)
+    __slots__ = ("queued",)
 
     def __init__(self, commands: list[Command[Any]]) -> None:
         repeats = {command.kind.repeat for command in commands}
@@ -100,16 +128,16 @@ class Transaction(Command[list[Any]]):
         first = next((command for command in commands if command.name is not None), None)
         name, key = (first.name, first.key) if first else (None, "")
         super().__init__(Kind("MULTI", repeat, fallback=NO_FALLBACK), (), name, key, _last)
-        self.commands = commands
+        self.queued = commands
 
     @property
     def reply_count(self) -> int:  # type: ignore[override]
         """Replies of MULTI, of each command that is queued, and of EXEC."""
-        return len(self.commands) + 2
+        return len(self.queued) + 2
 
     def packed(self) -> bytes:
         """Return the bytes to send."""
-        return b"".join([pack(("MULTI",)), *(command.packed() for command in self.commands), pack(("EXEC",))])
+        return b"".join([pack(("MULTI",)), *(command.packed() for command in self.queued), pack(("EXEC",))])
 
     def error_in(self, reply: Any) -> ErrorReply | None:
         """Return the first error that kept the transaction from running; a server that refuses MULTI runs the commands without it."""

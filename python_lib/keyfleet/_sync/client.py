@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .calls.hashes import HashCalls
+from .calls.keys import KeyCalls
 from .calls.lists import ListCalls
 from .calls.pipeline import Pipelining
 from .calls.pubsub import MessageCalls
@@ -11,7 +12,7 @@ from .calls.scripting import Scripting
 from .calls.server import ServerCalls
 
 
-class Client(Pipelining, HashCalls, ListCalls, Scripting, ServerCalls, MessageCalls):
+class Client(KeyCalls, HashCalls, ListCalls, Pipelining, Scripting, ServerCalls, MessageCalls):
     """
     Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for threads.
 

@@ -9,19 +9,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._policy import Outage, Policy
 from .._protocol.builder import Commands
-from .._protocol.command import NO_FALLBACK, Command
+from .._protocol.command import NO_FALLBACK, Command, Operation
 from .._transport.dialer import Dialer, format_address
-from .._transport.stats import Stats
+from .._transport.stats import Counters, Stats
 from .._transport.thread_pool import Engines, close_raw, open_raw, sleep
 from ..core.connect.client import check_files
 from ..core.connect.settings import Settings
-from ..core.errors import ServerError, UnreachableError, WrongTypeError
-from .executor import Engine
+from ..core.errors import DecodeError, ServerError, UnreachableError, WrongTypeError
+from .executor import Call, Engine
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -46,7 +47,7 @@ class ClientBase:
         dialer = self._dialer
         self._engines = Engines(lambda: Engine(dialer))
         self._raw_clients = Engines(lambda: open_raw(settings))
-        self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes))
+        self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes), partial(_note_undecodable, self._counters))
         self._budget: float | None = None
         self._outage = Outage()
 
@@ -203,8 +204,31 @@ class ClientBase:
             connections=sum(node.connection_count for node in nodes),
         )
 
-    def _run(self, command: Command[T]) -> T:
-        """Return what *command* answers, or what the policy says."""
+    def _run(self, operation: Operation[T]) -> T:
+        """Return the result of *operation*, or what the policy says."""
+        if isinstance(operation, Command):
+            answer: T = self._run_command(operation)
+            return answer
+        if len(operation.commands) == 1:
+            return operation.combine([self._run_command(operation.commands[0])])
+        return self._run_several(operation) if operation.commands else operation.combine([])
+
+    def _run_several(self, operation: Operation[T]) -> T:
+        """Run commands that need not go to one server."""
+        self._counters.calls += 1
+        calls = [Call(command) for command in operation.commands]
+        engine = self._engines.current()
+        engine.run_all(calls, engine.deadline(self._budget))
+        try:
+            answers = [engine.decoded(call) for call in calls]
+        except UnreachableError as error:
+            self._fall_back(calls[0].command, error)
+            lost = {call for call in calls if isinstance(call.result, UnreachableError)}
+            return operation.combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
+        self._note_answer()
+        return operation.combine(answers)
+
+    def _run_command(self, command: Command[T]) -> T:
         self._counters.calls += 1
         try:
             answer = self._engines.current().run(command, self._budget)
@@ -261,3 +285,9 @@ class ClientBase:
             return self._engines.current().run(self._commands.type(command.key), self._budget)
         except ServerError:  # only an addition to an error that is raised anyway
             return "value of another type"
+
+
+def _note_undecodable(counters: Counters, error: DecodeError) -> None:
+    """Count and log a value that is taken for missing."""
+    counters.undecodable += 1
+    logger.warning("%s; it is taken for missing", error)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, tell_counters
+from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, show_counters
 from ..._protocol.info import ServerInfo, read_fields, read_info
 from ..._protocol.resp import Argument, ErrorReply, pack
 from ..._transport.asyncio_pool import Link, Node
@@ -106,7 +106,7 @@ async def check_servers(
         until = time.monotonic() + _left(deadline) / left_to_ask
         probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
         reports += [await examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
-    whole = (judge_discovery(trouble), tell_counters(stats()))
+    whole = (judge_discovery(trouble), show_counters(asdict(stats())))
     reports.append(HealthReport(tuple(replace(check, node=dialer.settings.address) for check in whole)))
     return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from ..._protocol.builder import Side, Value
-from ..._protocol.kinds import BLPOP, BRPOP, LPOP, LPUSH, RPOP, RPUSH
 from ..lifecycle import AsyncClientBase
 
 
@@ -13,11 +12,11 @@ class AsyncListCalls(AsyncClientBase):
 
     async def lpush(self, key: str, *values: Value) -> int:
         """Put each of *values* before the first element of the list *key* and return how many it has then; OutcomeUnknown like `incr`."""
-        return await self._run(self._commands.push(LPUSH, key, values))
+        return await self._run(self._commands.lpush(key, *values))
 
     async def rpush(self, key: str, *values: Value) -> int:
         """Put *values* behind the last element; otherwise like `lpush`."""
-        return await self._run(self._commands.push(RPUSH, key, values))
+        return await self._run(self._commands.rpush(key, *values))
 
     async def lpop(self, key: str) -> str | None:
         """
@@ -27,11 +26,11 @@ class AsyncListCalls(AsyncClientBase):
             OutcomeUnknown: if the reply was lost; an element may be gone. `lmove` and `blmove` lose none.
             DecodeError: if the element is not UTF-8; it is gone as well.
         """
-        return await self._run(self._commands.pop(LPOP, key))
+        return await self._run(self._commands.lpop(key))
 
     async def rpop(self, key: str) -> str | None:
         """Take the last element; otherwise like `lpop`."""
-        return await self._run(self._commands.pop(RPOP, key))
+        return await self._run(self._commands.rpop(key))
 
     async def llen(self, key: str) -> int:
         """Return how many elements the list *key* has."""
@@ -58,7 +57,7 @@ class AsyncListCalls(AsyncClientBase):
             source, destination: Lists; on a cluster both in one slot.
             take, put: Ends of *source* and of *destination*.
         """
-        return await self._run(self._commands.lmove(source, destination, take, put))
+        return await self._run(self._commands.lmove(source, destination, take=take, put=put))
 
     async def blpop(self, *keys: str, timeout_seconds: float) -> tuple[str, str] | None:
         """
@@ -73,11 +72,11 @@ class AsyncListCalls(AsyncClientBase):
             OutcomeUnknown: if the connection ended meanwhile; an element may be gone. `blmove` loses none.
             ValueError: if there are no keys, or on a cluster more than one slot, or the timeout is negative.
         """
-        return await self._run(self._commands.blocking_pop(BLPOP, keys, timeout_seconds))
+        return await self._run(self._commands.blpop(*keys, timeout_seconds=timeout_seconds))
 
     async def brpop(self, *keys: str, timeout_seconds: float) -> tuple[str, str] | None:
         """Take the last element; otherwise like `blpop`."""
-        return await self._run(self._commands.blocking_pop(BRPOP, keys, timeout_seconds))
+        return await self._run(self._commands.brpop(*keys, timeout_seconds=timeout_seconds))
 
     async def blmove(
         self, source: str, destination: str, *, timeout_seconds: float, take: Side = "left", put: Side = "right"
@@ -88,4 +87,4 @@ class AsyncListCalls(AsyncClientBase):
         A worker that moves each job to a list of its own, and removes it there with `lrem` when it is done, loses none: after
         OutcomeUnknown or a crash, what it had taken is in that list.
         """
-        return await self._run(self._commands.blmove(source, destination, timeout_seconds, take, put))
+        return await self._run(self._commands.blmove(source, destination, timeout_seconds=timeout_seconds, take=take, put=put))

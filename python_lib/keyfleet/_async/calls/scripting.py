@@ -58,7 +58,7 @@ class AsyncScripting(AsyncClientBase):
                 *timeout_seconds* is missing; on a cluster, if its keys do not share a slot.
             OutcomeUnknown: if the reply was lost, and it may have run.
         """
-        return await self._run(self._commands.any(arguments, repeatable, timeout_seconds))
+        return await self._run(self._commands.execute(*arguments, repeatable=repeatable, timeout_seconds=timeout_seconds))
 
     def script(self, source: str, *, repeatable: bool = False) -> AsyncScript:
         """

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._protocol import json as _json
 from ..._protocol.builder import Value
-from ..._protocol.kinds import MISSING
 from ..lifecycle import ClientBase
 
 
@@ -17,11 +15,11 @@ class HashCalls(ClientBase):
 
     def hset(self, key: str, fields: Mapping[str, Value]) -> int:
         """Store *fields* in the hash *key*, others stay; return how many are new."""
-        return self._run(self._commands.hset(key, fields)) if fields else 0
+        return self._run(self._commands.hset(key, fields))
 
     def hset_json(self, key: str, fields: Mapping[str, Any]) -> int:
         """Store the value of each field as JSON; otherwise like `hset`."""
-        return self.hset(key, {field: _json.dumps(value) for field, value in fields.items()})
+        return self._run(self._commands.hset_json(key, fields))
 
     def hget(self, key: str, field: str) -> str | None:
         """Return one field of the hash *key*, None if there is no such field or key; DecodeError if it is not UTF-8."""
@@ -29,8 +27,7 @@ class HashCalls(ClientBase):
 
     def hget_json(self, key: str, field: str, default: Any = None) -> Any:
         """Return what the JSON in one field means, *default* if there is no such field or key; DecodeError if it is not JSON."""
-        value = self._run(self._commands.hget_json(key, field))
-        return default if value is MISSING else value
+        return self._run(self._commands.hget_json(key, field, default))
 
     def hgetall(self, key: str) -> dict[str, str]:
         """Return all fields of the hash *key*, none if it does not exist; DecodeError if one is not UTF-8."""
@@ -42,7 +39,7 @@ class HashCalls(ClientBase):
 
     def hdel(self, key: str, *fields: str) -> int:
         """Delete *fields* of the hash *key* and return how many existed; the last field takes the key with it."""
-        return self._run(self._commands.hdel(key, *fields)) if fields else 0
+        return self._run(self._commands.hdel(key, *fields))
 
     def hincrby(self, key: str, field: str, amount: int = 1) -> int:
         """Add *amount* to the whole number in *field*, 0 if it does not exist, and return the sum; OutcomeUnknown if the reply was lost."""
@@ -55,7 +52,7 @@ class HashCalls(ClientBase):
         Raises:
             DeniedError: on a server without lives of fields; Redis has them from 7.4, Valkey from 9.0.
         """
-        return self._run(self._commands.hexpire(key, ttl_seconds, *fields)) if fields else 0
+        return self._run(self._commands.hexpire(key, ttl_seconds, *fields))
 
     def httl(self, key: str, field: str) -> float | None:
         """Return the seconds that *field* has to live, like `ttl` does for a key; DeniedError like `hexpire`."""

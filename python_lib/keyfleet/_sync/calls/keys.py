@@ -3,18 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, overload
 
-from ..._protocol import json as _json
-from ..._protocol.builder import Value, from_json, text
-from ..._protocol.command import Command
-from ..._protocol.kinds import MISSING
-from ...core.errors import DecodeError, UnreachableError
-from ..executor import Call
-from ..lifecycle import ClientBase, logger
-
-T = TypeVar("T")
+from ..._protocol.builder import Value
+from ..lifecycle import ClientBase
 
 SCAN_COUNT = 1000
 
@@ -77,7 +70,9 @@ class KeyCalls(ClientBase):
         Raises:
             ValueError: if *ttl_seconds* is not above 0, or options exclude each other.
         """
-        answer: bool | str | None = self._run(self._commands.set(key, value, ttl_seconds, nx, xx, keepttl, get))
+        answer: bool | str | None = self._run(
+            self._commands.set(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx, keepttl=keepttl, get=get)
+        )
         return answer
 
     def get_json(self, key: str, default: Any = None, *, undecodable: Literal["raise", "miss"] = "raise") -> Any:
@@ -88,11 +83,7 @@ class KeyCalls(ClientBase):
             default: What to return if the key does not exist.
             undecodable: Whether a value that is not JSON raises DecodeError, or is logged, counted and taken for missing.
         """
-        try:
-            value = self._run(self._commands.get_json(key))
-        except DecodeError as error:
-            value = self._missed(error, undecodable)
-        return default if value is MISSING else value
+        return self._run(self._commands.get_json(key, default, undecodable=undecodable))
 
     def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> bool:
         """
@@ -101,20 +92,15 @@ class KeyCalls(ClientBase):
         Raises:
             TypeError, ValueError: if *value* is not made of dict with text keys, list, str, int, float, bool and None.
         """
-        return self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)
+        return self._run(self._commands.set_json(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx))
 
     def get_many(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Return the value of each of *keys*, None where there is none; on a cluster this is not one step."""
-        return {key: text(value, key) for key, value in zip(keys, self._values_of(keys), strict=True)}
+        return self._run(self._commands.get_many(keys))
 
     def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
         """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
-        values = self._values_of(keys)
-        try:
-            return {key: None if value is None else _json.loads(value) for key, value in zip(keys, values, strict=True)}
-        except ValueError:  # slower, and says which one it was
-            read = self._json_reader(undecodable)
-            return {key: read(value, key) for key, value in zip(keys, values, strict=True)}
+        return self._run(self._commands.get_many_json(keys, undecodable=undecodable))
 
     def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
         """
@@ -126,11 +112,11 @@ class KeyCalls(ClientBase):
         Returns:
             True; False if the policy falls back.
         """
-        return self._run_many(self._commands.set_many(values, ttl_seconds), all)
+        return self._run(self._commands.set_many(values, ttl_seconds=ttl_seconds))
 
     def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> bool:
         """Store every value as JSON; otherwise like `set_many`."""
-        return self.set_many({key: _json.dumps(value) for key, value in values.items()}, ttl_seconds=ttl_seconds)
+        return self._run(self._commands.set_many_json(values, ttl_seconds=ttl_seconds))
 
     def delete(self, *keys: str) -> int:
         """
@@ -138,15 +124,15 @@ class KeyCalls(ClientBase):
 
         A key that was deleted by an attempt whose reply was lost is not counted.
         """
-        return self._run_many(self._commands.for_each_slot(self._commands.delete, keys), sum)
+        return self._run(self._commands.delete(*keys))
 
     def unlink(self, *keys: str) -> int:
         """Like `delete`; the server frees the memory of large values afterwards, in the background."""
-        return self._run_many(self._commands.for_each_slot(self._commands.unlink, keys), sum)
+        return self._run(self._commands.unlink(*keys))
 
     def exists(self, *keys: str) -> int:
         """Return how many of *keys* exist; a key named twice counts twice."""
-        return self._run_many(self._commands.for_each_slot(self._commands.exists, keys), sum)
+        return self._run(self._commands.exists(*keys))
 
     def expire(self, key: str, ttl_seconds: float) -> bool:
         """
@@ -174,11 +160,11 @@ class KeyCalls(ClientBase):
         Raises:
             OutcomeUnknown: if the reply was lost; it is not counted a second time.
         """
-        return self._run(self._commands.incr(key, amount, ttl_seconds))
+        return self._run(self._commands.incr(key, amount, ttl_seconds=ttl_seconds))
 
     def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
         """Subtract *amount*; otherwise like `incr`."""
-        return self._run(self._commands.incr(key, -amount, ttl_seconds))
+        return self._run(self._commands.decr(key, amount, ttl_seconds=ttl_seconds))
 
     def scan(self, pattern: str = "*", *, type: str | None = None, count: int = SCAN_COUNT) -> Iterator[str]:
         """
@@ -203,45 +189,3 @@ class KeyCalls(ClientBase):
                         yield name
                     if cursor == 0:
                         break
-
-    def _json_reader(self, undecodable: Literal["raise", "miss"], default: Any = None) -> Callable[[bytes | None, str], Any]:
-        """Return what decodes JSON, *default* for a missing key."""
-
-        def read(reply: bytes | None, key: str) -> Any:
-            try:
-                value = from_json(reply, key)
-            except DecodeError as error:
-                value = self._missed(error, undecodable)
-            return default if value is MISSING else value
-
-        return read
-
-    def _missed(self, error: DecodeError, undecodable: Literal["raise", "miss"]) -> Any:
-        """Raise *error*, or count and log it and return what stands for a missing key."""
-        if undecodable == "raise":
-            raise error
-        self._counters.undecodable += 1
-        logger.warning("%s; it is taken for missing", error)
-        return MISSING
-
-    def _values_of(self, keys: Sequence[str]) -> list[bytes | None]:
-        return self._commands.values_of(keys, self._run_many(self._commands.get_many(keys), list))
-
-    def _run_many(self, commands: Sequence[Command[Any]], combine: Callable[[list[Any]], T]) -> T:
-        """Return the answers of *commands*, which need not go to one server, combined."""
-        if len(commands) == 1:
-            return combine([self._run(commands[0])])
-        if not commands:
-            return combine([])
-        self._counters.calls += 1
-        calls = [Call(command) for command in commands]
-        engine = self._engines.current()
-        engine.run_all(calls, engine.deadline(self._budget))
-        try:
-            answers = [engine.decoded(call) for call in calls]
-        except UnreachableError as error:
-            self._fall_back(calls[0].command, error)
-            lost = {call for call in calls if isinstance(call.result, UnreachableError)}
-            return combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
-        self._note_answer()
-        return combine(answers)

@@ -8,12 +8,12 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..._protocol.command import NO_FALLBACK, Command, Transaction
-from ..._protocol.pipeline_calls import Entry, PipelineCalls
+from ..._protocol.command import NO_FALLBACK, Command, Operation, Transaction
+from ..._protocol.pipeline_calls import PipelineCalls
 from ..._protocol.scripts import ScriptCommand
 from ...core.errors import KeyfleetError, ServerError, UnreachableError
 from ..executor import Call, Engine
-from .keys import KeyCalls
+from ..lifecycle import ClientBase
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,7 +32,7 @@ class Pipeline(PipelineCalls):
     """
 
     def __init__(self, client: Pipelining, is_transaction: bool) -> None:
-        super().__init__(client._commands, client._json_reader)
+        super().__init__(client._commands)
         self._client, self._is_transaction = client, is_transaction
         self.results: list[Any] = []
 
@@ -40,7 +40,7 @@ class Pipeline(PipelineCalls):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._entries.clear()
+        self._operations.clear()
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """
@@ -53,19 +53,19 @@ class Pipeline(PipelineCalls):
             ClosedError: after the client's `close`; nothing was sent.
             KeyfleetError: what the calls of the client raise, for the first of those that failed.
         """
-        entries, self._entries, self.results = self._entries, [], []
+        operations, self._operations, self.results = self._operations, [], []
         # A script that its server does not know would run after the calls behind it, so it is sent as a text.
-        commands = [_with_source(command) for entry in entries for command in entry.commands]
+        commands = [_with_source(command) for operation in operations for command in operation.commands]
         run = self._client._run_transaction if self._is_transaction else self._client._run_each
         answers = iter(run(commands) if commands else [])
-        self.results = [_combined(entry, list(islice(answers, len(entry.commands)))) for entry in entries]
+        self.results = [_combined(operation, list(islice(answers, len(operation.commands)))) for operation in operations]
         first = next((result for result in self.results if isinstance(result, KeyfleetError)), None)
         if first is not None and raise_on_error:
             raise first
         return self.results
 
 
-class Pipelining(KeyCalls):
+class Pipelining(ClientBase):
     """Makes pipelines, and runs what they hold."""
 
     def pipeline(self, *, transaction: bool = False) -> Pipeline:
@@ -124,12 +124,12 @@ def _answer(engine: Engine, call: Call) -> Any:
         return error
 
 
-def _combined(entry: Entry, answers: list[Any]) -> Any:
+def _combined(operation: Operation[Any], answers: list[Any]) -> Any:
     error = next((answer for answer in answers if isinstance(answer, KeyfleetError)), None)
     if error is not None:
         return error
     try:
-        return entry.combine(answers)
+        return operation.combine(answers)
     except KeyfleetError as undecodable:
         return undecodable
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Any command, and scripts; their replies are left as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import kinds as _kinds
+from ..command import Command, Key
+from ..replies import same
+from ..resp import Argument
+from ..scripts import Script
+from .base import Arguments, BaseOperations, block_seconds
+
+
+class GeneralOperations(BaseOperations):
+    """Operations for which there is no call of their own."""
+
+    def execute(self, *arguments: Argument, repeatable: bool = False, timeout_seconds: float | None = None) -> Command[Any]:
+        """Return the command that *arguments* are, each Key with the prefix before it."""
+        for argument in arguments:
+            if not isinstance(argument, (str, bytes, int, float)) or isinstance(argument, bool):
+                raise TypeError(f"an argument is of type {type(argument).__name__}; allowed: Key, str, bytes, int, float")
+        name, first = (_word(argument) for argument in (*arguments, "", "")[:2])
+        if not name:
+            raise ValueError("execute has no arguments; the first one is the name of a command")
+        words = name, first
+        if _kinds.is_among(words, _kinds.OF_CONNECTION):
+            raise ValueError(
+                f"{name} is about the connection, which other calls share; pipeline(transaction=True), subscriptions and raw do that"
+            )
+        waits = name in _kinds.WAITING or (name in ("XREAD", "XREADGROUP") and "BLOCK" in map(_word, arguments))
+        if waits and timeout_seconds is None:
+            raise ValueError(f"{name} waits on the server; say how long with timeout_seconds, 0 for ever")
+        keys = [argument for argument in arguments if isinstance(argument, Key)]
+        names = self.names_in_one_slot(keys)
+        sent: Arguments = tuple(self.prefix + argument if isinstance(argument, Key) else argument for argument in arguments)
+        block = None if timeout_seconds is None else block_seconds(timeout_seconds)
+        key = keys[0] if keys else ""
+        return Command(_kinds.kind_of(words, repeatable), sent, names[0] if names else None, key, same, block)
+
+    def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], repeatable: bool) -> Command[Any]:
+        """Return a call of *script* on *keys*."""
+        kind = _kinds.kind_of(("EVALSHA", ""), repeatable)
+        names = tuple(self.names_in_one_slot(keys))
+        return script.command(kind, names, tuple(arguments), keys[0] if keys else "", same)
+
+
+def _word(argument: Argument) -> str:
+    """Return *argument* as a word of a command's name is compared."""
+    return argument.decode(errors="replace").upper() if isinstance(argument, bytes) else str(argument).upper()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""Operations on keys that hold a text, a number or JSON, and on the time that keys live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import json as _json
+from .. import scripts as _scripts
+from ..command import Command, Operation
+from ..kinds import (
+    DEL,
+    EXISTS,
+    EXPIRE,
+    GET,
+    GET_JSON,
+    INCR,
+    MGET,
+    MISSING,
+    MSET,
+    PERSIST,
+    PING,
+    SCAN,
+    SET,
+    SET_GET,
+    SET_ONCE,
+    TTL,
+    TYPE,
+    UNLINK,
+)
+from ..replies import same, seconds_left, text, truth, word
+from .base import Arguments, BaseOperations, Undecodable, Value, milliseconds, or_default
+
+
+class KeyOperations(BaseOperations):
+    """Operations on keys and the time that they live."""
+
+    def ping(self) -> Command[bool]:
+        return Command(PING, ("PING",), None, "", truth)
+
+    def get(self, key: str) -> Command[str | None]:
+        name = self.prefix + key
+        return Command(GET, ("GET", name), name, key, text)
+
+    def get_bytes(self, key: str) -> Command[bytes | None]:
+        name = self.prefix + key
+        return Command(GET, ("GET", name), name, key, same)
+
+    def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: float | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool = False,
+    ) -> Command[Any]:
+        name = self.prefix + key
+        if ttl_seconds is None and not (nx or xx or keepttl or get):
+            return Command(SET, ("SET", name, value), name, key, truth)
+        if nx and xx:
+            raise ValueError("nx and xx exclude each other")
+        if keepttl and ttl_seconds is not None:
+            raise ValueError("keepttl and ttl_seconds exclude each other")
+        options: Arguments = () if ttl_seconds is None else ("PX", milliseconds(ttl_seconds))
+        options += tuple(word for word, wanted in (("NX", nx), ("XX", xx), ("KEEPTTL", keepttl), ("GET", get)) if wanted)
+        if get:
+            return Command(SET_GET, ("SET", name, value, *options), name, key, text)
+        return Command(SET_ONCE if nx or xx else SET, ("SET", name, value, *options), name, key, truth)
+
+    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
+        name = self.prefix + key
+        return or_default(Command(GET_JSON, ("GET", name), name, key, self._json_reader(undecodable)), default)
+
+    def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> Command[bool]:
+        return self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)
+
+    def get_many(self, keys: Sequence[str]) -> Operation[dict[str, str | None]]:
+        return self._read_many(keys, text)
+
+    def get_many_json(self, keys: Sequence[str], *, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
+        read = self._json_reader(undecodable)
+
+        def decode(value: bytes | None, key: str) -> Any:
+            found = read(value, key)
+            return None if found is MISSING else found
+
+        return self._read_many(keys, decode)
+
+    def _read_many(self, keys: Sequence[str], decode: Callable[[bytes | None, str], Any]) -> Operation[dict[str, Any]]:
+        asked = list(keys)
+        if self.is_cluster:
+            return Operation(
+                [self.get_bytes(key) for key in asked], lambda answers: dict(zip(asked, map(decode, answers, asked), strict=True))
+            )
+        pages = self._pages(asked)
+
+        def combine(answers: list[list[bytes | None] | None]) -> dict[str, Any]:
+            # a page is None where the policy fell back
+            values = [value for page, answer in zip(pages, answers, strict=True) for value in answer or [None] * len(page)]
+            return dict(zip(asked, map(decode, values, asked), strict=True))
+
+        return Operation([self._mget(page) for page in pages], combine)
+
+    def _mget(self, keys: Sequence[str]) -> Command[list[bytes | None]]:
+        names = [self.prefix + key for key in keys]
+        return Command(MGET, ("MGET", *names), names[0], keys[0], same)
+
+    def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> Operation[bool]:
+        if ttl_seconds is not None or self.is_cluster:
+            return Operation([self.set(key, value, ttl_seconds=ttl_seconds) for key, value in values.items()], all)
+        return Operation([self._mset({key: values[key] for key in page}) for page in self._pages(list(values))], all)
+
+    def _mset(self, values: Mapping[str, Value]) -> Command[bool]:
+        arguments: list[Value] = ["MSET"]
+        for key, value in values.items():
+            arguments += (self.prefix + key, value)
+        return Command(MSET, tuple(arguments), str(arguments[1]), next(iter(values)), truth)
+
+    def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> Operation[bool]:
+        return self.set_many({key: _json.dumps(value) for key, value in values.items()}, ttl_seconds=ttl_seconds)
+
+    def delete(self, *keys: str) -> Operation[int]:
+        return self._count(DEL, keys)
+
+    def unlink(self, *keys: str) -> Operation[int]:
+        return self._count(UNLINK, keys)
+
+    def exists(self, *keys: str) -> Operation[int]:
+        return self._count(EXISTS, keys)
+
+    def expire(self, key: str, ttl_seconds: float) -> Command[bool]:
+        name = self.prefix + key
+        return Command(EXPIRE, ("PEXPIRE", name, milliseconds(ttl_seconds)), name, key, truth)
+
+    def persist(self, key: str) -> Command[bool]:
+        name = self.prefix + key
+        return Command(PERSIST, ("PERSIST", name), name, key, truth)
+
+    def ttl(self, key: str) -> Command[float | None]:
+        name = self.prefix + key
+        return Command(TTL, ("PTTL", name), name, key, seconds_left)
+
+    def incr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> Command[int]:
+        name = self.prefix + key
+        if ttl_seconds is None:
+            return Command(INCR, ("INCRBY", name, amount), name, key, same)
+        return _scripts.load("incr").command(INCR, (name,), (amount, milliseconds(ttl_seconds)), key, same)
+
+    def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> Command[int]:
+        return self.incr(key, -amount, ttl_seconds=ttl_seconds)
+
+    def type(self, key: str) -> Command[str]:
+        name = self.prefix + key
+        return Command(TYPE, ("TYPE", name), name, key, word)
+
+    def scan(self, cursor: int, pattern: str, type: str | None, count: int) -> Command[tuple[int, list[str]]]:
+        """Decodes to the next cursor, and names without prefix."""
+        arguments: Arguments = ("SCAN", cursor, "MATCH", _escaped(self.prefix) + pattern, "COUNT", count)
+        if type is not None:
+            arguments += ("TYPE", type)
+        return Command(SCAN, arguments, None, "a key name found by scan", self._page)
+
+    def _page(self, reply: list[Any], key: str) -> tuple[int, list[str]]:
+        return int(reply[0]), [text(name, key)[len(self.prefix) :] for name in reply[1]]
+
+
+def _escaped(prefix: str) -> str:
+    """Return a glob that matches *prefix* alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", prefix)

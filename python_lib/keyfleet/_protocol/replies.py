@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""How replies become what the caller gets; each function is given the caller's key for its errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..core.errors import DecodeError
+from . import json as _json
+from .kinds import MISSING
+
+
+def same(reply: Any, _key: str) -> Any:
+    """Return the reply."""
+    return reply
+
+
+def truth(reply: Any, _key: str) -> bool:
+    """Return whether the reply is neither 0 nor nil."""
+    return bool(reply)
+
+
+def text(reply: bytes | None, key: str) -> Any:
+    """Return the text in *reply*, None for None."""
+    if reply is None:
+        return None
+    try:
+        return reply.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError(key, "UTF-8 text") from error
+
+
+def texts(reply: list[bytes], key: str) -> list[str]:
+    """Return the text of each item."""
+    return [text(item, key) for item in reply]
+
+
+def word(reply: bytes, _key: str) -> str:
+    """Return a word of the server's own."""
+    return reply.decode()
+
+
+def from_json(reply: bytes | None, key: str) -> Any:
+    """Return what the JSON in *reply* means, MISSING for None."""
+    if reply is None:
+        return MISSING
+    try:
+        return _json.loads(reply)
+    except ValueError as error:
+        raise DecodeError(key, "JSON") from error
+
+
+def seconds_left(reply: int, _key: str) -> float | None:
+    """Return the seconds in the reply to PTTL: ``math.inf`` where nothing expires, None where nothing is."""
+    if reply < 0:
+        return math.inf if reply == -1 else None
+    return reply / 1000
+
+
+def field_seconds_left(reply: list[int] | None, key: str) -> float | None:
+    """Return the seconds in the reply to HPTTL for one field."""
+    return None if reply is None else seconds_left(reply[0], key)
+
+
+def count_ones(reply: list[int] | None, _key: str) -> int:
+    """Return how many of the fields that HPEXPIRE names exist."""
+    return reply.count(1) if reply else 0
+
+
+def mapping(decode: Any, reply: list[bytes], key: str) -> dict[str, Any]:
+    """Return fields and values, which *decode* reads, of a hash."""
+    found = iter(reply)
+    return {text(field, key): decode(value, key) for field, value in zip(found, found, strict=True)}
