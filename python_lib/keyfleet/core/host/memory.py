@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-
-from .text_files import read_lines
 
 MIB = 1 << 20
 
@@ -37,15 +36,22 @@ def limits(service_manager: str, proc: str, cgroup: str) -> Iterator[int]:
         place = top / groups.get(controller, "").lstrip("/")
         for folder in (place, *place.parents):
             if folder == top or top in folder.parents:
-                text = "".join(read_lines(str(folder / name)))
+                text = "".join(_lines(folder / name))
                 if text.isdigit():
                     yield int(text)
 
 
 def _groups(proc: str) -> Mapping[str, str]:
     """Return the group of this process, by controller; version 2 has none."""
-    rows = [line.split(":", 2) for line in read_lines(f"{proc}/self/cgroup")]
+    rows = [line.split(":", 2) for line in _lines(Path(proc, "self/cgroup"))]
     return {controller: path for _unused, controllers, path in rows for controller in controllers.split(",")}
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file of the kernel, which has links of its own; none if it is not there."""
+    with suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8").splitlines()
+    return []
 
 
 def format_bytes(number: int) -> str:

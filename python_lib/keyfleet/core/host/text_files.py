@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Text files that keyfleet or the kernel writes."""
+"""Text files that keyfleet, a server or the system writes."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from .safe_paths import read_bytes
 
 
 def read_lines(path: str) -> list[str]:
-    """Return the lines of a file; none if it is not there."""
+    """Return the lines of a file, by ``safe_paths``; none if it is not there."""
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+        return read_bytes(path).decode(errors="surrogateescape").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
         return []
