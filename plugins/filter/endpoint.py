@@ -118,39 +118,28 @@ def _absent_files(wish: Mapping[str, Any], name: str, user: str) -> list[dict[st
     return [{"path": path, "state": "absent"} for path in paths]
 
 
-def server_summary(
-    health: list[dict[str, Any]],
-    endpoints: list[dict[str, Any]],
-    manager: str,
-    path: str,
-    host: str = "",
-    forms: Sequence[str] = (),
-    folder: str = "",
-    advice: Sequence[str] = (),
-) -> list[str]:
+def server_summary(report: Mapping[str, Any], path: str, host: str = "", forms: Sequence[str] = (), folder: str = "") -> list[str]:
     """
     Return a few lines that say what runs, where, and what to try next.
 
     Args:
-        health: Results of the module redis_health, a loop over names; in check mode without those that do not run yet.
-        endpoints: From `server_endpoints`.
-        manager: The service manager in use.
+        report: ``redis_server_report``; its health lacks, in check mode, the instances that do not run yet.
         path, host: As for `profile_path`.
         forms, folder: Further forms of the profiles, and where they are.
-        advice: From `server_advice`.
     """
-    proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in health]
+    endpoints = report["endpoints"]
+    proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in report["health"]]
     if not proven:
         return ["No instance runs here yet." if endpoints else "No instance runs here: the inventory wants none."]
     lines = []
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
         lines.append(f"  connection profile: {profile_path(path, endpoint['name'], host)} (mode 0600)")
-    lines += advice
+    lines += report["advice"]
     if forms:
         lines.append(f"Profiles as {', '.join(forms)}: {folder}")
     result, endpoint = proven[0]
-    if manager == "process":
+    if report["service_manager"] == "process":
         lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
     return [*lines, "Try: " + _trial(profile_path(path, endpoint["name"], host), endpoint, _checks(result)["engine"]["found"]["engine"])]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 
@@ -31,77 +31,100 @@ def server_problems(variables: Mapping[str, Any]) -> list[str]:
     return problems(variables)
 
 
-def server_advice(variables: Mapping[str, Any], health: list[dict[str, Any]], total_bytes: int) -> list[str]:
+def server_advice(
+    variables: Mapping[str, Any],
+    health: list[dict[str, Any]],
+    memory: Mapping[str, Any],
+    service_manager: str,
+) -> list[str]:
     """
     Return what the operator should think about, a line each.
 
     Args:
         health: Results of the module redis_health, a loop over names.
-        total_bytes: The host's memory, 0 if it is not known.
+        memory: As redis_preflight returns it; ``total_bytes`` is 0 if it is not known.
     """
     found = {result["item"]: check["found"] for result in health for check in result["checks"] if check["name"] == "memory"}
-    options = {"manager": variables["service_manager"], "root": variables["root"], "keep_days": variables["log_keep_days"]}
-    return advice(from_variables(variables), found, total_bytes, **options)
+    options = {"manager": service_manager, "root": variables["root"], "keep_days": variables["log_keep_days"]}
+    return advice(from_variables(variables, memory["default_maxmemory"]), found, memory["total_bytes"], **options)
 
 
-def server_plan(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the instances as the modules redis_preflight, redis_instances and redis_restart take them."""
-    generated = variables.get("generated_password")
-    return [module_options(with_password(instance, generated)) for instance in from_variables(variables)]
+def server_plan(
+    variables: Mapping[str, Any], generated_password: Optional[str] = None, default_maxmemory: Optional[Mapping[str, int]] = None
+) -> list[dict[str, Any]]:
+    """
+    Return the instances as the modules redis_preflight, redis_instances and redis_restart take them.
+
+    Args:
+        variables: The role's variables.
+        generated_password: Of instances that have none of their own; None while it is not known.
+        default_maxmemory: Bytes by name, of instances that name no ``maxmemory``.
+    """
+    instances = from_variables(variables, default_maxmemory)
+    return [module_options(with_password(instance, generated_password)) for instance in instances]
 
 
-def server_files(wish: Mapping[str, Any], header: str, starter: str) -> list[dict[str, Any]]:
+def server_files(
+    variables: Mapping[str, Any],
+    host: Mapping[str, Any],
+    header: str,
+    starter: str,
+    generated_password: Optional[str] = None,
+    default_maxmemory: Optional[Mapping[str, int]] = None,
+) -> list[dict[str, Any]]:
     """
     Return the files and directories of the host as the module redis_files takes them.
 
     Args:
-        wish: The role's variables, with ``generated_password``, ``unprivileged``, ``user``, ``group`` and ``binary``.
+        variables: The role's variables.
+        host: ``service_manager``, ``unprivileged``, ``user``, ``group`` and ``binary``.
         header: Comment lines for the top of each file.
         starter: Text of the systemd unit, or of the runner for the manager ``process``.
+        generated_password, default_maxmemory: As for `server_plan`.
     Raises:
         AnsibleFilterError: if an instance has no password yet; a server is never opened for want of one.
     """
     # What the server only reads belongs to root where root manages the host; without root everything is one user's.
-    ours = {} if wish["unprivileged"] else {"owner": "root", "group": wish["group"]}
-    theirs = {} if wish["unprivileged"] else {"owner": wish["user"], "group": wish["group"]}
-    systemd = wish["service_manager"] == "systemd"
-    place = UNIT_FILE if systemd else Layout(wish["root"], "any").runner_file
-    present = [instance for instance in from_variables(wish) if instance.present]
+    ours = {} if host["unprivileged"] else {"owner": "root", "group": host["group"]}
+    theirs = {} if host["unprivileged"] else {"owner": host["user"], "group": host["group"]}
+    root = variables["root"]
+    place = UNIT_FILE if host["service_manager"] == "systemd" else Layout(root, "any").runner_file
+    present = [instance for instance in from_variables(variables, default_maxmemory) if instance.present]
     if not present:  # the module redis_instances takes the starter away with the last instance
         return []
     found = [
-        *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(wish["root"], place)),
+        *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(root, place)),
         {"path": place, "content": starter, "mode": "0644"},
     ]
     for instance in present:
-        complete = with_password(instance, wish["generated_password"])
+        complete = with_password(instance, generated_password)
         if complete.password is None:
             raise AnsibleFilterError(f"instance {instance.name} has no password: none is given, and none was made")
-        found += _instance_files(complete, wish, header, starter, ours, theirs)
+        found += _instance_files(complete, {**variables, **host}, header, starter, ours, theirs)
     return found
 
 
 def _instance_files(
-    instance: Instance, wish: Mapping[str, Any], header: str, starter: str, ours: dict[str, Any], theirs: dict[str, Any]
+    instance: Instance, place: Mapping[str, Any], header: str, starter: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    layout = Layout(wish["root"], instance.name)
+    layout = Layout(place["root"], instance.name)
     found = [
         {"path": layout.config_dir, "state": "directory", **ours, "mode": "0750"},
         {"path": layout.data_dir, "state": "directory", **theirs, "mode": "0750"},
         {"path": layout.log_dir, "state": "directory", **theirs, "mode": "0750"},
     ]
-    if wish["service_manager"] == "process":
-        user = {} if wish["unprivileged"] else {"user": wish["user"], "group": wish["group"]}
-        starter = json.dumps(runner_spec(layout, wish["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
+    if place["service_manager"] == "process":
+        user = {} if place["unprivileged"] else {"user": place["user"], "group": place["group"]}
+        starter = json.dumps(runner_spec(layout, place["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
-    if instance.log == "file" and wish["log_keep_days"]:
-        account = None if wish["unprivileged"] else (wish["user"], wish["group"])
-        rotation = rotation_text(layout, wish["log_keep_days"], header, account)
+    if instance.log == "file" and place["log_keep_days"]:
+        account = None if place["unprivileged"] else (place["user"], place["group"])
+        rotation = rotation_text(layout, place["log_keep_days"], header, account)
         found.append({"path": layout.rotation_file, "content": rotation, "mode": "0644"})
     else:
         found.append({"path": layout.rotation_file, "state": "absent"})
-    text = config_text(instance, layout, wish["service_manager"], header=header, starter=starter)
+    text = config_text(instance, layout, place["service_manager"], header=header, starter=starter)
     return [
         *found,
         {"path": layout.config_file, "content": text, "hide_lines": SECRET_LINES, **ours, "mode": "0640"},

@@ -191,14 +191,14 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
+def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Mapping[str, int]] = None) -> list[Instance]:
     """
     Merge the role's variables with the options of each instance.
 
     Args:
-        variables: ``instances`` (list of options), ``bind``, ``log``, ``directives`` and ``password`` (optional), which hold for
-            every instance that does not say otherwise; directives are merged by name. ``default_maxmemory``: bytes by name of the
-            instance, for those that then have no ``maxmemory``.
+        variables: ``instances`` (list of options), and COMMON_OPTIONS, which hold for every instance that does not say otherwise;
+            directives are merged by name.
+        default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
         Instances in the order of the list; an option that is null counts as not given. Call ``validation.problems`` first: this
         function trusts what it gets.
@@ -208,7 +208,7 @@ def from_variables(variables: Mapping[str, Any]) -> list[Instance]:
         options = {name: given[name] for name in ROLE_OPTIONS if given.get(name) is not None}
         common = {name: variables[name] for name in COMMON_OPTIONS if variables.get(name) is not None}
         directives = {**common.get("directives", {}), **options.get("directives", {})}
-        computed = (variables.get("default_maxmemory") or {}).get(options["name"]) if "maxmemory" not in directives else None
+        computed = (default_maxmemory or {}).get(options["name"]) if "maxmemory" not in directives else None
         if computed:
             directives["maxmemory"] = str(computed)
         found.append(from_options({**common, **options, "directives": directives}, maxmemory_computed=bool(computed)))
