@@ -10,7 +10,7 @@ import pytest
 from keyfleet.core.install.package import Package, installed_version, package_unit
 from keyfleet.core.instance.preflight import HIDDEN_BY_UNIT, LIBRARIES, hidden_by_unit, module_problems
 
-UNIT = (Path(__file__).resolve().parents[2] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8").splitlines()
+UNIT = (Path(__file__).resolve().parents[3] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8").splitlines()
 ABSENT = {"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""}
 ENABLED = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"}
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "disabled"}

@@ -107,7 +107,7 @@ with Client.from_url("redis://{redis_server.host}:{redis_server.port}") as clien
     except (TypeError, ValueError):
         print("refused")
 """
-    environ = {"PYTHONPATH": str(Path(__file__).parents[2] / "python_lib"), "PYTHONIOENCODING": "utf-8"}
+    environ = {"PYTHONPATH": str(Path(__file__).parents[3] / "python_lib"), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, env=environ, timeout=60, check=False
     )

@@ -76,7 +76,7 @@ def test_users_are_written_as_the_server_divides_them() -> None:
 
 def test_limit_of_open_files_is_the_same_everywhere() -> None:
     """The unit that all instances share and the runner's specification agree, so that the check of maxclients holds for both."""
-    unit = (Path(__file__).resolve().parents[2] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8")
+    unit = (Path(__file__).resolve().parents[3] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8")
     assert f"\nLimitNOFILE={OPEN_FILES}\n" in unit
 
 

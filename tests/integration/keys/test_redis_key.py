@@ -306,7 +306,7 @@ def test_ttl_alone(redis_server: Server, key: Run) -> None:
 def test_missing_redis_py_is_named(tmp_path: Path, redis_server: Server) -> None:
     """A host without redis-py, or with one that is too old, is told what it lacks."""
     (tmp_path / "redis.py").write_text("raise ImportError('not here')\n")
-    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2] / ".collections")])
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[3] / ".collections")])
     result = run_module("redis_key", {"login_port": redis_server.port, "key": "k", "value": 1}, environ={"PYTHONPATH": path})
     assert result.failed
     assert "(redis >= 4.3)" in result["msg"]

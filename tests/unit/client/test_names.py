@@ -169,6 +169,6 @@ def test_an_enumeration_of_numbers_counts_as_its_number() -> None:
 
 def test_names_need_no_package() -> None:
     """The file stands alone: a Python without site-packages runs it."""
-    file = Path(__file__).parents[2] / "python_lib" / "keyfleet" / "_protocol" / "key_names.py"
+    file = Path(__file__).parents[3] / "python_lib" / "keyfleet" / "_protocol" / "key_names.py"
     done = subprocess.run([sys.executable, "-I", "-S", str(file)], capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 
 from keyfleet import AsyncClient, Client
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def public(kind: type) -> dict[str, Any]:

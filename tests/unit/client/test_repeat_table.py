@@ -13,7 +13,7 @@ from keyfleet import Client
 from keyfleet._protocol.builder import Commands
 from keyfleet._protocol.command import Operation, Repeat
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "client" / "guarantees.md").read_text(encoding="utf-8")
 WORDS = {"again, it changes nothing": Repeat.READ, "again, twice is the same as once": Repeat.SAME, "never": Repeat.NEVER}
 BUILD: dict[str, Callable[[Commands], Operation[Any]]] = {

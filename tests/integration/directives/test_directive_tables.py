@@ -15,7 +15,7 @@ from support.directives import ENGINES, SAMPLES, binary, other_values
 
 from tests.unit.test_directives import BAD, GOOD
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MACHINE_DEPENDENT = {"dir"}
 
 

@@ -432,6 +432,6 @@ def test_an_unchecked_certificate_is_told() -> None:
 
 def test_the_documentation_lists_the_variables() -> None:
     """One row for each name, no more."""
-    page = Path(__file__).parents[2] / "docs" / "client" / "configuration.md"
+    page = Path(__file__).parents[3] / "docs" / "client" / "configuration.md"
     rows = [line.split("`")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `REDIS_")]
     assert sorted(VARIABLES) == sorted(rows)

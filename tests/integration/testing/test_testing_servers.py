@@ -85,6 +85,6 @@ def test_a_long_socket_path_is_refused(tmp_path: Path) -> None:
 def test_no_server_outlives_its_process(tmp_path: Path) -> None:
     """Even if the test forgot to stop it."""
     program = f"from keyfleet.testing.servers import start_server; print(start_server({str(tmp_path)!r}).pid)"
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "python_lib")}
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "python_lib")}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environ, timeout=60, check=True)
     assert not Path(f"/proc/{int(done.stdout)}").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keyfleet
 
-PAGE = Path(__file__).parents[2] / "docs/client/testing.md"
+PAGE = Path(__file__).parents[3] / "docs/client/testing.md"
 
 
 def test_all_examples_pass(tmp_path: Path) -> None:

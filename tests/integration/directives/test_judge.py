@@ -16,7 +16,7 @@ from keyfleet.core.errors import RefusedError
 from keyfleet.testing._server import wait_until
 from support.directives import ENGINES, binary
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "hush-hush-hush"
 HASH = "#" + "0123456789abcdef" * 4
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Planning and writing of files; the module itself is run in tests/integration/test_redis_files.py."""
+"""Planning and writing of files; the module itself is run in tests/integration/host/test_redis_files.py."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_an_ordinary_user_is_refused_what_only_root_can_do(tmp_path: Path) -> No
     """In a check too, so that it predicts the real run."""
     script = f"""
 import os, sys
-sys.path.insert(0, {str(Path(__file__).parents[2] / "python_lib")!r})
+sys.path.insert(0, {str(Path(__file__).parents[3] / "python_lib")!r})
 from keyfleet.core.host.file_entries import parse
 from keyfleet.core.host.files import plan
 if os.geteuid() == 0:

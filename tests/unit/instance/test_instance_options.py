@@ -21,7 +21,7 @@ from keyfleet.core.instance.model import (
     module_options,
 )
 
-ROLE = Path(__file__).parents[2] / "roles/redis_server"
+ROLE = Path(__file__).parents[3] / "roles/redis_server"
 SPEC = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["instances"]["suboptions"]
 FACTS = ("type", "choices", "elements", "required")

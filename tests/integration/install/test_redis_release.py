@@ -169,7 +169,7 @@ def test_missing_headers_are_named(archive: Archive, folder: Path, tmp_path: Pat
         "commands.CLEAN_ENVIRONMENT['PATH'] = sys.argv[1];"
         "print(releases.plan_release(releases.Release('redis', '7.0.15', '0' * 64, sys.argv[2], systemd=True)).missing)"
     )
-    environ = {"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "python_lib")}
+    environ = {"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "python_lib")}
     done = subprocess.run(
         [sys.executable, "-c", code, environ["PATH"], str(folder)], env=environ, capture_output=True, text=True, check=True
     )
