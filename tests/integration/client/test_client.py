@@ -12,6 +12,8 @@ import pytest
 from conftest import Target
 from keyfleet import AsyncClient, Client, ClosedError, DecodeError, HealthReport, ServerError, WrongTypeError
 
+pytestmark = pytest.mark.floor
+
 
 @pytest.fixture
 def client(either: Client) -> Client:

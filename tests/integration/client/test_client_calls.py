@@ -14,6 +14,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.floor
+
 # Strings
 
 

@@ -14,6 +14,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.slow
+
 FAILURES = 3
 LONG_PAUSE = Policy(breaker_failures=FAILURES, breaker_seconds=2.0)
 SHORT_PAUSE = Policy(breaker_failures=FAILURES, breaker_seconds=0.05)

@@ -18,6 +18,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 
+pytestmark = [pytest.mark.floor, pytest.mark.slow]
+
 BUDGET_SECONDS = 0.4
 SLACK_SECONDS = 1.0  # of a busy machine; the exact figures are rows of the bench
 NO_BREAKER = Policy(breaker_failures=0)

@@ -18,6 +18,8 @@ from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 from support.load import Load
 
+pytestmark = pytest.mark.slow
+
 SLACK_SECONDS = 1.0
 
 

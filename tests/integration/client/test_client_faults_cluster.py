@@ -16,6 +16,8 @@ from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_clust
 from support.clients import OpenBoth, OpenClient
 from support.load import Load, Work, error_count
 
+pytestmark = pytest.mark.slow
+
 ON_EVERY_SERVER = True
 BUDGET_SECONDS = 10.0
 REPLICAS = Policy(read_from="replica")

@@ -23,6 +23,8 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.load import Load
 
+pytestmark = pytest.mark.slow
+
 KEYS = 50
 CANCELS = 10_000
 INTERRUPTS = 50

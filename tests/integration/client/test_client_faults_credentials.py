@@ -14,6 +14,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 
+pytestmark = [pytest.mark.floor, pytest.mark.slow]
+
 CALLS = 20
 # The user of an application: all keys, nothing that looks at all of them or changes the server.
 MODEST = ["on", ">modest", "~*", "&*", "+@all", "-@dangerous", "-@admin", "-keys", "-flushdb", "-flushall", "-script|flush", "-config"]

@@ -19,6 +19,8 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.load import Load
 
+pytestmark = pytest.mark.slow
+
 NAME = "endpoint.example.com"
 ADDRESSES = "127.0.0.1", "127.0.0.2"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Union
 
+import pytest
 from keyfleet import Client
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing._server import free_port
@@ -14,6 +15,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenBoth, OpenClient
 from support.load import Load, Work
+
+pytestmark = pytest.mark.slow
 
 ON_EVERY_SERVER = True
 BUDGET_SECONDS = 10.0

@@ -17,6 +17,8 @@ from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing.servers import Server
 from support.load import Load
 
+pytestmark = pytest.mark.slow
+
 CALLS = 100
 PATIENCE_SECONDS = 20.0
 

@@ -14,6 +14,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 
+pytestmark = [pytest.mark.floor, pytest.mark.slow]
+
 ON_EVERY_SERVER = True
 FOR_EVER = 1_000_000
 Call = Callable[[Client], object]

@@ -18,6 +18,8 @@ from keyfleet.testing.servers import Server, start_server
 from support.clients import OpenBoth, OpenClient
 from support.load import Load, Work, error_count
 
+pytestmark = pytest.mark.slow
+
 BUDGET_SECONDS = 10.0
 WORKERS = 8
 

@@ -20,6 +20,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.slow
+
 BUDGET_SECONDS = 0.4
 SLACK_SECONDS = 1.0  # of a busy machine; several budgets would be more
 QUICK = {"timeout_seconds": BUDGET_SECONDS, "retry_delay_ms": 10}

@@ -12,6 +12,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.floor
+
 
 def test_results_are_those_of_the_client_in_order(either: Client) -> None:
     """Every kind of result: texts, numbers, truth, JSON, lives, hashes, lists, many keys."""

@@ -12,6 +12,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.floor
+
 COUNT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 PREFIX = "p:"
 

@@ -15,6 +15,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 
+pytestmark = pytest.mark.floor
+
 PREFIX = "a*[b]?\\:"
 
 

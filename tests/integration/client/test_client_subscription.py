@@ -18,6 +18,8 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.subscribers import SHORT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
 
+pytestmark = pytest.mark.floor
+
 
 @pytest.fixture
 def client(redis_server: Server, open_client: OpenClient) -> Client:

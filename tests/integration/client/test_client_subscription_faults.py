@@ -17,6 +17,8 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.subscribers import PATIENCE_SECONDS, SHORT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"timeout_seconds": 0.5, "retry_delay_ms": 10}
 
 

@@ -24,6 +24,8 @@ from support.subscribers import (
     twenty_with_a_break,
 )
 
+pytestmark = pytest.mark.slow
+
 ON_EVERY_SERVER = True
 CHANNELS = ("a", "b", "c", "d", "e", "f")  # of six slots; each of three primaries has some
 

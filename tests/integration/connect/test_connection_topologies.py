@@ -17,6 +17,8 @@ from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import CredentialsError, DeniedError, KeyfleetError, ServerError, UnreachableError
 from keyfleet.testing.servers import Cluster, Server, start_cluster, start_sentinel, start_server
 
+pytestmark = pytest.mark.slow
+
 FAST = {"retry_attempts": 0, "timeout_seconds": 1.0}
 
 

@@ -68,6 +68,7 @@ def test_each_way_to_name_a_service(sentinel: SentinelGroup) -> None:
     assert [1] * len(ways) == [written(way) for way in ways]
 
 
+@pytest.mark.client
 def test_sentinels_have_credentials_of_their_own(sentinel: SentinelGroup) -> None:
     """Neither kind of server gets the password of the other; a wrong one is not shown."""
     (watcher,) = sentinel.sentinels

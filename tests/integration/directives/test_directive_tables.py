@@ -13,7 +13,7 @@ from keyfleet.core.directives.trial import engine_version, judge
 from keyfleet.core.directives.values import describe, refusal
 from support.directives import ENGINES, SAMPLES, binary, other_values
 
-from tests.unit.test_directives import BAD, GOOD
+from tests.unit.directives.test_directives import BAD, GOOD
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINE_DEPENDENT = {"dir"}

@@ -21,6 +21,8 @@ from support.modules import run_module
 
 from tests.integration.conftest import Target
 
+pytestmark = pytest.mark.slow
+
 
 def check(report: HealthReport, name: str) -> Check:
     """Return the one result of the named check."""

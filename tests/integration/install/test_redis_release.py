@@ -17,6 +17,8 @@ import pytest
 from support.archives import Archive, quick_archive
 from support.modules import Result, assert_check_predicts, run_module
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:

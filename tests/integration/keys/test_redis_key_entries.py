@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import UnreachableError
-from keyfleet.core.keys.apply import apply as keys
 from keyfleet.core.keys.apply import apply_entries
 from keyfleet.core.keys.plan import parse_entries
 from keyfleet.testing.servers import Cluster, Server, start_server
@@ -143,7 +142,7 @@ def test_server_lost_before_the_first_write_is_an_error(tmp_path: Path) -> None:
 
 def test_server_lost_between_two_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written is reported, what follows failed without being tried."""
-    monkeypatch.setattr(keys, "CHUNK_ENTRIES", 2)
+    monkeypatch.setattr("keyfleet.core.keys.apply.CHUNK_ENTRIES", 2)
     with start_server(tmp_path) as server:
         client = Hooked(server.client(), lambda number: server.kill() if number == WRITE + 1 else None)
         report = apply_entries(client, server.settings(retry_attempts=0), parse_entries(TEN_THOUSAND[:6], {}))

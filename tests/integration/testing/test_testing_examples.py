@@ -10,10 +10,14 @@ import sys
 from pathlib import Path
 
 import keyfleet
+import pytest
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[3] / "docs/client/testing.md"
 
 
+@pytest.mark.client
 def test_all_examples_pass(tmp_path: Path) -> None:
     """Each block as it stands there, but for the one that asks for other engines."""
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

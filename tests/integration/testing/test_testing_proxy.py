@@ -17,6 +17,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 
+pytestmark = pytest.mark.slow
+
 LONG_SECONDS = 20.0
 SHORT_SECONDS = 0.1
 # redis-py before 5 speaks RESP2 and has no such option.

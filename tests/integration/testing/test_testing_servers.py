@@ -13,6 +13,8 @@ import pytest
 from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import ServerStartError, start_server
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And how to get it."""

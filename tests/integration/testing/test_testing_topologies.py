@@ -12,6 +12,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import ClusterProxies
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, ServerStartError
 
+pytestmark = pytest.mark.slow
+
 KEYS = [f"k{number}" for number in range(200)]
 
 

@@ -91,4 +91,4 @@ def test_the_table_is_complete() -> None:
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_client\w+\.py)`", PAGE))))
 def test_the_tests_that_are_named_exist(name: str) -> None:
     """A guarantee without its test is none."""
-    assert (ROOT / "tests" / "integration" / name).is_file()
+    assert (ROOT / "tests" / "integration" / "client" / name).is_file()

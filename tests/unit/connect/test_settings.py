@@ -76,6 +76,7 @@ def test_all_variables_are_read() -> None:
     assert expected == Settings.from_env(environ)
 
 
+@pytest.mark.client
 def test_both_clients_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The synchronous and the asynchronous client know the same names."""
     monkeypatch.setenv("REDIS_URL", "rediss+sentinel://u:p@a,b/main/2")
