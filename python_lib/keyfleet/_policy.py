@@ -20,7 +20,8 @@ class Policy:
 
     Attributes:
         on_error: ``raise`` an UnreachableError, or ``fallback`` to the answer of an empty server: None from get, False or 0 from set,
-            delete and exists. What has no such answer, as incr, raises in any case. An outage is logged once, each fallback is counted.
+            delete and exists. What has no such answer, as incr, raises in any case, and so does
+            OutcomeUnknown of a call that is never repeated, as set with nx. An outage is logged once, each fallback is counted.
         while_disconnected: ``wait`` for a connection as long as the budget of the call lasts, or ``fail`` when the first attempt fails.
         read_from: ``primary``, or ``replica`` for calls that only read, where a cluster or Sentinel knows replicas: what they
             return may be old.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pickle
 
+import keyfleet
 import pytest
 from keyfleet.core import errors
 
@@ -45,6 +46,21 @@ def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:
     assert [] == [item.__name__ for item in classes if not issubclass(item, errors.KeyfleetError)]
     assert [] == [item.__name__ for item in classes if item.__name__ not in str(errors.__doc__)]
     assert [] == [item.__name__ for item in classes if not item.__name__.endswith(("Error", "Unknown"))]
+
+
+def test_what_the_client_exports_is_its_part_of_the_drawing() -> None:
+    """Errors of roles and builds are raised on hosts only."""
+    drawn, of_hosts = str(errors.__doc__).split("Of roles and builds")
+    names = [name for name in vars(errors) if name.endswith(("Error", "Unknown"))]
+    assert sorted(name for name in names if name in drawn) == sorted(name for name in keyfleet.__all__ if name in names)
+    assert ["BuildError", "FilesError", "ServiceError"] == sorted(name for name in names if name in of_hosts and name not in drawn)
+
+
+def test_trying_again_after_unreachable_doubles_nothing() -> None:
+    """What may have run is not caught by it; both are errors of a server."""
+    assert not issubclass(errors.OutcomeUnknown, errors.UnreachableError)
+    assert issubclass(errors.OutcomeUnknown, errors.ServerError)
+    assert all(issubclass(kind, errors.UnreachableError) for kind in (errors.PoolTimeoutError, errors.BreakerOpenError))
 
 
 @pytest.mark.parametrize("kind", [errors.UnreachableError, errors.CredentialsError, errors.DeniedError, errors.WrongTypeError])

@@ -21,7 +21,8 @@ class AsyncClient(AsyncKeyCalls, AsyncHashCalls, AsyncListCalls, AsyncPipelining
     the settings. Values are texts, stored as UTF-8.
 
     Each call has one budget, ``timeout_seconds`` of the settings, for connecting, waiting and all further attempts. Every method
-    may raise UnreachableError (no usable answer within the budget) or its subclasses OutcomeUnknown, PoolTimeoutError and
-    BreakerOpenError; CredentialsError, DeniedError, or ServerError for any other error of the server; WrongTypeError where the key
-    holds another type; ClosedError after `close`. docs/client/guarantees.md says what is tried again when.
+    may raise UnreachableError (no usable answer within the budget) or its subclasses PoolTimeoutError and BreakerOpenError;
+    OutcomeUnknown, which is none of these, where the command may have run; CredentialsError, DeniedError, or ServerError for any
+    other error of the server; WrongTypeError where the key holds another type; ClosedError after `close`.
+    docs/client/guarantees.md says what is tried again when.
     """

@@ -15,7 +15,7 @@ from .._protocol.resp import ErrorReply, pack
 from .._protocol.scripts import ScriptCommand
 from .._transport.asyncio_pool import Node, end, exchange_all, sleep
 from .._transport.dialer import Dialer, Request, format_address
-from .._transport.failures import Failure, LostError, NotSentError
+from .._transport.failures import NO_ANSWER, Failure, LostError, NoAnswer, NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
 from .router import make_router
 
@@ -186,7 +186,7 @@ class Engine:
         now = time.monotonic()
         for call in calls:
             breaker = self.router.breaker if call.node is None else call.node.breaker
-            if not isinstance(call.result, UnreachableError):
+            if not isinstance(call.result, NO_ANSWER):
                 breaker.failures = 0
             elif not (call.is_blameless or isinstance(call.result, (BreakerOpenError, PoolTimeoutError))):
                 breaker.fail(now)
@@ -226,7 +226,7 @@ class Engine:
         call.reason = call.reason if isinstance(cause, UnreachableError) else str(cause)
         call.settle(self._give_up(call) if call.maybe_ran else cause)
 
-    def _give_up(self, call: Call) -> UnreachableError:
+    def _give_up(self, call: Call) -> NoAnswer:
         address = format_address(call.node.address) if call.node is not None else self._settings.address
         tried = f"{call.reason} ({call.attempts} attempt{'s' * (call.attempts != 1)})"
         return OutcomeUnknown(address, tried) if call.maybe_ran else UnreachableError(address, tried)
@@ -399,7 +399,7 @@ class Engine:
             calls = [Call(command, node) for node in nodes]
             await self.run_all(calls, deadline)
             # where another server took over, all of them are asked anew
-            if nodes == self.router.primaries() or not any(isinstance(call.result, UnreachableError) for call in calls):
+            if nodes == self.router.primaries() or not any(isinstance(call.result, NO_ANSWER) for call in calls):
                 return [(node, self.decoded(call)) for node, call in zip(nodes, calls, strict=True)]
 
     async def run_on(self, node: Node, command: Command[T], budget_seconds: float | None = None) -> T:

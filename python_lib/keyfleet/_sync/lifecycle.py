@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._policy import Outage, Policy
 from .._protocol.builder import Commands
-from .._protocol.command import NO_FALLBACK, Command, Operation
+from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
 from .._transport.dialer import Dialer, format_address
+from .._transport.failures import NO_ANSWER, NoAnswer
 from .._transport.stats import Counters, Stats
 from .._transport.thread_pool import Engines, close_raw, open_raw, sleep
 from ..core.connect.client import check_files
 from ..core.connect.settings import Settings
-from ..core.errors import DecodeError, ServerError, UnreachableError, WrongTypeError
+from ..core.errors import DecodeError, OutcomeUnknown, ServerError, UnreachableError, WrongTypeError
 from .executor import Call, Engine
 
 if TYPE_CHECKING:
@@ -221,9 +222,9 @@ class ClientBase:
         engine.run_all(calls, engine.deadline(self._budget))
         try:
             answers = [engine.decoded(call) for call in calls]
-        except UnreachableError as error:
+        except NO_ANSWER as error:
             self._fall_back(calls[0].command, error)
-            lost = {call for call in calls if isinstance(call.result, UnreachableError)}
+            lost = {call for call in calls if isinstance(call.result, NO_ANSWER)}
             return operation.combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
         self._note_answer()
         return operation.combine(answers)
@@ -232,7 +233,7 @@ class ClientBase:
         self._counters.calls += 1
         try:
             answer = self._engines.current().run(command, self._budget)
-        except UnreachableError as error:
+        except NO_ANSWER as error:
             return self._fall_back(command, error)  # type: ignore[no-any-return]
         except WrongTypeError as error:
             raise WrongTypeError(error.key, error.wanted, self._type_of(command)) from None
@@ -252,18 +253,24 @@ class ClientBase:
         self._counters.calls += 1
         try:
             yield
-        except UnreachableError:
+        except NO_ANSWER:
             self._counters.failures += 1
             raise
         self._note_answer()
 
-    def _fall_back(self, command: Command[T], error: UnreachableError) -> Any:
+    def _fall_back(self, command: Command[T], error: NoAnswer) -> Any:
         self._counters.failures += 1
-        if self._policy.on_error == "raise" or command.kind.fallback is NO_FALLBACK:
+        if not self._falls_back(command, error):
             raise error
         return self._fallback(command, error)
 
-    def _fallback(self, command: Command[Any], error: UnreachableError) -> Any:
+    def _falls_back(self, command: Command[Any], error: NoAnswer) -> bool:
+        """Say whether *error* becomes an answer. "Not done" is none for what may have run and must not be done twice."""
+        if self._policy.on_error == "raise" or command.kind.fallback is NO_FALLBACK:
+            return False
+        return command.kind.repeat is not Repeat.NEVER or not isinstance(error, OutcomeUnknown)
+
+    def _fallback(self, command: Command[Any], error: NoAnswer) -> Any:
         self._counters.fallbacks += 1
         if not self._outage.is_on:
             self._outage.is_on = True

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import KeyfleetError
+from ..core.errors import KeyfleetError, OutcomeUnknown, UnreachableError
 
 CLOSED = "the client was closed; connect() opens it again"
+
+# What a caller gets when no server answered in time.
+NoAnswer = UnreachableError | OutcomeUnknown
+NO_ANSWER = (UnreachableError, OutcomeUnknown)
 
 
 class NotSentError(Exception):

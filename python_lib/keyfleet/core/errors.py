@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: MIT
 """
-Every error that keyfleet raises, one tree.
+Every error that keyfleet raises, one tree with two parts.
+
+Of the client, exported by the package ``keyfleet``:
 
     KeyfleetError
     ├── SettingsError            the connection settings are missing, wrong or contradict each other
     ├── RefusedError             the request is not safe or not possible; nothing was touched
-    ├── FilesError               a file could not be written; some may have been
-    ├── BuildError               the program could not be built; what is in use stays
-    ├── ServiceError             a service could not be started, stopped or asked
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
     └── ServerError              a server was asked, and it did not go well
-        ├── UnreachableError     no connection, or no usable answer in time
-        │   ├── OutcomeUnknown   the command was sent and its reply did not come: it may have run
+        ├── UnreachableError     no connection, or no usable answer in time; the command did not run
         │   ├── PoolTimeoutError all connections were busy for the whole budget
         │   └── BreakerOpenError not tried, since the last calls failed
+        ├── OutcomeUnknown       the command was sent and its reply did not come: it may have run
         ├── CredentialsError     the server refused the user name or password, or wants one
         ├── DeniedError          the server does not offer the command to this user
         ├── WrongTypeError       the key holds another data type
         └── InvalidationError    deleting keys ended early; it says what was deleted
+
+Of roles and builds, raised on hosts only:
+
+    KeyfleetError
+    ├── FilesError               a file could not be written; some may have been
+    ├── BuildError               the program could not be built; what is in use stays
+    └── ServiceError             a service could not be started, stopped or asked
 """
 
 from __future__ import annotations
@@ -92,7 +98,7 @@ class ServerError(KeyfleetError):
 
 
 class UnreachableError(ServerError):
-    """No connection to the server, or no usable answer in time."""
+    """No connection to the server, or no usable answer in time; the command changed nothing, so that it may be tried again."""
 
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(address, reason)
@@ -102,13 +108,18 @@ class UnreachableError(ServerError):
         return f"cannot reach {self.address}: {self.reason}"
 
 
-class OutcomeUnknown(UnreachableError):  # noqa: N818 - says what is, which no name with Error would
+class OutcomeUnknown(ServerError):  # noqa: N818 - says what is, which no name with Error would
     """
     The command was sent and its reply did not come in time: it may have run, and it was not sent again.
 
-    Reading the key tells what happened. Commands for which running twice is the same as once are repeated instead, as listed in
+    Not an UnreachableError, so that ``except UnreachableError`` around a second try never doubles what may have run. Reading the key
+    tells what happened. Commands for which running twice is the same as once are repeated instead, as listed in
     docs/client/guarantees.md.
     """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
 
     def __str__(self) -> str:
         return f"{self.address} may or may not have run the command: {self.reason}"

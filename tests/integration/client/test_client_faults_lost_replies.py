@@ -108,6 +108,19 @@ def test_what_may_run_twice_is_sent_again(client: Client, proxy: FaultProxy, raw
     assert wanted == look(raw)
 
 
+@pytest.mark.parametrize("name", ["set nx", "set xx", "set get"])
+def test_a_fallback_does_not_say_that_nothing_was_done(proxy: FaultProxy, raw: AnyClient, open_client: OpenClient, name: str) -> None:
+    """False would mean that another one has the key; a repeatable write falls back."""
+    client = open_client(proxy.settings(timeout_seconds=0.6, retry_delay_ms=10), Policy(on_error="fallback", breaker_failures=0))
+    call, command, look, wanted = ONCE[name]
+    proxy.lose_reply(command, times=FOR_EVER)
+    with pytest.raises(OutcomeUnknown):
+        call(client)
+    assert wanted == look(raw)
+    assert not client.set("k", "other")
+    assert (2, 1) == (client.stats.failures, client.stats.fallbacks)
+
+
 def test_a_request_that_is_lost_counts_as_one_that_may_have_run(client: Client, proxy: FaultProxy, raw: AnyClient) -> None:
     """From outside, nobody can tell the two apart."""
     fault = proxy.lose_request("INCRBY")

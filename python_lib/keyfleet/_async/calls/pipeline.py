@@ -8,10 +8,11 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..._protocol.command import NO_FALLBACK, Command, Operation, Transaction
+from ..._protocol.command import Command, Operation, Transaction
 from ..._protocol.pipeline_calls import PipelineCalls
 from ..._protocol.scripts import ScriptCommand
-from ...core.errors import KeyfleetError, ServerError, UnreachableError
+from ..._transport.failures import NO_ANSWER
+from ...core.errors import KeyfleetError, ServerError
 from ..executor import Call, Engine
 from ..lifecycle import AsyncClientBase
 
@@ -94,12 +95,11 @@ class AsyncPipelining(AsyncClientBase):
         calls = [Call(command) for command in commands]
         await engine.run_all(calls, engine.deadline(self._budget))
         answers = [_answer(engine, call) for call in calls]
-        lost = [position for position, answer in enumerate(answers) if isinstance(answer, UnreachableError)]
+        lost = [position for position, answer in enumerate(answers) if isinstance(answer, NO_ANSWER)]
         self._counters.failures += bool(lost)
-        if self._policy.on_error == "fallback":
-            for position in lost:
-                if commands[position].kind.fallback is not NO_FALLBACK:
-                    answers[position] = self._fallback(commands[position], answers[position])
+        for position in lost:
+            if self._falls_back(commands[position], answers[position]):
+                answers[position] = self._fallback(commands[position], answers[position])
         if not lost:
             self._note_answer()
         return answers
