@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("changelogs", "docs", "inventories", "LICENSES", "molecule", "playbooks", "plugins", "python_lib", "roles", "scripts", "tests")
 PATH = re.compile(rf"(?<![\w./~-])(?:{'|'.join(OURS)})/[\w./*@-]*")
+MODULE = re.compile(r"\bkeyfleet\.(?:core|_[a-z]+|testing)(?:\.[a-z_]+)*")
 INVENTED = re.compile(r"[A-Z]{4,}|^inventories/mine")  # placeholders, and the inventory that readers make
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -37,6 +38,12 @@ def ignored(path: str) -> bool:
     """Tell whether git ignores *path*: it is made by a run, and need not be there."""
     patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
     return any(fnmatch.fnmatch(part, pattern) for part in Path(path).parts for pattern in patterns)
+
+
+def is_module(name: str) -> bool:
+    """Whether *name* is a package of the library, or a module, or something in a module."""
+    paths = [ROOT / "python_lib" / "/".join(name.split(".")[:length]) for length in range(1, name.count(".") + 2)]
+    return paths[-1].is_dir() or any(path.with_suffix(".py").is_file() for path in paths)
 
 
 def broken_links(document: Path) -> Iterator[str]:
@@ -78,3 +85,11 @@ def test_every_document_is_reached_from_the_readme() -> None:
         linked = {(document.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+\.md)", text) if "://" not in link}
         waiting += [path for path in linked - seen if path.exists()]
     assert [] == [str(path.relative_to(ROOT)) for path in documents() if path.is_relative_to(ROOT / "docs") and path not in seen]
+
+
+@pytest.mark.parametrize("folder", ["tests", "molecule", "scripts", "docs", "roles", "plugins"])
+def test_modules_that_are_named_exist(folder: str) -> None:
+    """Names of the library's modules in programs of tests, in patches and in documents: what moves is found wherever it is named."""
+    files = [path for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md", ".yml", ".j2", ""} and path.is_file()]
+    named = {found for path in files for found in MODULE.findall(path.read_text(encoding="utf-8"))}
+    assert [] == sorted(name for name in named if not is_module(name))

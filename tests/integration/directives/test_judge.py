@@ -142,7 +142,7 @@ def test_it_dies_with_the_process_that_started_it(server_binary: str, folder: Pa
     """A run that is killed leaves no server."""
     code = f"""
 import tempfile
-from keyfleet.core.throwaway import throwaway
+from keyfleet.core.directives.throwaway import throwaway
 tempfile.tempdir = {str(folder)!r}
 with throwaway({server_binary!r}, []):
     print("ready", flush=True)
