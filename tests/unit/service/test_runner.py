@@ -171,3 +171,22 @@ def test_help_says_what_each_command_does() -> None:
 def test_environment_of_the_runner_is_that_of_other_programs() -> None:
     """The runner is copied to hosts as one file, so it has the environment once more."""
     assert commands.CLEAN_ENVIRONMENT == runner.CLEAN_ENVIRONMENT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")
+@pytest.mark.parametrize("trap", ["folder", "link", "link of root in the folder", "writable"])
+def test_root_makes_no_folder_where_another_user_can_lead_it_elsewhere(tmp_path: Path, trap: str) -> None:
+    """Below a folder that another user owns or may write, or behind its link, nothing is made."""
+    target, way = tmp_path / "target", tmp_path / "way"
+    target.mkdir()
+    if trap == "link":
+        way.symlink_to(target)
+        os.chown(way, 65534, 65534, follow_symlinks=False)
+    else:
+        way.mkdir()
+        (way / "run").symlink_to(target) if trap != "folder" else None
+        os.chown(way, *((65534, 65534) if trap != "writable" else (0, 0)))
+        way.chmod(0o777 if trap == "writable" else 0o755)
+    with pytest.raises(runner.RunnerError, match="can be changed by another user"):
+        runner.prepare(spec(run_dir=str(way / "run" / "x"), log_file=str(tmp_path / "log" / "runner.log")))
+    assert ([], False) == (list(target.iterdir()), (way / "run" / "x").exists())

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
+from .safe_paths import status_of
+
 IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 _LISTENING_TCP, _LISTENING_UNIX = "0A", "00010000"
 _PROC = Path("/proc")
@@ -94,8 +96,9 @@ def unix_listener(path: str) -> Optional[Listener]:
     """Return who listens on a unix socket, None if nobody does."""
     for words in _rows("unix"):
         if len(words) > 7 and words[3] == _LISTENING_UNIX and words[7] == path:
-            with suppress(OSError, KeyError):
-                return _holder(path, words[6], Path(path).owner())
+            status = status_of(path)
+            with suppress(KeyError):
+                return _holder(path, words[6], pwd.getpwuid(status.st_uid).pw_name if status else None)
             return _holder(path, words[6], None)
     return None
 

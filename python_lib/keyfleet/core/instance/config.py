@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from ..directives.plan import render
 from ..directives.values import quote
+from ..host.safe_paths import replace_file
 from ..host.text_files import read_lines
 from ..layout import Layout
 from .model import Instance
@@ -57,4 +57,4 @@ def forget_written(layout: Layout, names: set[str]) -> None:
     """Take directives out of the server's own file; only while the server is stopped, since the file is its own."""
     if names & written_names(layout):
         kept = [line for line in read_lines(layout.server_file) if _directive_of(line) not in names]
-        Path(layout.server_file).write_text("\n".join([*kept, ""]), encoding="utf-8")
+        replace_file(layout.server_file, "\n".join([*kept, ""]).encode(errors="surrogateescape"))

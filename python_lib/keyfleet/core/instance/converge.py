@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -16,6 +15,7 @@ from ..directives.throwaway import throwaway
 from ..directives.trial import engine_version, judge
 from ..directives.values import HIDDEN, SECRET_DIRECTIVES, format_value, table_for
 from ..errors import DeniedError
+from ..host.safe_paths import remove_file, remove_tree, status_of
 from ..host.text_files import read_lines
 from ..layout import UNIT_FILE
 from .access import opened, prepare_start, wait_until_ready
@@ -113,7 +113,7 @@ def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
     layout, manager = host.layout(instance.name), host.manager(instance.name)
     status = manager.status()
     doomed = [layout.config_dir, *([layout.data_dir, layout.log_dir] if instance.purge else [])]
-    doomed = [folder for folder in doomed if Path(folder).exists()]
+    doomed = [folder for folder in doomed if status_of(folder)]
     if not (doomed or status.pid or status.enabled):
         return Outcome(instance.name)
     if not check:
@@ -121,11 +121,11 @@ def _remove(host: Host, instance: Instance, check: bool) -> Outcome:
         manager.disable()
         record = read_record(layout)
         forget_written(layout, set(record.applied if record else ()))  # the record goes; what it knows must not come back
-        Path(layout.rotation_file).unlink(missing_ok=True)
+        remove_file(layout.rotation_file)
         for folder in [*doomed, layout.run_dir]:
-            shutil.rmtree(folder, ignore_errors=folder == layout.run_dir)
+            remove_tree(folder)
         if not host.deployed_names():
-            Path(UNIT_FILE if host.service_manager == "systemd" else layout.runner_file).unlink(missing_ok=True)
+            remove_file(UNIT_FILE if host.service_manager == "systemd" else layout.runner_file)
             manager.reload_units()
     return Outcome(instance.name, "removed")
 

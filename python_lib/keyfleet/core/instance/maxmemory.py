@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from ..directives.values import size
 from ..host.memory import MIB, format_bytes, limits, physical_bytes
+from ..host.safe_paths import names_in
 from ..host.text_files import read_lines
 from ..layout import Layout
 from .config import COMPUTED_MARK
@@ -87,10 +88,7 @@ def inspect_memory(
 
 def _has_data(layout: Layout) -> bool:
     """Return whether an earlier deployment left data, which may be larger than any limit of ours."""
-    try:
-        return any(entry.name != Path(layout.server_file).name for entry in Path(layout.data_dir).iterdir())
-    except OSError:
-        return False
+    return set(names_in(layout.data_dir)) - {Path(layout.server_file).name} != set()
 
 
 def share(total_bytes: int, percent: int, promised_bytes: int, new: int) -> Optional[int]:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional
 
 from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
+from ..host.safe_paths import names_in, status_of
 from ..layout import Layout
 from ..service.choose import ServiceManager, manager_for
 
@@ -280,6 +281,6 @@ class Host:
         """Return the names of all instances that were deployed below this root."""
         folder = Path(self.layout("any").config_dir).parent
         try:
-            return sorted(entry.name for entry in folder.iterdir() if Path(self.layout(entry.name).config_file).exists())
+            return [name for name in names_in(str(folder)) if status_of(self.layout(name).config_file)]
         except OSError:
             return []

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Optional
 
 from ..errors import RefusedError
+from ..host.safe_paths import read_bytes, replace_file
 from ..layout import Layout
 from .model import Instance
 
@@ -53,7 +53,7 @@ class Record:
 def read_record(layout: Layout) -> Optional[Record]:
     """Return the record of an instance; None if there is none."""
     try:
-        stored: dict[str, Any] = json.loads(Path(layout.record_file).read_text(encoding="utf-8"))
+        stored: dict[str, Any] = json.loads(read_bytes(layout.record_file))
         return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
     except FileNotFoundError:
         return None
@@ -63,7 +63,4 @@ def read_record(layout: Layout) -> Optional[Record]:
 
 def write_record(layout: Layout, record: Record) -> None:
     """Write the record whole or not at all."""
-    draft = Path(f"{layout.record_file}.new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(record), sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(layout.record_file)
+    replace_file(layout.record_file, json.dumps(asdict(record), sort_keys=True).encode() + b"\n", 0o600)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..directives.live import apply_live, read_active
 from ..directives.plan import config_command_in
 from ..errors import RefusedError
+from ..host.safe_paths import open_folder
 from ..host.text_files import read_lines
 from .access import POLL_SECONDS, opened, prepare_start, wait_until_ready
 from .model import Host, Instance
@@ -54,7 +54,7 @@ def restart(host: Host, instance: Instance) -> Restarted:
     started = read_lines(host.layout(instance.name).started_file)
     before = manager.status()
     with opened(host, instance, before.pid) as client:
-        saved, carrier = _save(client, started)
+        saved, carrier = _save(client, started, host.layout(instance.name).data_dir)
         keys_before = _keys(client)
     stopped = time.monotonic()
     manager.stop(host.start_timeout_seconds)
@@ -64,7 +64,8 @@ def restart(host: Host, instance: Instance) -> Restarted:
     wait_until_ready(host, instance, after.pid)
     gap_seconds = time.monotonic() - stopped
     if carrier is not None:
-        carrier.unlink(missing_ok=True)
+        with open_folder(host.layout(instance.name).data_dir) as folder:
+            folder.remove(carrier)
     with opened(host, instance, after.pid) as client:
         return Restarted(saved, round(gap_seconds, 3), before.pid, after.pid, keys_before, _keys(client))
 
@@ -73,8 +74,8 @@ def _keys(client: redis.Redis) -> int:
     return sum(int(database["keys"]) for database in client.info("keyspace").values())
 
 
-def _save(client: redis.Redis, started: list[str]) -> tuple[str, Optional[Path]]:
-    """Make sure that the data survives a stop; return how, and a file to remove after loading."""
+def _save(client: redis.Redis, started: list[str], data_dir: str) -> tuple[str, Optional[str]]:
+    """Make sure that the data survives a stop; return how, and the name of a file in the data folder to remove after loading."""
     if client.info("persistence").get("aof_enabled"):
         _finish_append_only_file(client)
         return "aof", None
@@ -83,8 +84,9 @@ def _save(client: redis.Redis, started: list[str]) -> tuple[str, Optional[Path]]
         _background_save(client)
         return "rdb", None
     config = read_active(client, command=command)
-    carrier = Path(config["dir"]) / config["dbfilename"]
-    existed = carrier.exists()
+    carrier = config["dbfilename"]
+    with open_folder(data_dir) as folder:  # whatever the server answers, nothing outside of its folder is removed
+        existed = folder.status(carrier) is not None
     _background_save(client)
     if config["save"]:
         return "rdb", None

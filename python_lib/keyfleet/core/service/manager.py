@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
-from ..errors import ServiceError
+from ..errors import KeyfleetError, ServiceError
+from ..host.safe_paths import read_bytes
 from ..layout import Layout
 from .supervisor import masked
 
@@ -99,9 +99,7 @@ class ServiceManager(ABC):
 def tail(path: str, lines: int = LOG_LINES) -> list[str]:
     """Return the last lines of a log, without values of directives; none if it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            file.seek(max(0, Path(path).stat().st_size - LOG_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
+        text = read_bytes(path, last_bytes=LOG_BYTES).decode(errors="replace")
+    except (OSError, KeyfleetError):
         return []
     return [masked(line) for line in text.splitlines()[-lines:]]

@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Optional
+from contextlib import suppress
+from typing import Any, Optional
 
 from ..host.commands import run
+from ..host.safe_paths import read_bytes
 from . import supervisor
 from .manager import ServiceManager, ServiceStatus
 
@@ -23,11 +25,17 @@ class ProcessManager(ServiceManager):
     def status(self) -> ServiceStatus:
         """Read the supervisor's status file and compare it with the processes."""
         try:
-            found = supervisor.status(self.layout.run_dir)
-        except supervisor.RunnerError as error:
-            raise self.failure("ask for", str(error)) from error
+            found = supervisor.status_of(self._record())
+        except OSError as error:
+            raise self.failure("ask for", f"cannot read the state in {self.layout.run_dir}: {error.strerror}") from error
         pid = found["server_pid"]
         return ServiceStatus(found["state"], None, pid, found["server_started_at"] if pid else None, found["restarts"] or 0)
+
+    def _record(self) -> dict[str, Any]:
+        """Read the status file; the supervisor itself reads it as the server's user, and this may be root."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return supervisor.parse_record(read_bytes(f"{self.layout.run_dir}/{supervisor.STATUS_FILE}"))
+        return {}
 
     def start(self) -> None:
         """Start or adopt the server and wait until it listens."""

@@ -22,6 +22,7 @@ import re
 import resource
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -32,10 +33,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Optional, Union
 
+STATUS_FILE = "status.json"
 POLL_SECONDS = 0.05
 LOCK_PATIENCE_SECONDS = 0.5
 SETTLE_SECONDS = 2.0  # a server whose sockets cannot be seen counts as up after this time
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_OF_ITS_OWN: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": CLEAN_ENVIRONMENT, "start_new_session": True}
 HELP = """\
 start    returns when the server listens, or has ended: then with its last words. Does nothing if it runs; adopts an orphan.
 stop     sends SIGTERM and waits as long as saving takes, unless --timeout-seconds says otherwise; it never kills the server.
@@ -92,7 +95,7 @@ class Spec:
 def load_spec(path: str) -> Spec:
     """Read a specification; raise RunnerError naming the file and what is wrong with it."""
     try:
-        spec = Spec(**json.loads(Path(path).read_text(encoding="utf-8")))
+        spec = Spec(**json.loads(Path(path).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise RunnerError(f"cannot use the specification {path}: {error}") from error
     if not spec.argv or isinstance(spec.argv, str):
@@ -139,10 +142,9 @@ def listens(pid: int) -> bool:
             held.add(str(Path(descriptor).readlink()))
     for table, state, listening, inode in (("tcp", 3, "0A", 9), ("tcp6", 3, "0A", 9), ("unix", 3, "00010000", 6)):
         with suppress(OSError):
-            for line in Path("/proc/net", table).read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
-                words = line.split()
-                if words[state] == listening and f"socket:[{words[inode]}]" in held:
-                    return True
+            rows = [line.split() for line in Path("/proc/net", table).read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
+            if any(words[state] == listening and f"socket:[{words[inode]}]" in held for words in rows):
+                return True
     return False
 
 
@@ -157,30 +159,35 @@ def write_private(path: str, content: bytes) -> None:
 
 def read_record(run_dir: str) -> dict[str, Any]:
     """Return what the supervisor wrote last into ``status.json``; empty if there is nothing."""
-    with suppress(FileNotFoundError, ValueError):
-        record = json.loads(Path(run_dir, "status.json").read_text(encoding="utf-8"))
-        return record if isinstance(record, dict) else {}
+    return parse_record(path.read_bytes() if (path := Path(run_dir, STATUS_FILE)).exists() else b"")
+
+
+def parse_record(content: bytes) -> dict[str, Any]:
+    """Return the content of ``status.json``; empty if it is none."""
+    with suppress(ValueError, TypeError):
+        return dict(json.loads(content))
     return {}
 
 
 def _living(record: dict[str, Any], kind: str) -> set[int]:
     """Return the pid of ``runner`` or ``server`` if exactly the recorded process is alive, else nothing."""
     pid, ticks = record.get(f"{kind}_pid"), record.get(f"{kind}_ticks")
-    return {pid} if pid and ticks and start_ticks(pid) == ticks else set()
+    return {pid} if isinstance(pid, int) and ticks and start_ticks(pid) == ticks else set()
 
 
 def status(run_dir: str) -> dict[str, Any]:
+    """Say what runs in a run directory; changes nothing."""
+    return status_of(read_record(run_dir))
+
+
+def status_of(record: dict[str, Any]) -> dict[str, Any]:
     """
-    Say what runs in a run directory; changes nothing.
+    Compare a record with the processes.
 
     Returns:
         ``name``, ``state`` (see HELP), ``runner_pid``, ``server_pid``, ``server_started_at`` (of the last one; seconds since 1970),
         ``restarts``, ``last_exit`` (None, or ``{"status": …, "at": …}``; the status is negative for a signal, None if unknown).
     """
-    try:
-        record = read_record(run_dir)
-    except OSError as error:
-        raise RunnerError(f"cannot read the state in {run_dir}: {error.strerror}") from error
     runner, server = _living(record, "runner"), _living(record, "server")
     state = record.get("state", "stopped")
     if not runner and state != "failed":
@@ -246,12 +253,10 @@ def _wait(spec: Spec, end: float) -> None:
 
 def stop(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
     """
-    End supervisor and server with SIGTERM and wait for both, by default without limit: saving takes time.
+    End supervisor and server with SIGTERM and wait for both, by default without limit: saving takes time. Return whether anything ran.
 
-    Returns:
-        Whether anything ran.
     Raises:
-        RunnerTimeoutError: if the time ends first; the server goes on stopping.
+        RunnerTimeoutError: if the time ends first; the server continues to stop.
     """
     end = time.monotonic() + timeout_seconds
     if not Path(spec.run_dir).is_dir():
@@ -269,17 +274,15 @@ def _forget(spec: Spec, record: dict[str, Any]) -> None:
     """Leave the run directory as it is when nothing runs: locks, and the last status."""
     with suppress(OSError):
         nobody = dict.fromkeys(("runner_pid", "runner_ticks", "server_pid", "server_ticks"))
-        write_private(spec.path("status.json"), json.dumps({**record, **nobody}, sort_keys=True).encode())
+        write_private(spec.path(STATUS_FILE), json.dumps({**record, **nobody}, sort_keys=True).encode())
     for name in ("runner.pid", "started.conf"):
         Path(spec.path(name)).unlink(missing_ok=True)
 
 
 def start(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
     """
-    Start supervisor and server and return when the server listens; an orphan is adopted, a server that waits out a delay restarted.
+    Start supervisor and server and wait until it listens; adopt an orphan, restart one that backs off. Return whether anything was started.
 
-    Returns:
-        Whether anything was started or adopted.
     Raises:
         RunnerError: if the server ended first; nothing runs then, and the message holds its last words.
         RunnerTimeoutError: if the time ends first; the start goes on.
@@ -303,15 +306,8 @@ def start(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
 
 def _spawn(spec: Spec, end: float) -> dict[str, Any]:
     """Start the supervisor as a session of its own, with nothing inherited, and return its report."""
-    process = subprocess.Popen(  # noqa: S603 - this file itself
-        [sys.executable, "-I", str(Path(__file__).resolve()), "supervise", spec.name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=CLEAN_ENVIRONMENT,
-        cwd="/",
-        start_new_session=True,
-    )
+    command = [sys.executable, "-I", str(Path(__file__).resolve()), "supervise", spec.name]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", **_OF_ITS_OWN)  # noqa: S603 - this file itself
     seconds = None if end == float("inf") else max(0.0, end - time.monotonic())
     with process:
         try:
@@ -386,7 +382,7 @@ class Supervisor:
         self._record["state"] = state
         self._log.write(f"{state} (server pid {self._record['server_pid']}, last exit {self._record['last_exit']})")
         with suppress(OSError):
-            write_private(self._spec.path("status.json"), json.dumps(self._record, sort_keys=True).encode())
+            write_private(self._spec.path(STATUS_FILE), json.dumps(self._record, sort_keys=True).encode())
 
     def _wait(self) -> None:
         """Wait for a signal, for output of the server, or until something is due."""
@@ -453,14 +449,7 @@ class Supervisor:
             if not lock.try_hold(10 * LOCK_PATIENCE_SECONDS):
                 raise OSError(f"{self._spec.path('server.lock')} is held by another process")
         child = subprocess.Popen(  # noqa: S603 - the argument list of the specification
-            self._spec.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=CLEAN_ENVIRONMENT,
-            cwd=self._spec.working_dir,
-            pass_fds=(lock.descriptor,),
-            start_new_session=True,
+            self._spec.argv, stdin=subprocess.DEVNULL, cwd=self._spec.working_dir, pass_fds=(lock.descriptor,), **_OF_ITS_OWN
         )
         self._stdout = child.stdout
         os.set_blocking(child.stdout.fileno(), False)  # type: ignore[union-attr]  # a pipe, as asked for
@@ -536,7 +525,9 @@ def prepare(spec: Spec) -> None:
     user = _account(spec)
     for folder in (Path(spec.run_dir), Path(spec.log_file).parent):
         if not folder.is_dir():
+            _refuse_replaceable(folder.parent)
             folder.mkdir(parents=True)
+            _refuse_replaceable(folder)  # a parent that was missing until now
             folder.chmod(0o755)  # clients of another group reach a socket in it; all files of ours are 0600
             os.chown(folder, *(user or (-1, -1)))
     if spec.nofile:
@@ -547,10 +538,20 @@ def prepare(spec: Spec) -> None:
                 break
 
 
+def _refuse_replaceable(path: Path) -> None:
+    """Refuse a path that another user can change, and lead elsewhere what is made below it; see ``host/safe_paths.py``."""
+    places = (path, Path(os.path.realpath(path))) if os.geteuid() == 0 else ()
+    for part in [part for place in places for part in reversed((place, *place.parents))]:
+        with suppress(FileNotFoundError):
+            link, status = part.lstat(), part.stat()
+            foreign = status.st_mode & (0o022 if status.st_gid else 0o002) and not status.st_mode & stat.S_ISVTX
+            if link.st_uid or status.st_uid or foreign:
+                raise RunnerError(f"{part} can be changed by another user, so root makes no folder below it: make {path} yourself")
+
+
 def become(spec: Spec) -> None:
     """Give up root for the user of the specification, so that nothing is written or signalled with more rights than the server has."""
-    user = _account(spec)
-    if user is not None:
+    if user := _account(spec):
         os.setgroups([])
         os.setgid(user[1])
         os.setuid(user[0])
