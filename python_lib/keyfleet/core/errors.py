@@ -112,8 +112,8 @@ class OutcomeUnknown(ServerError):  # noqa: N818 - says what is, which no name w
     """
     The command was sent and its reply did not come in time: it may have run, and it was not sent again.
 
-    Not an UnreachableError, so that ``except UnreachableError`` around a second try never doubles what may have run. Reading the key
-    tells what happened. Commands for which running twice is the same as once are repeated instead, as listed in
+    Not an UnreachableError, so that ``except UnreachableError`` around a second try never doubles what may have run. Read the key to
+    find out what happened. Commands for which running twice is the same as once are repeated instead, as listed in
     docs/client/guarantees.md.
     """
 

@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def config_file(self) -> str:
-        """Our directives, read last."""
+        """The directives that keyfleet writes, read last."""
         return f"{self.config_dir}/keyfleet.conf"
 
     @property
@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def record_file(self) -> str:
-        """What keyfleet deployed here (JSON): marks an instance as ours."""
+        """What keyfleet deployed here (JSON): marks an instance as keyfleet's."""
         return f"{self.config_dir}/instance.json"
 
     @property

@@ -166,10 +166,10 @@ def test_secrets_are_not_repeated(name: str) -> None:
     [
         ("CONFIG admin-config", []),
         (['FLUSHALL ""', ["DEBUG", ""]], []),
-        ('info ""', ["takes away INFO, which this role needs to see what runs"]),
+        ('info ""', ["removes INFO, which this role needs to see what runs"]),
         (
             ["ACL x", "BGSAVE y"],
-            ["takes away ACL, which this role needs to apply users", "takes away BGSAVE, which this role needs to save before a restart"],
+            ["removes ACL, which this role needs to apply users", "removes BGSAVE, which this role needs to save before a restart"],
         ),
         (["AUTH", "x"], None),
     ],

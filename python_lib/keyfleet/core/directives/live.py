@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 try:
     from redis.exceptions import NoPermissionError, ResponseError
-except ImportError:  # whoever opens the connection tells the user what is missing
+except ImportError:  # connecting reports that redis-py is missing
     NoPermissionError = ResponseError = RefusedError  # type: ignore[assignment,misc]
 
 
 def read_active(client: redis.Redis, names: Iterable[str] = (), *, command: str = "CONFIG") -> dict[str, str]:
     """
-    Return every directive of a running server as CONFIG GET tells it.
+    Return every directive of a running server as CONFIG GET returns it.
 
     Args:
         client: Connected, speaking RESP2.
@@ -71,7 +71,7 @@ def _config(client: redis.Redis, command: str, *words: str) -> Any:
         raise DeniedError("CONFIG", str(error)) from error
     except ResponseError as error:
         if "unknown command" in str(error).lower():
-            raise DeniedError("CONFIG", "it was renamed or taken away") from error
+            raise DeniedError("CONFIG", "it was renamed or removed") from error
         raise
 
 

@@ -88,10 +88,10 @@ _HASH_ADVICE = "#HASH with the output of: printf %s 'PASSWORD' | sha256sum | cut
 @dataclass(frozen=True)
 class DirectivePlan:
     """
-    What to do so that a running server uses the wished values.
+    What to do so that a running server uses the desired values.
 
     Attributes:
-        live: ``{name: (active, wished)}`` for directives that CONFIG SET changes.
+        live: ``{name: (active, desired)}`` for directives that CONFIG SET changes.
         restart: The same for directives that the server reads only when it starts; *active* is None for one that the running server does
             not know.
     """
@@ -161,39 +161,39 @@ def config_command_in(lines: Iterable[str]) -> Optional[str]:
 
 
 def plan(
-    wished: Mapping[str, str], active: Mapping[str, str], named: Iterable[str], previously_named: Iterable[str], table: Table
+    desired: Mapping[str, str], active: Mapping[str, str], named: Iterable[str], previously_named: Iterable[str], table: Table
 ) -> DirectivePlan:
     """
     Compare three ways: enforce what the inventory names, return what it named before to the default, leave the rest to the server.
 
     Args:
-        wished: Every value that a server started with these directives has (``Verdict.values``): also tells the defaults.
+        desired: Every value that a server started with these directives has (``Verdict.values``): also gives the defaults.
         active: Every value that the running server has, in the same form (``live.read_active``).
         named, previously_named: Directives in the inventory now, and those applied by the run before.
-        table: Tells what changes live; what it does not know waits for a restart.
+        table: Which directives change live; what it does not know waits for a restart.
     Source:
         https://redis.io/docs/latest/commands/config-set/
     """
     live: dict[str, tuple[Optional[str], str]] = {}
     restart: dict[str, tuple[Optional[str], str]] = {}
     for name in sorted({table.name(name) for name in [*named, *previously_named]}):
-        if name not in wished or active.get(name) == wished[name] or is_file_only(name):
+        if name not in desired or active.get(name) == desired[name] or is_file_only(name):
             continue
         directive = table.directives.get(name)
         changes = live if directive and directive.change == "live" and name in active else restart
-        changes[name] = (active.get(name), wished[name])
+        changes[name] = (active.get(name), desired[name])
     return DirectivePlan(live, restart)
 
 
-def startup_only_changes(wished_lines: Sequence[str], started_lines: Sequence[str], *, every: bool = False) -> dict[str, tuple[str, str]]:
+def startup_only_changes(desired_lines: Sequence[str], started_lines: Sequence[str], *, every: bool = False) -> dict[str, tuple[str, str]]:
     """
-    Compare directives that CONFIG GET cannot tell by the text the process was started with: ``{name: (started, wished)}``.
+    Compare directives that CONFIG GET does not return by the text the process was started with: ``{name: (started, desired)}``.
 
     Args:
-        wished_lines, started_lines: Lines of a configuration file; comments are ignored, the order within one directive counts.
-        every: Compare all directives, for a server whose CONFIG was taken away.
+        desired_lines, started_lines: Lines of a configuration file; comments are ignored, the order within one directive counts.
+        every: Compare all directives, for a server whose CONFIG was removed.
     """
-    before, after = _by_name(started_lines, every), _by_name(wished_lines, every)
+    before, after = _by_name(started_lines, every), _by_name(desired_lines, every)
     return {name: (before.get(name, ""), after.get(name, "")) for name in sorted({*before, *after}) if before.get(name) != after.get(name)}
 
 
@@ -239,7 +239,7 @@ def _unknown(name: str, found: str, candidates: Sequence[Table]) -> Problem:
 def _check_renames(value: object) -> list[Problem]:
     commands = [words[0].upper() for words in to_lines("rename-command", value, "lines")]
     return [
-        Problem("rename-command", HIDDEN, f"takes away {command}, which this role needs {_NEEDED_COMMANDS[command]}", "other commands")
+        Problem("rename-command", HIDDEN, f"removes {command}, which this role needs {_NEEDED_COMMANDS[command]}", "other commands")
         for command in commands
         if command in _NEEDED_COMMANDS
     ]

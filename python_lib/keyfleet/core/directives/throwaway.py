@@ -65,7 +65,7 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
     """
     Start *binary* with configuration *lines*, yield a function that sends one command, and leave nothing behind.
 
-    The lines reach the server through its standard input, so that no secret stands in argv or in a file. It listens on a
+    The lines reach the server through its standard input, so that no secret is in argv or in a file. It listens on a
     socket in a private folder, which is also its working directory, and dies with this process.
 
     Args:
@@ -99,7 +99,7 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
 
 
 def config_get(ask: Ask, pattern: str = "*", command: str = "CONFIG") -> dict[str, str]:
-    """Return ``{name: value}`` as CONFIG GET tells it."""
+    """Return ``{name: value}`` as CONFIG GET returns it."""
     flat = ask(command, "GET", pattern)
     return dict(zip(flat[::2], flat[1::2]))
 

@@ -111,7 +111,7 @@ def _lines(directives: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _ask_for_values(binary: str, lines: Sequence[tuple[str, str]], command: Optional[str], names: Iterable[str]) -> dict[str, str]:
-    """Return what CONFIG GET tells, asking for *names* too, since it lists some only then."""
+    """Return what CONFIG GET returns, asking for *names* too, since it lists some only then."""
     with throwaway(binary, [line for _unused, line in lines]) as ask:
         values = config_get(ask, "*", command or "CONFIG")
         for name in names:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Values of server directives: what a directive takes, how it is written, and the form in which the server tells it. Pure."""
+"""Values of server directives: what a directive takes, how it is written, and the form in which the server prints it. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HIDDEN = "(hidden)"
 FILE_ONLY = frozenset(["include", "loadmodule", "rename-command", "user"])
 
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
-EVENT_CLASSES = "g$lshzxetd"  # what A stands for, in the order in which the server tells them
+EVENT_CLASSES = "g$lshzxetd"  # the classes that A means, in the order in which the server prints them
 CLIENT_CLASSES = {"normal": "normal", "replica": "slave", "slave": "slave", "pubsub": "pubsub"}
 ENDLESS = 2**31 - 1  # a bound this high is a limit of the type and not worth telling
 
@@ -147,7 +147,7 @@ def format_value(name: str, value: object) -> str:
 
 
 def is_file_only(name: str) -> bool:
-    """Tell whether CONFIG GET does not know a directive; names with a dot belong to modules."""
+    """Return whether CONFIG GET does not know a directive; names with a dot belong to modules."""
     return name in FILE_ONLY or "." in name
 
 
@@ -177,7 +177,7 @@ def to_lines(name: str, value: object, takes: str) -> list[list[str]]:
 
 
 def refusal(directive: Directive, value: object) -> str:
-    """Return why a value is not possible, "" if it is; where only the server can tell, the value passes."""
+    """Return why a value is not possible, "" if it is; where only the server can decide, the value passes."""
     if directive.kind == "retired":
         return "is ignored by this version"
     try:
@@ -193,7 +193,7 @@ def refusal(directive: Directive, value: object) -> str:
 
 def canonical(name: str, value: object, table: Table) -> str:
     """
-    Return a possible value in the form in which CONFIG GET tells it: ``1gb`` as ``1073741824``, ``KEA`` as ``AKE``.
+    Return a possible value in the form in which CONFIG GET prints it: ``1gb`` as ``1073741824``, ``KEA`` as ``AKE``.
 
     What depends on the machine (a path behind a symbolic link) stays as it is; the throw-away server knows better.
     """

@@ -30,7 +30,7 @@ class FileEntry:
 
     Attributes:
         path: Absolute.
-        state: One of STATES; ``seed`` is a file that is made if it is missing and left alone if it is there.
+        state: One of STATES; ``seed`` is a file that is made if it is missing and kept if it is there.
         content: Of a file or seed; never in ``repr``.
         target: Of a link.
         owner, group: Name or number; None leaves what is there, and means the caller's own for something new.

@@ -4,7 +4,7 @@ Kernel settings for Redis: now, and after a reboot.
 
 Source:
     https://redis.io/docs/latest/operate/oss_and_stack/management/admin/ for the values and the reasons; sysctl.d(5); the kernel's
-    Documentation/admin-guide/mm/transhuge.rst. Opening a setting for writing changes nothing and tells whether the host allows it.
+    Documentation/admin-guide/mm/transhuge.rst. Opening a setting for writing changes nothing and shows whether the host allows it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .file_entries import parse
 from .files import FilePlan, plan
 
 THP_VALUES = ("madvise", "never")
-NOT_ROOT = "the user of this task is not root: kernel settings are left alone"
+NOT_ROOT = "the user of this task is not root: kernel settings are not changed"
 SYSCTL_HEADER = "# Ansible managed: module redis_kernel of keyfleet.redis\n"
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 THP_UNIT = """\
@@ -123,7 +123,7 @@ def plan_kernel(desired: KernelSettings) -> KernelPlan:
     Compare a host with what it shall have; reads only.
 
     Raises:
-        RefusedError: if a name is no setting, or something that is no file of ours is where one shall be.
+        RefusedError: if a name is no setting, or something that keyfleet did not write is where its file shall be.
     """
     found = KernelPlan()
     if os.geteuid() != 0 and not os.access(desired.proc_sys, os.W_OK):
@@ -138,7 +138,7 @@ def plan_kernel(desired: KernelSettings) -> KernelPlan:
         path = _sysctl_path(desired, name)
         active = _active(path)
         enough = active.isdigit() and int(active) >= least
-        # A value that the kernel or another file set high enough is not kept by us: at boot, ours could lower it.
+        # A value that the kernel or another file set high enough is not kept by keyfleet: at boot, its value could lower it.
         if _compare(found, name, path, active if enough else str(least)) and (name in kept or not enough):
             wanted[name] = active if enough else str(least)
     files = _sysctl_entries(desired, wanted)

@@ -16,7 +16,7 @@ def physical_bytes(proc: str = "/proc") -> int:
     text = Path(proc, "meminfo").read_text(encoding="ascii")
     found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     if found is None:
-        raise ValueError(f"{proc}/meminfo tells no MemTotal")
+        raise ValueError(f"{proc}/meminfo has no MemTotal")
     return int(found[1]) << 10
 
 
@@ -25,7 +25,7 @@ def limits(service_manager: str, proc: str, cgroup: str) -> Iterator[int]:
     Yield the limits of the control groups that the servers are in, both versions of control groups.
 
     Under systemd that is the slice of services; a runner stays in the group that it was started in. Inside of a container the top of the
-    tree is the container's own group. Where version 1 has no limit, it tells a number that no machine has.
+    tree is the container's own group. Where version 1 has no limit, it reports a number that no machine has.
 
     Source:
         cgroups(7); the kernel's Documentation/admin-guide/cgroup-v2.rst, ``memory.max``, and cgroup-v1/memory.rst.

@@ -75,7 +75,7 @@ class _Socket:
 
 def listener(host: str, port: int) -> Optional[Listener]:
     """
-    Return who listens where a server bound to *host* and *port* would, None if nobody does.
+    Return who listens where a server bound to *host* and *port* would, None if no process does.
 
     Args:
         host: An IPv4 or IPv6 address; ``*`` and ``0.0.0.0`` mean every IPv4 address, ``::`` and ``::*`` every IPv6 address.
@@ -93,7 +93,7 @@ def listener(host: str, port: int) -> Optional[Listener]:
 
 
 def unix_listener(path: str) -> Optional[Listener]:
-    """Return who listens on a unix socket, None if nobody does."""
+    """Return who listens on a unix socket, None if no process does."""
     for words in _rows("unix"):
         if len(words) > 7 and words[3] == _LISTENING_UNIX and words[7] == path:
             status = status_of(path)

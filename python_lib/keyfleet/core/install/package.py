@@ -11,7 +11,7 @@ from pathlib import Path
 from ..host.commands import run
 from ..host.text_files import read_lines
 
-# What tells the state and the version of an installed package.
+# Commands that print the state and the version of an installed package.
 _VERSION_COMMANDS = {
     "apt": ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}"],
     "dnf": ["rpm", "-q", "--queryformat=installed %{EVR}"],
@@ -44,7 +44,7 @@ class PackageUnit:
     State of the package's own unit.
 
     Attributes:
-        in_the_way: It must not run: it has, or would have, a port of ours; or it is not there yet and comes with the package that this run
+        in_the_way: It must not run: it has, or would have, a port of keyfleet's; or it comes with the package that this run
             installs, enabled and without a password.
     """
 
@@ -73,8 +73,8 @@ def package_unit(properties: Mapping[str, str], *, collides: bool, installs: boo
     Return the state of the package's own unit.
 
     Args:
-        properties: As ``systemctl show`` tells them.
-        collides: Whether its configuration has a port of ours.
+        properties: As ``systemctl show`` prints them.
+        collides: Whether its configuration has a port of keyfleet's.
         installs: Whether this run installs the package if it is not there.
     """
     unit = PackageUnit(

@@ -49,7 +49,7 @@ class Release:
         engine, version: What the source says that it is.
         sha256: Of the archive with the source.
         make_flags: More for make, each ``NAME=VALUE``.
-        systemd: Whether the server shall tell systemd when it is ready.
+        systemd: Whether the server shall notify systemd when it is ready.
         folder: Where the releases are.
         keep: Number of releases to keep; those in use and the previous one are kept in any case.
         jobs: Compilers at a time.

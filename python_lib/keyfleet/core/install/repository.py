@@ -3,7 +3,7 @@
 An apt repository for the packages of the engine, and for no others: its source, its key, its pin.
 
 A new one is tried in private first: apt reads it with its key in a temporary folder, so that nothing of the host is touched by one that
-cannot be reached, is signed by somebody else, or does not have the packages.
+cannot be reached, is signed by another key, or does not have the packages.
 
 Source:
     sources.list(5), deb822 style; apt_preferences(5); apt-get(8) indextargets; dpkg(1) --compare-versions.
@@ -147,7 +147,7 @@ def _pin_on_file(desired: Repository) -> str:
 
 
 def _pin_of(desired: Repository, fields: Mapping[str, str]) -> str:
-    """Return what tells the repository from all other sources of the host: Origin and Label of its Release file."""
+    """Return what distinguishes the repository from all other sources of the host: Origin and Label of its Release file."""
     found = {short: fields[name] for short, name in (("o", "Origin"), ("l", "Label")) if fields.get(name)}
     said = ", ".join(f"{name} {fields.get(name, '')!r}" for name in ("Origin", "Label"))
     advice = "have its maker put another Origin or Label into its Release file"
@@ -165,7 +165,9 @@ def _pin_of(desired: Repository, fields: Mapping[str, str]) -> str:
                 f"{desired.uri} {desired.suite} is set up in {place} already, and apt takes no source twice: remove it there"
             )
         if found == {short: other[name] for short, name in (("o", "Origin"), ("l", "Label")) if other.get(name)}:
-            raise RefusedError(f"apt could not tell {desired.uri} {desired.suite} from the source in {place} ({said} in both): {advice}")
+            raise RefusedError(
+                f"apt could not distinguish {desired.uri} {desired.suite} from the source {place} ({said} in both): {advice}"
+            )
     return ",".join(f"{short}={value}" for short, value in found.items())
 
 

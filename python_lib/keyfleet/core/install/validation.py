@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 KEY_BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
-# The role decides these by itself: where a release goes, TLS always, systemd as the service manager is.
+# The role decides these: where a release goes, TLS always, systemd as the service manager is.
 OWN_FLAGS = ("PREFIX", "BUILD_TLS", "USE_SYSTEMD")
 FEWEST_RELEASES = 2  # the one in use and the one before it
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -24,7 +24,7 @@ def install_problems(variables: Mapping[str, Any]) -> Iterator[str]:
 
     Args:
         variables: ``install_method`` and ``version``; ``repo`` (uri, suite, components, key) and ``archive`` (source, sha256, make_flags,
-            keep, jobs), which are looked at where the method needs them.
+            keep, jobs), which are checked where the method needs them.
     """
     method, version = variables.get("install_method"), variables.get("version")
     if version and method == "none":

@@ -74,7 +74,7 @@ def _user_problems(users: Iterable[Mapping[str, Any]], names: Sequence[str]) -> 
 
 
 def _acl_problems(where: str, user: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Iterator[str]:
-    """Return why the server would not let the user in, as far as the inventory tells."""
+    """Return why the server would not let the user in, as far as the inventory says."""
     if "users" not in endpoint or not user.get("password"):
         return
     hashes = endpoint["users"].get(user["name"])
