@@ -20,7 +20,13 @@ from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolT
 from .router import make_router
 
 if TYPE_CHECKING:
-    from .subscription import Subscription
+    from typing import Protocol
+
+    class Closable(Protocol):
+        """What the engine closes with itself."""
+
+        def close(self) -> None: ...
+
 
 T = TypeVar("T")
 
@@ -97,7 +103,7 @@ class Engine:
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         self.router = make_router(dialer)
-        self.subscriptions: set[Subscription[Any]] = set()
+        self.subscriptions: set[Closable] = set()
         self._settings, self._policy, self._counters = dialer.settings, dialer.policy, dialer.counters
         self._budget = dialer.settings.timeout_seconds
         has_others = bool(dialer.settings.cluster_nodes or dialer.settings.sentinels)
