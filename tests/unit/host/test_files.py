@@ -267,3 +267,21 @@ for options in ({{"owner": "root"}}, {{"group": "0"}}, {{}}):
     assert "only root can give it to user 'root'" in lines[0]
     assert "only root can give it to group '0'" in lines[1]
     assert "may not write in /etc" in lines[2]
+
+
+@as_root
+@pytest.mark.parametrize("options", [{}, {"state": "directory", "content": None}, {"state": "absent", "content": None, "mode": None}])
+def test_a_folder_of_another_user_may_not_be_a_link(tmp_path: Path, options: dict[str, object]) -> None:
+    """Root writes nothing behind a link that another user can place, also when it appears after the plan."""
+    folder, target = tmp_path / "theirs", tmp_path / "target"
+    for path in (folder, folder / "below", target):
+        path.mkdir()
+    (target / "x").touch()
+    (folder / "below" / "x").touch()
+    os.chown(folder, NOBODY, NOBODY)
+    made = plan([wish(folder / "below" / ("x" if options.get("state") != "directory" else "y"), **options)])
+    (folder / "below").rename(folder / "away")
+    (folder / "below").symlink_to(target)
+    with pytest.raises(RefusedError, match="not followed"):
+        made.apply()
+    assert [(target / "x", "")] == [(path, path.read_text()) for path in target.iterdir()]

@@ -3,7 +3,8 @@
 Many files of one host in one step: look at all, refuse or plan, then write.
 
 Nothing is written before every entry was looked at. A file is replaced by rename, complete with owner and mode, so that nobody ever sees
-half of it, or sees it with wider permissions. The last component of a path is never followed if it is a symbolic link.
+half of it, or sees it with wider permissions. The last component of a path is never followed if it is a symbolic link, and the others are
+only where no other user can have put the link; see ``safe_paths``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import grp
 import os
 import pwd
 import re
-import secrets
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from typing import Optional
 
 from ..errors import FilesError, RefusedError
 from .file_entries import FileEntry
+from .safe_paths import UNCHANGED, Folder, is_folder, names_in, open_folder
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _SHOWN_BYTES = 100_000
@@ -195,22 +195,21 @@ def plan(entries: Iterable[FileEntry], *, check: bool = False) -> FilePlan:
 
 def _look(entry: FileEntry) -> Found:
     """Return what is at the path, with the bytes of a file that is to be compared."""
+    path = Path(entry.path)
     try:
-        status = os.lstat(entry.path)
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
-        target = str(Path(entry.path).readlink()) if kind == "link" else ""
-        content = _read(entry.path) if kind == entry.state == "file" else b""
-        empty = not (kind == "directory" and entry.state == "absent" and any(Path(entry.path).iterdir()))
+        with open_folder(str(path.parent)) as folder:
+            status = folder.status(path.name) if path.name else folder.status()
+            if status is None:
+                return Found()
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
+            target = folder.target(path.name) if kind == "link" else ""
+            content = folder.read(path.name) if kind == entry.state == "file" else b""
+            empty = not (kind == "directory" and entry.state == "absent" and names_in(entry.path))
     except (FileNotFoundError, NotADirectoryError):
         return Found()
     except OSError as error:
         raise RefusedError(f"{entry.path}: cannot be read: {error.strerror}") from error
     return Found(kind, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), content, target, empty)
-
-
-def _read(path: str) -> bytes:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read()
 
 
 def _owner_of(entry: FileEntry) -> tuple[Optional[int], Optional[int], list[str]]:
@@ -256,7 +255,7 @@ def _right_problems(change: Change) -> list[str]:
         problems.append(f"only root can give it to user {change.entry.owner!r}; this is user {os.geteuid()}")
     if change.gid not in (None, os.getegid(), *os.getgroups()):
         problems.append(f"only root can give it to group {change.entry.group!r}, which user {os.geteuid()} is not in")
-    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+    if is_folder(str(folder)) and not os.access(folder, os.W_OK | os.X_OK):
         problems.append(f"user {os.geteuid()} may not write in {folder}")
     elif change.entry.state != "absent" and change.found.uid not in (-1, os.geteuid()):
         problems.append(f"it belongs to user {change.found.uid}; this is user {os.geteuid()}")
@@ -266,66 +265,37 @@ def _right_problems(change: Change) -> list[str]:
 def _folder_problems(entry: FileEntry, found: Found, earlier: Mapping[str, str]) -> list[str]:
     """Return whether the folder of something new is missing, and no earlier entry makes it."""
     folder = str(Path(entry.path).parent)
-    there = earlier[folder] == "directory" if folder in earlier else Path(folder).is_dir()
+    there = earlier[folder] == "directory" if folder in earlier else is_folder(folder)
     return [] if there or entry.state == "absent" or found.kind != "absent" else [f"its folder {folder} does not exist"]
 
 
 def _apply(change: Change) -> None:
     entry, name = change.entry, Path(change.entry.path).name
-    folder = os.open(Path(entry.path).parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with open_folder(str(Path(entry.path).parent)) as folder:
+        if entry.state in ("file", "seed"):
+            folder.replace(name, entry.content, entry.mode, _new_owner(change))
+            return
         if entry.state == "absent":
             _remove(change, name, folder)
         elif entry.state == "directory":
-            _make_directory(change, name, folder)
+            with folder.make_folder(name, owner=UNCHANGED) if change.found.kind == "absent" else folder.folder(name) as made:
+                made.give(_new_owner(change), entry.mode)
         else:
-            _replace(change, name, folder)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+            folder.replace_link(name, entry.target)
+        folder.sync()
 
 
-def _remove(change: Change, name: str, folder: int) -> None:
+def _remove(change: Change, name: str, folder: Folder) -> None:
     if change.found.kind != "directory":
-        os.unlink(name, dir_fd=folder)
+        folder.remove(name)
     elif change.entry.recurse:
-        shutil.rmtree(change.entry.path)
+        folder.remove_tree(name)
     else:
-        os.rmdir(name, dir_fd=folder)
+        folder.remove_folder(name)
 
 
-def _make_directory(change: Change, name: str, folder: int) -> None:
-    if change.found.kind == "absent":
-        os.mkdir(name, 0o700, dir_fd=folder)
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-    try:
-        _own(descriptor, change)
-    finally:
-        os.close(descriptor)
-
-
-def _replace(change: Change, name: str, folder: int) -> None:
-    """Make a new file or link beside the old one and rename it."""
-    draft = f".{name}.{secrets.token_hex(6)}.tmp"
-    try:
-        if change.entry.state == "link":
-            os.symlink(change.entry.target, draft, dir_fd=folder)
-        else:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder), "wb") as file:
-                file.write(change.entry.content)
-                file.flush()
-                _own(file.fileno(), change)
-                os.fsync(file.fileno())
-        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(draft, dir_fd=folder)
-        raise
-
-
-def _own(descriptor: int, change: Change) -> None:
-    """Give an open file its owner and then its mode, since a change of owner can clear bits."""
+def _new_owner(change: Change) -> tuple[int, int]:
+    """Return the ids to set; what is new and has no owner in the entry keeps those that the kernel gave it."""
+    uid, gid = change.ids()
     new = change.found.kind == "absent"
-    uid, gid = (-1 if new and wish is None else is_so for wish, is_so in zip((change.uid, change.gid), change.ids()))  # noqa: B905 - Python 3.9
-    os.fchown(descriptor, uid, gid)
-    os.fchmod(descriptor, change.entry.mode)
+    return -1 if new and change.uid is None else uid, -1 if new and change.gid is None else gid

@@ -19,7 +19,7 @@ How to use it:
     ``with open_folder(layout.data_dir) as data:`` gives a Folder. Its methods take the name of one entry, never a path: ``names``,
     ``status``, ``open_file``, ``read``, ``draft``, ``replace``, ``copy``, ``link``, ``rename``, ``remove``, ``remove_tree``, ``own``,
     ``make_folder``, ``folder``; and ``sync``, ``owner``, ``free_bytes``. ``data.folder("appendonlydir")`` opens a folder below.
-    ``read_bytes``, ``replace_file``, ``remove_file``, ``remove_tree``, ``names_in`` and ``status_of`` do one step at an absolute path.
+    ``read_bytes``, ``replace_file``, ``remove_file``, ``remove_tree``, ``names_in``, ``is_folder`` and ``status_of`` do one step at a path.
 Errors are OSError as the kernel reports them (FileNotFoundError, PermissionError …) and RefusedError for what is not followed.
 """
 
@@ -41,6 +41,7 @@ _INSPECT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+UNCHANGED = (-1, -1)  # an owner, as the system calls take it
 _MOST_LINKS = 40  # as many as the kernel follows in one path
 
 
@@ -96,10 +97,15 @@ class Folder:
         """Make a folder and open it; its owner is that of this folder unless *owner* says otherwise. FileExistsError if it is there."""
         os.mkdir(_plain(name), 0o700, dir_fd=self._descriptor)
         made = self.folder(name)
-        with made._listable() as descriptor:
-            _give(descriptor, owner or self._owner_for_new())
-            os.fchmod(descriptor, mode)
+        made.give(owner or self._owner_for_new(), mode)
         return made
+
+    def give(self, owner: tuple[int, int], mode: Optional[int] = None) -> None:
+        """Set owner and permissions of the folder itself."""
+        with self._listable() as descriptor:
+            _give(descriptor, owner)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
 
     def open_file(self, name: str) -> BinaryIO:
         """Open a regular file for reading."""
@@ -146,7 +152,7 @@ class Folder:
             mode = kept.st_mode & 0o777 if kept else 0o600
         if owner is None:
             owner = (kept.st_uid, kept.st_gid) if kept and self.trusted else self._owner_for_new()
-        temporary = f".{name}.{secrets.token_hex(6)}.tmp"
+        temporary = _temporary(name)
         descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self._descriptor)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -166,6 +172,20 @@ class Folder:
         """Write a file anew, by rename; *mode* and *owner* as in ``draft``."""
         with self.draft(name, mode, owner) as file:
             file.write(content)
+
+    def target(self, name: str) -> str:
+        """Return what a symbolic link says; it is not followed."""
+        return os.readlink(_plain(name), dir_fd=self._descriptor)
+
+    def replace_link(self, name: str, target: str) -> None:
+        """Make a symbolic link, replacing a file or another link."""
+        temporary = _temporary(name)
+        os.symlink(target, temporary, dir_fd=self._descriptor)
+        try:
+            os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except OSError:
+            self.remove(temporary)
+            raise
 
     def copy(self, name: str, folder: Folder, new_name: str) -> None:
         """Copy a regular file into a folder, replacing what has the name there; the owner is as in ``draft``."""
@@ -198,6 +218,10 @@ class Folder:
             return False
         return True
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+        os.rmdir(_plain(name), dir_fd=self._descriptor)
+
     def remove_tree(self, name: str) -> bool:
         """Remove an entry with all below it, never what a link in it points to; return whether there was one."""
         try:
@@ -209,7 +233,7 @@ class Folder:
         with self.folder(name) as doomed:
             for entry in doomed.names():
                 doomed.remove_tree(entry)
-        os.rmdir(name, dir_fd=self._descriptor)
+        self.remove_folder(name)
         return True
 
     def own(self, name: str, owner: tuple[int, int], most_names: int = 1) -> None:
@@ -334,8 +358,12 @@ def _is_ours(status: os.stat_result) -> bool:
 def _give(descriptor: int, owner: tuple[int, int]) -> None:
     """Change the owner of an open file, if it is another one: without root, naming one's own is not allowed everywhere."""
     status = os.fstat(descriptor)
-    if (status.st_uid, status.st_gid) != owner:
+    if owner not in (UNCHANGED, (status.st_uid, status.st_gid)):
         os.fchown(descriptor, *owner)
+
+
+def _temporary(name: str) -> str:
+    return f".{_plain(name)}.{secrets.token_hex(6)}.tmp"
 
 
 def _plain(name: str) -> str:
@@ -382,6 +410,13 @@ def names_in(path: str) -> list[str]:
     with suppress(FileNotFoundError, NotADirectoryError), open_folder(path) as folder:
         return folder.names()
     return []
+
+
+def is_folder(path: str) -> bool:
+    """Return whether there is a folder at a path."""
+    with suppress(FileNotFoundError, NotADirectoryError), open_folder(path):
+        return True
+    return False
 
 
 def status_of(path: str) -> Optional[os.stat_result]:
