@@ -45,7 +45,7 @@ def server_advice(
         memory: As redis_preflight returns it; ``total_bytes`` is 0 if it is not known.
     """
     found = {result["item"]: check["found"] for result in health for check in result["checks"] if check["name"] == "memory"}
-    options = {"manager": service_manager, "root": variables["root"], "keep_days": variables["log_keep_days"]}
+    options = {"manager": service_manager, "root": variables["root"], "keep_days": int(variables["log_keep_days"])}
     return advice(from_variables(variables, memory["default_maxmemory"]), found, memory["total_bytes"], **options)
 
 
@@ -118,9 +118,9 @@ def _instance_files(
         starter = json.dumps(runner_spec(layout, place["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
-    if instance.log == "file" and place["log_keep_days"]:
+    if instance.log == "file" and int(place["log_keep_days"]):
         account = None if place["unprivileged"] else (place["user"], place["group"])
-        rotation = rotation_text(layout, place["log_keep_days"], header, account)
+        rotation = rotation_text(layout, int(place["log_keep_days"]), header, account)
         found.append({"path": layout.rotation_file, "content": rotation, "mode": "0644"})
     else:
         found.append({"path": layout.rotation_file, "state": "absent"})

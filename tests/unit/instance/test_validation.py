@@ -49,8 +49,9 @@ def test_possible_ports_pass(port: object) -> None:
         ("state", ["absent"], "'present' or 'absent'"),
         ("unix_socket_perm", 0o770, "in quotes"),
         ("unix_socket_perm", "0770", "three octal digits"),
-        ("bind", "127.0.0.1", "a list of addresses"),
-        ("bind", [1], "a list of addresses"),
+        ("bind", "127.0.0.1", "a list of at least one address"),
+        ("bind", [1], "a list of at least one address"),
+        ("bind", [], "a list of at least one address"),
         ("directives", ["hz 5"], "a dictionary"),
         ("port", "٧٠٠٠", "1024 to 65535"),
         ("port", True, "1024 to 65535"),
@@ -137,3 +138,61 @@ def test_more_clients_than_a_process_has_files_are_refused() -> None:
     assert [] == one(directives={"maxclients": 1048480})
     (problem,) = one(directives={"maxclients": "1048481"})
     assert "directives.maxclients is 1048481: use at most 1048480" in problem
+
+
+@pytest.mark.parametrize("name", ["start_timeout_seconds", "log_keep_days", "memory_percent"])
+@pytest.mark.parametrize("value", [-1, "-1", 1.5, "1.5", True, "", "five", [5], None, 10**6])
+def test_numbers_out_of_range_are_refused(name: str, value: object) -> None:
+    """One message with variable, value and range."""
+    (problem,) = problems(variables({"name": "a"}, **{name: value}))
+    assert problem.startswith(f"redis_server_{name} is {value!r}: give ")
+
+
+@pytest.mark.parametrize("value", [50, "50"])
+def test_numbers_of_the_command_line_are_text(value: object) -> None:
+    """``-e redis_server_memory_percent=50`` means the number."""
+    assert [] == problems(variables({"name": "a"}, memory_percent=value, log_keep_days=value, start_timeout_seconds=value))
+
+
+def test_a_start_needs_time() -> None:
+    """No second would refuse every server."""
+    (problem,) = problems(variables({"name": "a"}, start_timeout_seconds=0))
+    assert "redis_server_start_timeout_seconds is 0: give 1 to 86400 seconds" == problem
+
+
+@pytest.mark.parametrize("root", ["/srv/../etc", "/srv//x", "/srv/x/", "/srv/./x", "/.."])
+def test_a_root_is_written_in_its_shortest_form(root: str) -> None:
+    """What paths derive from must not depend on how it is read."""
+    (problem,) = problems({**variables({"name": "a"}), "root": root})
+    assert problem.startswith(f"redis_server_root is {root!r}: write it as ")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0", "\nmore"])
+@pytest.mark.parametrize("name", ["password", "previous_password"])
+def test_a_password_with_a_line_end_is_refused_unseen(name: str, end: str) -> None:
+    """A profile is a file of lines."""
+    (problem,) = problems(variables({"name": "a"}, **{name: SECRET + end}))
+    assert problem.startswith(f"redis_server_{name} has a line end") and SECRET not in problem
+    assert [True] == ["has a line end" in problem for problem in one(password=SECRET + end)]
+
+
+def test_a_password_that_no_client_could_send_is_refused_unseen() -> None:
+    """The server closes connections whose AUTH is longer."""
+    (problem,) = problems(variables({"name": "a"}, password="x" * 20_000))
+    assert "redis_server_password has 20000 bytes: use at most 16384; the server refuses a longer AUTH" == problem
+    assert [] == problems(variables({"name": "a"}, password="x" * 16_384))
+
+
+@pytest.mark.parametrize("password", [[SECRET], 123456789])
+def test_a_previous_password_of_another_kind_is_refused_unseen(password: object) -> None:
+    """As every other one."""
+    found = problems(variables({"name": "a"}, previous_password=password))
+    assert ["redis_server_previous_password is of another kind: give text; put quotes around it"] == found
+
+
+@pytest.mark.parametrize(("maxmemory", "right"), [("1", False), (100, False), ("512kb", False), ("1mb", True), (0, True), ("2gb", True)])
+def test_a_maxmemory_without_its_unit_is_refused(maxmemory: object, right: bool) -> None:
+    """Less than an empty server uses would refuse every write."""
+    found = one(directives={"maxmemory": maxmemory})
+    assert right == (found == [])
+    assert right or "a bare number is bytes" in found[0]

@@ -85,8 +85,8 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(isinstance(item, str) for item in value)
 
 
 def _is_permission(value: Any) -> bool:
@@ -104,7 +104,13 @@ OPTIONS = (
     Option("purge", "bool", False, "true or false, without quotes", _is_bool),
     Option("port", "int", 6379, f"{PORTS.start} to {PORTS.stop - 1}, or 0 with unix_socket", _is_port),
     Option(
-        "bind", "list", ("127.0.0.1", "-::1"), 'a list of addresses, such as ["127.0.0.1"]', _is_list_of_text, elements="str", common=True
+        "bind",
+        "list",
+        ("127.0.0.1", "-::1"),
+        'a list of at least one address, such as ["127.0.0.1"]',
+        _is_text_list,
+        elements="str",
+        common=True,
     ),
     Option("unix_socket", "bool", False, "true or false, without quotes", _is_bool),
     Option(

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..directives.plan import acl_lines, check
+from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
 from .model import COMMON_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
@@ -19,6 +21,8 @@ MOST_CLIENTS = OPEN_FILES - 96
 LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is zero
 # Ansible masks passwords wherever they occur in a result, also inside of other words.
 SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD_BYTES = 16_384  # the server takes no longer argument from a connection that has not authenticated
+SMALLEST_MAXMEMORY = 1 << 20  # an empty server uses about as much; less is a number whose unit was forgotten
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to look for, nothing is bound here
 _OPEN = "anyone who reaches the port owns the data"
@@ -55,18 +59,25 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
     yield from install_problems(variables)
     if not root.startswith("/"):
         yield f"redis_server_root is {root!r}: use an absolute path"
+    elif root != posixpath.normpath(root):
+        yield f"redis_server_root is {root!r}: write it as {posixpath.normpath(root)!r}, without '..' and without a doubled or final slash"
     if manager == "systemd" and root != "/":
         yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
     yield from _kind_problems("redis_server_", {name: variables.get(name) for name in COMMON_OPTIONS})
+    if not isinstance(variables.get("previous_password") or "", str):
+        yield "redis_server_previous_password is of another kind: give text; put quotes around it"
+    yield from _number_problems(variables, "start_timeout_seconds", range(1, 86_401), "seconds")
     yield from _number_problems(variables, "log_keep_days", range(3651), "days, 0 for no rotation by keyfleet")
     yield from _number_problems(variables, "memory_percent", range(91), "percent, 0 to compute no maxmemory")
 
 
 def _number_problems(variables: Mapping[str, Any], name: str, allowed: range, meaning: str) -> Iterator[str]:
     """Return whether a whole number of the host is out of its range."""
-    value = variables.get(name, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
-        yield f"redis_server_{name} is {value!r}: give {allowed.start} to {allowed.stop - 1} {meaning}, without quotes"
+    value = variables.get(name, allowed.start)
+    # -e NAME=VALUE on the command line gives text.
+    digits = re.fullmatch("[0-9]{1,9}", str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if digits is None or int(value) not in allowed:
+        yield f"redis_server_{name} is {value!r}: give {allowed.start} to {allowed.stop - 1} {meaning}"
 
 
 def _shape_problems(index: int, options: Any) -> Iterator[str]:
@@ -138,6 +149,9 @@ def _consequences(instance: Instance) -> Iterator[str]:
                 f"bind is {' '.join(instance.bind)!r} and directives.user lets {user!r} in without a password (nopass): {_OPEN} that the "
                 "rules give away; use #HASH in the place of nopass, or bind to loopback"
             )
+    memory = size(str(instance.directives.get("maxmemory", 0))) or 0
+    if 0 < memory < SMALLEST_MAXMEMORY:
+        yield f"directives.maxmemory is {instance.directives['maxmemory']!r}: give 0 for no limit, or at least 1mb; a bare number is bytes"
     clients = int(str(instance.directives.get("maxclients", 0)))
     if clients > MOST_CLIENTS:
         yield f"directives.maxclients is {clients}: use at most {MOST_CLIENTS}, since a process has at most {OPEN_FILES} open files"
@@ -158,12 +172,16 @@ def _enters_without_password(rules: Iterable[str]) -> bool:
 
 
 def _password_problems(variables: Mapping[str, Any], instances: Iterable[Instance]) -> Iterator[str]:
-    """Return which passwords would be found inside of other words of a result, where Ansible masks them."""
-    given = {"redis_server_password": variables.get("password")}
+    """Return which passwords no client could give, or would be found inside of other words of a result, where Ansible masks them."""
+    given = {f"redis_server_{name}": variables.get(name) for name in ("password", "previous_password")}
     given.update((f"redis_server_instances[{options['name']}].password", options.get("password")) for options in variables["instances"])
     for where, password in given.items():
         if not password:
             continue
+        if re.search(r"[\r\n\0]", password):
+            yield f"{where} has a line end or a zero byte, which no profile can hold: remove it (a file often ends with one)"
+        if len(password.encode()) > LONGEST_PASSWORD_BYTES:
+            yield f"{where} has {len(password.encode())} bytes: use at most {LONGEST_PASSWORD_BYTES}; the server refuses a longer AUTH"
         if len(password) < SHORTEST_PASSWORD:
             yield (
                 f"{where} has {len(password)} characters: use at least {SHORTEST_PASSWORD}; Ansible hides a password wherever it "
