@@ -44,7 +44,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
 }
 CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
     "_policy": set(),
-    "_protocol": {"core/errors", "core/health"},
+    "_protocol": {"core/errors", "core/health", "core/keys"},
     "_transport": {"_policy", "_protocol", "core/errors", "core/connect"},
     "_async": {"_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
     "_sync": {"_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},

@@ -103,8 +103,8 @@ with Client.from_url("redis://{redis_server.host}:{redis_server.port}") as clien
     client.set_json("k", {{"a": [1, None, "ü"], "b": 2.5}})
     print(client.raw.get("k").decode(), client.get_json("k"))
     try:
-        client.set_json("k", float("nan") if {hidden!r} == "orjson" else {{1}})
-    except (TypeError, ValueError):
+        client.set_json("k", float("nan"))
+    except ValueError:
         print("refused")
 """
     environ = {"PYTHONPATH": str(Path(__file__).parents[3] / "python_lib"), "PYTHONIOENCODING": "utf-8"}

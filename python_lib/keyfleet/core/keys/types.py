@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import RefusedError
+from . import json_text
 
 Word = Any  # bytes, str, int or float: an argument of a command, as redis-py takes it
 Command = tuple[Word, ...]
@@ -142,24 +143,24 @@ class JsonType(StringType):
     def encode(self, raw: object) -> bytes:
         if isinstance(raw, str):
             try:
-                raw = json.loads(raw)
+                raw = json_text.decode(raw.encode())
             except ValueError:
                 raise ValueError('a text given as value of type json must be JSON; a JSON string is written "\\"text\\""') from None
         try:
-            return json.dumps(raw, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+            return json_text.encode(raw)
         except (TypeError, ValueError):
             raise ValueError("the value has no JSON form") from None
 
     def differs(self, wanted: bytes, found: bytes) -> bool:
         try:
             return _canonical_json(wanted) != _canonical_json(found)
-        except (ValueError, RecursionError):  # what is stored is no JSON
+        except ValueError:  # what is stored is no JSON
             return True
 
 
 def _canonical_json(text: bytes) -> str:
     # Compared as text, since in Python 1 == True == 1.0.
-    return json.dumps(json.loads(text), sort_keys=True)
+    return json.dumps(json_text.decode(text), sort_keys=True)
 
 
 class HashType(ValueType):
