@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from keyfleet.testing._binaries import FOLDER_VARIABLE, find_binary
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Server, ServerStartError, start_server
+
+# Machines are shared, so no example has a deadline. Each run tries the same examples: what fails once fails again.
+settings.register_profile("keyfleet", deadline=None, derandomize=True)
+settings.load_profile("keyfleet")
 
 pytest_plugins = ["keyfleet.testing.plugin"]
 

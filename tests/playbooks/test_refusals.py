@@ -55,6 +55,7 @@ def repo(**options: Any) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "variable_mistyped": ({"redis_server_pasword": "correct-horse"}, ["redis_server_pasword", "did you mean redis_server_password?"]),
     "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
     "engine_not_installed": (
         {"redis_server_engine": "valkey", "redis_server_bin_dir": "/nonexistent"},

@@ -1,0 +1,52 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter of the playbooks: variables that no role of the collection knows."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+@functools.cache
+def known_variables() -> dict[str, set[str]]:
+    """Return the public variables that the argument specs of each role document, by role."""
+    known = {}
+    for spec in sorted(ROLES.glob("*/meta/argument_specs.yml")):
+        entries = yaml.safe_load(spec.read_text(encoding="utf-8"))["argument_specs"].values()
+        known[spec.parts[-3]] = {name for entry in entries for name in entry.get("options", {})}
+    return known
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """
+    Return what is wrong with the names of a host's variables: those with the prefix of a role that its argument specs do not know.
+
+    Args:
+        names: All variables of a host; those without such a prefix are not keyfleet's.
+    """
+    known, problems = known_variables(), []
+    for name in sorted(names):
+        role = next((role for role in known if name.startswith(f"{role}_")), None)
+        if role is None or name in known[role]:
+            continue
+        close = difflib.get_close_matches(name, known[role], n=1, cutoff=0)
+        problems.append(f"{name} is no variable of the role {role}: did you mean {close[0]}? docs/reference/roles/{role}.md lists them all")
+    return problems
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {"unknown_variables": unknown_variables}
