@@ -8,6 +8,7 @@ from ._policy import Policy
 from .core.connect.settings import Settings, SettingsWarning
 from .core.errors import (
     BreakerOpenError,
+    CertificateError,
     ClosedError,
     CredentialsError,
     DecodeError,
@@ -45,6 +46,7 @@ __all__ = [
     "AsyncScript",
     "AsyncSubscription",
     "BreakerOpenError",
+    "CertificateError",
     "Client",
     "ClosedError",
     "CredentialsError",

@@ -9,9 +9,10 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import Sentinel
 
-from ..core.connect.client import check_files, connection_options, sentinel_options
+from ..core.connect.client import connection_options, sentinel_options
 from ..core.connect.redis_py import AnyClient
 from ..core.connect.settings import Settings
+from ..core.connect.tls import check_files
 
 
 def connect_asyncio(settings: Settings) -> AnyClient:

@@ -14,6 +14,7 @@ Of the client, exported by the package ``keyfleet``:
         │   ├── PoolTimeoutError all connections were busy for the whole budget
         │   └── BreakerOpenError not tried, since the last calls failed
         ├── OutcomeUnknown       the command was sent and its reply did not come: it may have run
+        ├── CertificateError     TLS: the server's certificate is not accepted, or the client's
         ├── CredentialsError     the server refused the user name or password, or wants one
         ├── DeniedError          the server does not offer the command to this user
         ├── WrongTypeError       the key holds another data type
@@ -142,6 +143,17 @@ class BreakerOpenError(UnreachableError):
 
     def __str__(self) -> str:
         return f"not trying {self.address} for {self.retry_after_seconds:.2f} s: {self.reason}"
+
+
+class CertificateError(ServerError):
+    """TLS: the server's certificate does not verify or names another host, or the server does not accept the client's; no retry helps."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
+
+    def __str__(self) -> str:
+        return f"no connection to {self.address}: {self.reason}"
 
 
 class CredentialsError(ServerError):

@@ -14,7 +14,7 @@ from keyfleet.core.connect.primaries import primaries
 from keyfleet.core.connect.redis_py import translated
 from keyfleet.core.connect.settings import Settings, SettingsWarning
 from keyfleet.core.connect.values import format_nodes
-from keyfleet.core.errors import CredentialsError, UnreachableError
+from keyfleet.core.errors import CertificateError, CredentialsError, UnreachableError
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.servers import SentinelGroup, start_cluster, start_sentinel, start_server
 
@@ -97,7 +97,7 @@ def test_a_url_checks_the_name_of_its_host(tmp_path: Path) -> None:
         for scheme in ("rediss", "valkeys"):
             assert 1 == written({"REDIS_URL": f"{scheme}://localhost:{server.port}", **ca})
         other = {"REDIS_URL": f"rediss://127.0.0.3:{server.port}", **ca}
-        with pytest.raises(UnreachableError, match="IP address mismatch, certificate is not valid for '127.0.0.3'"):
+        with pytest.raises(CertificateError, match="IP address mismatch, certificate is not valid for '127.0.0.3'"):
             written(other)
         with pytest.warns(SettingsWarning, match="^REDIS_TLS_VERIFY is off"):
             assert 1 == written({**other, "REDIS_TLS_VERIFY": "false"})

@@ -11,14 +11,13 @@ does not repeat; what was surely not run (no connection, MOVED, ASK, TRYAGAIN, C
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..errors import DeniedError, RefusedError, ServerError, SettingsError, UnreachableError
+from ..errors import DeniedError, RefusedError, ServerError, UnreachableError
 from .redis_py import (
     HAS_REDIS,
     AnyClient,
@@ -38,6 +37,7 @@ from .redis_py import (
     redis,
     translated,
 )
+from .tls import certificate_problem, check_files
 from .values import format_nodes
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def connect(settings: Settings) -> AnyClient:
 
     Raises:
         RefusedError: if redis-py is missing.
-        SettingsError: if a certificate or key file cannot be read.
-        UnreachableError, CredentialsError, DeniedError, ServerError: if a cluster or Sentinel does not answer as it should.
+        SettingsError: if a certificate or key file cannot be read or used.
+        UnreachableError, CertificateError, CredentialsError, DeniedError, ServerError: if a cluster or Sentinel does not answer as it
+            should.
     """
     if not HAS_REDIS:
         raise RefusedError(f"{sys.executable} has no redis-py: install it on this host (python3-redis on Debian)")
@@ -110,8 +111,8 @@ class _PatientConnection:
                 return once()
             except (redis.AuthenticationError, redis.exceptions.AuthorizationError):
                 raise
-            except (redis.ConnectionError, redis.TimeoutError):
-                if attempt == self.attempts or time.monotonic() + delay > started + self.deadline_seconds:
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if certificate_problem(error) or attempt == self.attempts or time.monotonic() + delay > started + self.deadline_seconds:
                     raise
             time.sleep(delay)
             delay = min(2 * delay, LONGEST_DELAY_SECONDS)
@@ -260,14 +261,3 @@ def _raise_cluster_reason(settings: Settings) -> None:
             raise ServerError(f"{single.address} does not run in cluster mode; name it as the single host instead")
     if len(silent) == len(settings.cluster_nodes):
         raise silent[0]
-
-
-def check_files(settings: Settings) -> None:
-    """Refuse unreadable certificate files; redis-py reports them as a failed connection."""
-    problems = []
-    for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
-        path = getattr(settings, name)
-        if path and not os.access(path, os.R_OK):
-            problems.append(f"{name} is {path!r}, which is not a readable file")
-    if problems:
-        raise SettingsError(*problems)

@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import CredentialsError, DeniedError, KeyfleetError, RefusedError, ServerError, UnreachableError
+from ..errors import CertificateError, CredentialsError, DeniedError, KeyfleetError, RefusedError, ServerError, UnreachableError
+from .tls import certificate_problem
 
 try:
     import redis
@@ -86,6 +87,9 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
     """Return the error of our tree that says what *error* of redis-py means."""
     if isinstance(error, KeyfleetError):
         return error
+    problem = certificate_problem(error)
+    if problem:
+        return CertificateError(settings.address, problem)
     error = _root(error)
     text = _without_secret(str(error), settings)
     address = settings.address

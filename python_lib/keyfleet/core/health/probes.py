@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Optional, Union, cast
 
 from ..connect.redis_py import translated
-from ..errors import CredentialsError, ServerError, UnreachableError
+from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from .checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judge_ping, judged
 
 try:
@@ -48,7 +48,7 @@ def check_ping(node: Primary, settings: Settings, thresholds: Thresholds, clock:
                 best = min(_milliseconds(node.client.ping, clock) for _attempt in range(3))
             except BusyLoadingError as busy:  # an answer, though redis-py counts it among the connection errors
                 return Check("ping", FAILED, f"the server answers: {busy}")
-    except (UnreachableError, CredentialsError):
+    except (UnreachableError, CertificateError, CredentialsError):
         raise
     except ServerError as error:
         best = error
@@ -69,7 +69,7 @@ def check_cluster(node: Primary, settings: Settings, info: Info) -> Check:
     try:
         with translated(settings):
             fields = node.client.execute_command("CLUSTER INFO")
-    except (UnreachableError, CredentialsError):
+    except (UnreachableError, CertificateError, CredentialsError):
         raise
     except ServerError as error:
         fields = error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..connect.client import close, connect
 from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translated
-from ..errors import CredentialsError, ServerError, UnreachableError
+from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from .checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
 from .probes import check_certificate, check_cluster, check_ping, check_round_trip
 
@@ -157,7 +157,7 @@ def _ask_info(node: Primary, settings: Settings, thresholds: Thresholds, expect:
     try:
         with translated(settings):
             info: Info = node.client.info()
-    except (UnreachableError, CredentialsError):
+    except (UnreachableError, CertificateError, CredentialsError):
         raise
     except ServerError as error:
         return {}, [unknown(name, str(error), expect) for name in INFO_CHECKS]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..connect.client import close, connect
 from ..connect.redis_py import translated
 from ..connect.settings import Settings
-from ..errors import CredentialsError, RefusedError, ServerError, UnreachableError
+from ..errors import CertificateError, CredentialsError, RefusedError, ServerError, UnreachableError
 from ..layout import Layout
 from ..profile.values import client_address
 from .config import forget_written
@@ -66,7 +66,7 @@ def opened(host: Host, wished: Instance, pid: Optional[int] = None) -> Iterator[
             client = connect(settings)
             try:
                 _check_pid(client, settings, pid)
-            except (UnreachableError, CredentialsError) as error:
+            except (UnreachableError, CertificateError, CredentialsError) as error:
                 close(client)
                 failures.append(error)
                 continue
