@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from ..errors import SettingsError
 from .url import check_lonely_user, stated_by_url
-from .values import CONVERTERS, UNKNOWN, ConversionError, Given, Stated
+from .values import CONVERTERS, UNKNOWN, ConversionError, Given, Stated, read_secret
 
 ENVIRONMENT = {
     "REDIS_HOST": "host",
@@ -62,7 +62,9 @@ def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Gi
         if variable in variables and rival in variables:
             problems.append(f"{rival} and {variable} are both set; keep one")
         elif variable in variables:
-            _add(given, ENVIRONMENT[rival], Stated(variable, _read_password(variable, variables[variable], problems)), problems)
+            path = variables[variable].strip()
+            given[f"{ENVIRONMENT[rival]}_file"] = Stated(variable, path)
+            _add(given, ENVIRONMENT[rival], Stated(variable, _read_password(variable, path, problems)), problems)
     check_lonely_user(given, "REDIS_URL", problems)
     return given
 
@@ -106,13 +108,9 @@ def _agree(name: str, one: Any, other: Any) -> bool:
 
 
 def _read_password(variable: str, path: str, problems: list[str]) -> Any:
-    """Return the file's text without the final line break, or that it is unknown."""
+    """Return the secret that the file holds, or that it is unknown."""
     try:
-        password = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problems.append(f"{variable} is {path!r} and cannot be read: {reason}")
+        return read_secret(f"{variable} is {path!r}", path)
+    except SettingsError as error:
+        problems += error.problems
         return UNKNOWN
-    if not password:
-        problems.append(f"{variable} is {path!r} and that file is empty")
-    return password or UNKNOWN

@@ -9,6 +9,7 @@ user knows it by, and every problem is reported at once in one SettingsError.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,7 @@ from typing import Any, Optional
 from ..errors import SettingsError
 from .environment import ENVIRONMENT, misspelt, stated_by_environment
 from .url import check_lonely_user, stated_by_url
-from .values import CONVERTERS, UNKNOWN, ConversionError, Given, Nodes, Stated, format_nodes
+from .values import CONVERTERS, SECRET_FILES, SECRETS, UNKNOWN, ConversionError, Given, Nodes, Stated, format_nodes, read_secret
 
 
 class SettingsWarning(UserWarning):
@@ -33,13 +34,16 @@ class Settings:
         host, port: Address of a single server.
         unix_socket: Path of a socket, in place of host and port.
         username, password: Credentials; without a user name the server's ``default`` user.
+        password_file: File that holds the password, read for *password* if that is not given; the client reads it again when the password
+            is refused. One line end at its end is dropped.
         db: Database number; 0 on a cluster.
         tls: Encrypt, and with *tls_verify* check the certificate and that it names the host.
         tls_ca_file: CA certificates to trust in addition to the system's.
         tls_cert_file, tls_key_file: Client certificate and its key.
         cluster_nodes: Some ``(host, port)`` of a cluster; the rest is discovered.
         sentinels, sentinel_service: Sentinels to ask, and the service whose primary is wanted.
-        sentinel_username, sentinel_password: Credentials of the Sentinels themselves, which may want none where the server does.
+        sentinel_username, sentinel_password, sentinel_password_file: Credentials of the Sentinels themselves, which may want none where the
+            server does.
         key_prefix: Put before every key by the client; modules use it as their default prefix.
         retry_attempts, retry_delay_ms: Further attempts of a call, and the wait before the first, in milliseconds; it doubles. None
             means as many as fit into the time, and where redis-py is used directly, as modules do, three to connect.
@@ -55,6 +59,7 @@ class Settings:
     unix_socket: Optional[str] = None
     username: Optional[str] = None
     password: Optional[str] = field(default=None, repr=False)
+    password_file: Optional[str] = None
     db: int = 0
     tls: bool = False
     tls_ca_file: Optional[str] = None
@@ -66,6 +71,7 @@ class Settings:
     sentinel_service: Optional[str] = None
     sentinel_username: Optional[str] = None
     sentinel_password: Optional[str] = field(default=None, repr=False)
+    sentinel_password_file: Optional[str] = None
     key_prefix: str = ""
     retry_attempts: Optional[int] = None
     retry_delay_ms: int = 100
@@ -73,6 +79,10 @@ class Settings:
     environment: str = "production"
 
     def __post_init__(self) -> None:
+        for file, name in SECRET_FILES.items():
+            path = getattr(self, file)
+            if path and getattr(self, name) is None:
+                object.__setattr__(self, name, read_secret(f"{file} is {path!r}", path))
         problems = _contradictions(vars(self), {}, set())
         if problems:
             raise SettingsError(*problems)
@@ -207,9 +217,10 @@ def _contradictions(values: Mapping[str, Any], names: Mapping[str, str], unknown
         (values["tls_key_file"] and not values["tls_cert_file"], "{} needs {}", ["tls_key_file", "tls_cert_file"]),
         (not values["tls"] and values[tls_file], "{} is set and TLS is off; turn {} on or remove it", [tls_file, "tls"]),
     )
+    secrets = ((re.search("[\r\n]", values[name] or ""), "{} holds a line end", [name]) for name in SECRETS)
     return [
         sentence.format(*(names.get(name, name) for name in concerned))
-        for broken, sentence, concerned in rules
+        for broken, sentence, concerned in (*rules, *secrets)
         if broken and unknown.isdisjoint(concerned)
     ]
 

@@ -9,13 +9,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Callable, Optional
+
+from ..errors import SettingsError
 
 Nodes = tuple[tuple[str, int], ...]
 
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 SECRETS = ("password", "sentinel_password")
+SECRET_FILES = {"password_file": "password", "sentinel_password_file": "sentinel_password"}
 # The value of a field that the user stated in a way that cannot be read: its problem is told already, and nothing follows from it.
 UNKNOWN = object()
 
@@ -56,6 +60,35 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ConversionError("a text")
     return value
+
+
+def _secret(value: object) -> str:
+    if re.search("[\r\n]", _text(value)):
+        raise ConversionError("a text without line ends; one was probably copied with it")
+    return _text(value)
+
+
+def read_secret(shown: str, path: str) -> str:
+    """
+    Return the secret that a file holds; one line end at its end is dropped, as editors and `echo` leave it.
+
+    Args:
+        shown: Begins the error: how the user named the file, as ``REDIS_PASSWORD_FILE is '/run/secret'``.
+        path: The file.
+    Raises:
+        SettingsError: if the file cannot be read, is empty, or holds a line end elsewhere.
+    """
+    try:
+        secret = re.sub(r"\r?\n\Z", "", Path(path).read_bytes().decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"{shown} and cannot be read: {reason}") from None
+    if not secret:
+        raise SettingsError(f"{shown} and that file is empty")
+    if re.search("[\r\n]", secret):
+        del secret  # error trackers print local variables
+        raise SettingsError(f"{shown} and that file holds a line end within the secret; only one at its end is dropped")
+    return secret
 
 
 def _stripped(value: object) -> str:
@@ -154,7 +187,8 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "port": _integer,
     "unix_socket": _stripped,
     "username": _text,
-    "password": _text,
+    "password": _secret,
+    "password_file": _stripped,
     "db": _integer,
     "tls": _boolean,
     "tls_ca_file": _stripped,
@@ -165,7 +199,8 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "sentinels": partial(_nodes, default_port=DEFAULT_SENTINEL_PORT),
     "sentinel_service": _stripped,
     "sentinel_username": _text,
-    "sentinel_password": _text,
+    "sentinel_password": _secret,
+    "sentinel_password_file": _stripped,
     "key_prefix": _text,
     "retry_attempts": _attempts,
     "retry_delay_ms": _integer,
