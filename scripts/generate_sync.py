@@ -27,7 +27,7 @@ RULES = (
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAsync(?=[A-Z])", ""),
-    (r"(?<=\._transport\.)asyncio_(?=pool\b|inbox\b)", "thread_"),
+    (r"(?<=\._transport\.)asyncio_", "thread_"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),
     (r"\bfrom redis\.asyncio\b", "from redis"),
     (r"(?<=, )for asyncio\b(?=\.$)", "for threads"),

@@ -25,7 +25,8 @@ class Policy:
         while_disconnected: ``wait`` for a connection as long as the budget of the call lasts, or ``fail`` when the first attempt fails.
         read_from: ``primary``, or ``replica`` for calls that only read, where a cluster or Sentinel knows replicas: what they
             return may be old.
-        max_connections: Most connections to one server; threads wait for a free one. Subscriptions have their own.
+        max_connections: Most connections to one server; threads wait for a free one. Subscriptions and blocking calls have their own.
+        max_blocking_connections: Most further connections to one server for calls that block, as `blpop`; each takes one while it waits.
         breaker_failures: Calls in a row that must fail before further ones to the same server fail at once; 0 switches it off.
         breaker_seconds: How long the first such pause lasts, in seconds; it doubles up to 2 s, and one call after each pause probes.
     """
@@ -34,6 +35,7 @@ class Policy:
     while_disconnected: Literal["wait", "fail"] = "wait"
     read_from: Literal["primary", "replica"] = "primary"
     max_connections: int = 10
+    max_blocking_connections: int = 100
     breaker_failures: int = 5
     breaker_seconds: float = 0.25
 
@@ -42,8 +44,9 @@ class Policy:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
-        if self.max_connections < 1:
-            raise ValueError(f"max_connections is {self.max_connections}; allowed are 1 and above")
+        for name in ("max_connections", "max_blocking_connections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 and above")
         if self.breaker_failures < 0:
             raise ValueError(f"breaker_failures is {self.breaker_failures}; allowed are 0 and above")
         if not 0 < self.breaker_seconds <= LONGEST_DELAY_SECONDS:

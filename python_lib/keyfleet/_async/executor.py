@@ -13,7 +13,8 @@ from .._protocol.command import Command, Repeat
 from .._protocol.discovery import read_redirection
 from .._protocol.resp import ErrorReply, pack
 from .._protocol.scripts import ScriptCommand
-from .._transport.asyncio_pool import Node, end, exchange_all, sleep
+from .._transport.asyncio_pool import Node, end, exchange_all
+from .._transport.asyncio_waits import sleep
 from .._transport.dialer import Dialer, Request, format_address
 from .._transport.failures import NO_ANSWER, Failure, LostError, NoAnswer, NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
@@ -309,7 +310,7 @@ class Engine:
         if block is not None:
             until = math.inf if block == 0 else deadline + block
         alone = block is not None or group[0].command.reply_count != 1
-        return Request(node, b"".join(parts), count, min(deadline, until), until, alone)
+        return Request(node, b"".join(parts), count, min(deadline, until), until, alone, block is not None)
 
     def _note_group(self, group: Sequence[Call], outcome: list[Any] | Failure) -> None:
         replies = outcome.replies if isinstance(outcome, LostError) else [] if isinstance(outcome, NotSentError) else outcome

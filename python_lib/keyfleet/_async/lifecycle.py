@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._policy import Outage, Policy
 from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
-from .._transport.asyncio_pool import Engines, close_raw, open_raw, sleep
+from .._transport.asyncio_engines import Engines, close_raw, open_raw
+from .._transport.asyncio_waits import sleep
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import NO_ANSWER, NoAnswer
 from .._transport.stats import Counters, Stats
-from ..core.connect.client import check_files
 from ..core.connect.settings import Settings
+from ..core.connect.tls import check_files
 from ..core.errors import DecodeError, OutcomeUnknown, ServerError, UnreachableError, WrongTypeError
 from .executor import Call, Engine
 

@@ -7,14 +7,14 @@ import itertools
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from redis.crc import key_slot
 
 from .._protocol.discovery import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
 from .._protocol.resp import ErrorReply, pack
-from .._transport.asyncio_pool import Lock, Node, acquire
+from .._transport.asyncio_pool import Node
+from .._transport.asyncio_waits import DeadlineLock
 from .._transport.dialer import Address, Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from ..core.errors import DeniedError, KeyfleetError, UnreachableError
@@ -33,7 +33,7 @@ class Router:
 
     def __init__(self, dialer: Dialer) -> None:
         settings = dialer.settings
-        self._dialer, self._lock = dialer, Lock()
+        self._dialer, self._lock = dialer, DeadlineLock()
         self.version, self.breaker = 0, dialer.new_breaker()
         self.learned_at = -math.inf
         self.trouble = NotSentError(UnreachableError(settings.address, "no node serves the slot of the key"))
@@ -91,7 +91,8 @@ class Router:
         Raises:
             NotSentError: with the error for the caller if nobody knows.
         """
-        if not await acquire(self._lock, deadline):
+        held = await self._lock.take(deadline)
+        if held is None:
             raise NotSentError(UnreachableError(self._dialer.settings.address, "no server said in time who serves what"))
         try:
             if self.version != seen_version:
@@ -103,7 +104,7 @@ class Router:
             self.trouble = failure
             raise
         finally:
-            self._lock.release()
+            held.release()
 
     async def _learn(self, deadline: float) -> None:
         """One server has nothing to say; its name is resolved again with each connection."""
@@ -148,8 +149,8 @@ class SentinelRouter(Router):
     def __init__(self, dialer: Dialer) -> None:
         super().__init__(dialer)
         settings = dialer.settings
-        plain = replace(settings, username=settings.sentinel_username, password=settings.sentinel_password, db=0)
-        self._sentinels = [Node(replace(dialer, settings=plain), address) for address in settings.sentinels]
+        own = dialer.for_sentinels()
+        self._sentinels = [Node(own, address) for address in settings.sentinels]
         self._replicas: list[Node] = []
         self._turn = itertools.count()
 

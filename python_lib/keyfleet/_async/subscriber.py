@@ -13,7 +13,8 @@ from .._protocol.discovery import read_redirection
 from .._protocol.pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
 from .._protocol.resp import ErrorReply
 from .._transport.asyncio_inbox import Inbox
-from .._transport.asyncio_pool import Link, Node
+from .._transport.asyncio_link import Link
+from .._transport.asyncio_pool import Node
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from ..core.errors import KeyfleetError, UnreachableError

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .._protocol.pubsub import Message, Reconnected, SubscribeOptions, Topic, check_seconds, topics
-from .._transport.asyncio_pool import Lock
+from .._transport.asyncio_waits import Lock
 from .._transport.dialer import Dialer
 from ..core.errors import ClosedError, DecodeError
 from .executor import Engine

@@ -41,7 +41,8 @@ def judge_eviction(info: ServerInfo, keeps: Sequence[str]) -> Check:
 def judge_pool(connections: int, max_connections: int, is_exhausted: bool) -> Check:
     """Judge how many of the connections that the client may make to one server are open, and whether all are in use."""
     found = {"connections": connections, "max_connections": max_connections}
-    reason = f"all connections are in use, and max_connections of the policy, {max_connections}, allows no more; further calls wait"
+    limits = f"max_connections ({max_connections}) or max_blocking_connections"
+    reason = f"all connections are in use, and {limits} of the policy allows no more; further calls wait"
     return judged("pool", found, [(DEGRADED, reason)] if is_exhausted else [])
 
 

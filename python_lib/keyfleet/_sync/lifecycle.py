@@ -19,9 +19,10 @@ from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import NO_ANSWER, NoAnswer
 from .._transport.stats import Counters, Stats
-from .._transport.thread_pool import Engines, close_raw, open_raw, sleep
-from ..core.connect.client import check_files
+from .._transport.thread_engines import Engines, close_raw, open_raw
+from .._transport.thread_waits import sleep
 from ..core.connect.settings import Settings
+from ..core.connect.tls import check_files
 from ..core.errors import DecodeError, OutcomeUnknown, ServerError, UnreachableError, WrongTypeError
 from .executor import Call, Engine
 

@@ -15,7 +15,8 @@ from .._protocol.resp import ErrorReply
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from .._transport.thread_inbox import Inbox
-from .._transport.thread_pool import Link, Node
+from .._transport.thread_link import Link
+from .._transport.thread_pool import Node
 from ..core.errors import KeyfleetError, UnreachableError
 from .executor import PASSING, REDIRECTIONS_AT_ONCE, Engine
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .._protocol.pubsub import Message, Reconnected, SubscribeOptions, Topic, check_seconds, topics
 from .._transport.dialer import Dialer
-from .._transport.thread_pool import Lock
+from .._transport.thread_waits import Lock
 from ..core.errors import ClosedError, DecodeError
 from .executor import Engine
 from .lifecycle import logger

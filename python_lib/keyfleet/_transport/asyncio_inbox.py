@@ -10,7 +10,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from .asyncio_pool import Link
+from .asyncio_link import Link
 
 T = TypeVar("T")
 

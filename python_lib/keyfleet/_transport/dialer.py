@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from .._policy import Breaker, Policy
 from .._protocol.resp import Argument, ErrorReply
-from ..core.connect.client import connection_options
 from ..core.connect.redis_py import translate
 from ..core.connect.settings import Settings
 from ..core.connect.values import format_nodes
-from ..core.errors import KeyfleetError, UnreachableError
+from ..core.errors import CertificateError, CredentialsError, KeyfleetError, UnreachableError
 from .failures import NotSentError
+from .login import CredentialsProvider, Login, LoginSource
 from .stats import Counters
+from .tls import SharedContext
 
 # Host and port, or the path of a socket.
 Address = tuple[str, int] | str
@@ -35,6 +36,7 @@ class Request(NamedTuple):
         connect_deadline: Until when a connection must be there.
         deadline: Until when the replies must be there, ``math.inf`` for a command that waits for ever.
         is_alone: Whether nobody else may use the connection meanwhile.
+        is_blocking: Whether the server may let the caller wait, so that the connection comes from a pool of its own.
     """
 
     node: Any
@@ -43,6 +45,7 @@ class Request(NamedTuple):
     connect_deadline: float
     deadline: float
     is_alone: bool = False
+    is_blocking: bool = False
 
 
 @dataclass
@@ -52,58 +55,78 @@ class Dialer:
     settings: Settings
     policy: Policy
     counters: Counters = field(default_factory=Counters)
+    provider: CredentialsProvider | None = None
+
+    def __post_init__(self) -> None:
+        self.login = LoginSource(self.settings, self.provider)
+        self.tls = SharedContext(self.settings) if self.settings.tls else None
+
+    def for_sentinels(self) -> Dialer:
+        """Return the dialer for the Sentinels of the deployment, which have credentials of their own; all else is shared."""
+        settings = self.settings
+        own = replace(
+            settings,
+            username=settings.sentinel_username,
+            password=settings.sentinel_password,
+            password_file=settings.sentinel_password_file,
+            db=0,
+        )
+        dialer = Dialer(own, self.policy, self.counters)
+        dialer.tls = self.tls
+        return dialer
 
     def new_breaker(self) -> Breaker:
         """Return a closed breaker for one server."""
         return Breaker(self.policy)
 
-    def options(self, address: Address, timeout_seconds: float) -> dict[str, Any]:
-        """Return the arguments of redis-py's connection to *address*, each of whose steps may take *timeout_seconds*."""
-        settings = self.settings
-        options = {**connection_options(settings), "username": settings.username, "password": settings.password, "db": settings.db}
-        options["socket_timeout"] = timeout_seconds
-        if isinstance(address, str):
-            return {**options, "path": address}
-        if settings.tls:
-            options["ssl_check_hostname"] = settings.tls_verify
-        return {**options, "host": address[0], "port": address[1], "socket_connect_timeout": timeout_seconds}
-
-    def greeting(self) -> list[tuple[Argument, ...]]:
+    def greeting(self, login: Login) -> list[tuple[Argument, ...]]:
         """Return what a new connection says before anything else; the last of it is harmless, and shows that the server lets it in."""
-        settings = self.settings
         commands: list[tuple[Argument, ...]] = []
-        if settings.username:
-            commands.append(("AUTH", settings.username, settings.password or ""))
-        elif settings.password:
-            commands.append(("AUTH", settings.password))
-        if settings.db:
-            commands.append(("SELECT", settings.db))
+        if login.username:
+            commands.append(("AUTH", login.username, login.password or ""))
+        elif login.password:
+            commands.append(("AUTH", login.password))
+        if self.settings.db:
+            commands.append(("SELECT", self.settings.db))
         return [*commands, ("CLIENT", "SETINFO", "LIB-NAME", "keyfleet")]  # servers before 7.2 answer that they do not know it
 
-    def check_greeting(self, command: tuple[Argument, ...], reply: Any, address: Address) -> None:
-        """Raise NotSentError if *reply* to a *command* of the greeting means that the server does not let the connection in."""
-        if reply.__class__ is not ErrorReply:
-            return
-        is_full = "max number of clients" in str(reply)
-        if is_full or reply.code == "LOADING":
-            raise NotSentError(UnreachableError(format_address(address), str(reply).removeprefix("ERR ")))
-        if command[0] != "CLIENT" or reply.code in ("NOAUTH", "DENIED"):
-            raise NotSentError(self.translate(reply))
+    def refusal(self, commands: list[tuple[Argument, ...]], replies: list[Any], address: Address) -> NotSentError | None:
+        """Return why the server does not let the connection in, by its *replies* to the *commands* of the greeting; None if it does."""
+        for command, reply in zip(commands, replies, strict=True):
+            if reply.__class__ is not ErrorReply:
+                continue
+            if command[0] == "AUTH":  # "unknown command" quotes the arguments
+                reply = ErrorReply(str(reply).replace(str(command[-1]) or "***", "***"))
+            text = str(reply).removeprefix("ERR ")
+            if "max number of clients" in text or reply.code == "LOADING":
+                return NotSentError(UnreachableError(format_address(address), text))
+            if command[0] == "AUTH" and not text.startswith("unknown command"):
+                # by what was asked: servers before 6.2 have no word of their own for it
+                return NotSentError(CredentialsError(format_address(address), text.removeprefix("WRONGPASS ")))
+            if command[0] != "CLIENT" or reply.code in ("NOAUTH", "DENIED"):
+                return NotSentError(self.translate(reply))
+        return None
+
+    def no_login(self, error: Exception, address: Address) -> NotSentError:
+        """Return what it means that the provider of credentials failed; its text may hold a secret."""
+        if isinstance(error, KeyfleetError):
+            return NotSentError(error)
+        return NotSentError(CredentialsError(format_address(address), f"the provider of credentials failed with {type(error).__name__}"))
 
     def not_connected(self, error: BaseException, address: Address) -> NotSentError:
         """Return what a failed attempt to connect means."""
         cause = translate(error, self.settings)
-        if isinstance(cause, UnreachableError):
-            cause = UnreachableError(format_address(address), cause.reason)
+        if isinstance(cause, (UnreachableError, CertificateError)):
+            cause = type(cause)(format_address(address), cause.reason)
         return NotSentError(cause)
 
     def translate(self, reply: ErrorReply) -> KeyfleetError:
         """Return the error that a server's error reply means to the caller."""
         return translate(ResponseError(str(reply).removeprefix("ERR ")), self.settings)
 
-    def too_late(self, address: Address) -> NotSentError:
-        """Return what it means that no time is left to connect."""
-        return NotSentError(UnreachableError(format_address(address), "no connection in time"))
+    def too_late(self, address: Address, trouble: str = "") -> NotSentError:
+        """Return what it means that no time is left to connect: *trouble* is why the attempt before failed."""
+        return NotSentError(UnreachableError(format_address(address), trouble or "no connection in time"))
 
 
 def format_address(address: Address) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.errors import KeyfleetError, OutcomeUnknown, UnreachableError
 
 CLOSED = "the client was closed; connect() opens it again"
+MOVED_ON = "another server may serve now, so nobody waits for a connection to this one any longer"
 
 # What a caller gets when no server answered in time.
 NoAnswer = UnreachableError | OutcomeUnknown

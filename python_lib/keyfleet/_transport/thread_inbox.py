@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from .._protocol.resp import INCOMPLETE
 from .failures import LostError
-from .thread_pool import Link
+from .thread_link import Link
 
 T = TypeVar("T")
 

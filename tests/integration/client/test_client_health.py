@@ -113,14 +113,14 @@ def test_counters_and_breaker_are_told(redis_factory: RedisFactory, open_client:
 
 def test_a_pool_in_use_is_degraded_and_the_server_is_well(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """Health does not wait for a connection of the pool."""
-    client = open_client(redis_factory.server().settings(), Policy(max_connections=1))
+    client = open_client(redis_factory.server().settings(), Policy(max_blocking_connections=1))
     waiting = threading.Thread(target=lambda: client.blpop("queue", timeout_seconds=60))
     waiting.start()
     try:
         wait_until(lambda: check(client.health(), "pool").status == "degraded", "the pool to be in use")
         report = client.health()
         assert ("ok", "degraded") == (check(report, "ping").status, report.verdict)
-        assert 1 == check(report, "pool").found["max_connections"]
+        assert 10 == check(report, "pool").found["max_connections"]
         assert any("all connections are in use" in reason for reason in report.reasons)
     finally:
         with Client.from_settings(client.settings) as other:

@@ -12,11 +12,12 @@ from typing import Any
 from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, show_counters
 from ..._protocol.info import ServerInfo, read_fields, read_info
 from ..._protocol.resp import Argument, ErrorReply, pack
-from ..._transport.asyncio_pool import Link, Node
+from ..._transport.asyncio_link import Link
+from ..._transport.asyncio_pool import Node
 from ..._transport.dialer import Address, Dialer, format_address
 from ..._transport.failures import LostError, NotSentError
 from ..._transport.stats import Stats
-from ...core.errors import CredentialsError, ServerError, UnreachableError
+from ...core.errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
 from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
@@ -77,7 +78,7 @@ class Visit:
         """Return the reply to one command, or the error that it is; UnreachableError and CredentialsError are raised."""
         try:
             return await self.ask(*arguments)
-        except (UnreachableError, CredentialsError):
+        except (UnreachableError, CertificateError, CredentialsError):
             raise
         except ServerError as error:
             return error

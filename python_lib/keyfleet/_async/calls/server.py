@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..._transport.asyncio_pool import Node, run_blocking
+from ..._transport.asyncio_pool import Node
+from ..._transport.asyncio_waits import run_blocking
 from ..._transport.dialer import Address, format_address
 from ...core.errors import RefusedError
 from ..executor import Call, Engine

@@ -15,8 +15,9 @@ from ..._protocol.resp import Argument, ErrorReply, pack
 from ..._transport.dialer import Address, Dialer, format_address
 from ..._transport.failures import LostError, NotSentError
 from ..._transport.stats import Stats
-from ..._transport.thread_pool import Link, Node
-from ...core.errors import CredentialsError, ServerError, UnreachableError
+from ..._transport.thread_link import Link
+from ..._transport.thread_pool import Node
+from ...core.errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
 from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
@@ -77,7 +78,7 @@ class Visit:
         """Return the reply to one command, or the error that it is; UnreachableError and CredentialsError are raised."""
         try:
             return self.ask(*arguments)
-        except (UnreachableError, CredentialsError):
+        except (UnreachableError, CertificateError, CredentialsError):
             raise
         except ServerError as error:
             return error

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..._transport.dialer import Address, format_address
-from ..._transport.thread_pool import Node, run_blocking
+from ..._transport.thread_pool import Node
+from ..._transport.thread_waits import run_blocking
 from ...core.errors import RefusedError
 from ..executor import Call, Engine
 from ..lifecycle import ClientBase
