@@ -37,6 +37,14 @@ options:
   previous_password:
     description: Password that running servers may still want; empty for none.
     type: str
+  user:
+    description: Who runs the servers, if root manages the host; their files are given to this user while they are stopped.
+    type: str
+    default: ""
+  group:
+    description: Group of the servers' processes and files, if root manages the host.
+    type: str
+    default: ""
   instances:
     description: The instances as they should be.
     type: list

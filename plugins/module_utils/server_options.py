@@ -20,6 +20,8 @@ def server_argument_spec() -> dict[str, Any]:
         "root": {"type": "path", "default": "/"},
         "start_timeout_seconds": {"type": "int", "default": 300},
         "previous_password": {"type": "str", "no_log": True},
+        "user": {"type": "str", "default": ""},
+        "group": {"type": "str", "default": ""},
         "instances": {
             "type": "list",
             "elements": "dict",
@@ -38,6 +40,8 @@ def host_from(params: dict[str, Any]) -> Host:
         root=params["root"],
         start_timeout_seconds=params["start_timeout_seconds"],
         previous_password=params["previous_password"],
+        user=params["user"],
+        group=params["group"],
     )
 
 

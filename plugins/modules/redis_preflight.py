@@ -11,18 +11,20 @@ module: redis_preflight
 short_description: Find what a host and its servers would refuse, before anything is touched
 version_added: "0.1.0"
 description:
-  - Reads only. Looks at the program, at who holds the ports, at the addresses of the host, at the passwords of running instances,
-    and asks a throw-away server of the installed version about every directive.
+  - Reads only. Looks at the program, at the user of the servers and what it may enter and run, at who holds the ports, at the addresses of
+    the host, at the passwords of running instances, and asks a throw-away server of the installed version about every directive, as that
+    user and within the limits that the servers will have.
   - Fails with all problems at once.
 options:
   binary_required:
     description: Whether the program must be there already, and the user with it.
     type: bool
     default: false
-  user:
-    description: Who runs the servers.
-    type: str
-    required: true
+  made_accounts:
+    description: Users and groups that the run makes where the host lacks them.
+    type: list
+    elements: str
+    default: []
   password_file:
     description: Where the controller keeps the generated password; for messages.
     type: str
@@ -69,6 +71,7 @@ EXAMPLES = r"""
     binary: /usr/bin/redis-server
     service_manager: systemd
     user: redis
+    group: redis
     password_file: "{{ inventory_dir }}/.keyfleet/redis_server_password"
     package: redis-server
     package_unit: redis-server.service
@@ -144,7 +147,7 @@ def main() -> None:
     """Run the module."""
     spec = {
         "binary_required": {"type": "bool", "default": False},
-        "user": {"type": "str", "required": True},
+        "made_accounts": {"type": "list", "elements": "str", "default": []},
         "password_file": {"type": "str", "required": True, "no_log": False},
         "memory_percent": {"type": "int", "default": 0},
         "package_manager": {"type": "str", "choices": list(PACKAGE_MANAGERS), "default": "apt"},
@@ -159,7 +162,7 @@ def main() -> None:
             host_from(params),
             instances_from(params),
             Package(params["package_unit"], params["package_config"], params["package"], params["package_manager"]),
-            user=params["user"],
+            made=params["made_accounts"],
             password_file=params["password_file"],
             binary_required=params["binary_required"],
         )

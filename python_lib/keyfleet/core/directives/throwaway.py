@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -13,7 +15,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, BinaryIO, Callable
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO, Callable, Optional
 
 from ..errors import KeyfleetError, RefusedError
 
@@ -22,6 +25,42 @@ Ask = Callable[..., Any]  # one command, as words; returns text, or lists of it
 START_SECONDS = 10.0
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes; the folder's random name is part of them
 PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """
+    In which state the server's process will begin: a server under other conditions accepts other values.
+
+    Attributes:
+        account: User id, group id and further groups; None for those of this process.
+        nofile: Limit of open files that it is given, as far as the hard limit allows; None for that of this process.
+        oom_score: The kernel's ``oom_score_adj`` that it begins with; None for that of this process.
+    """
+
+    account: Optional[tuple[int, int, tuple[int, ...]]] = None
+    nofile: Optional[int] = None
+    oom_score: Optional[int] = None
+
+    def take_on(self) -> None:
+        """Bring this process, a child that is about to run the server, into the state; the rights go last."""
+        if self.oom_score is not None:
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - after fork
+                file.write(str(self.oom_score))
+        if self.nofile is not None:  # as the supervisor does it
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            for pair in ((self.nofile, self.nofile), (min(self.nofile, hard), hard)):
+                with contextlib.suppress(ValueError, OSError):
+                    resource.setrlimit(resource.RLIMIT_NOFILE, pair)
+                    break
+        if self.account is not None:
+            user, group, groups = self.account
+            os.setgroups(groups)
+            os.setgid(group)
+            os.setuid(user)
+
+
+AS_THIS_PROCESS = Conditions()
 
 
 class StartFailedError(KeyfleetError):
@@ -43,15 +82,19 @@ class _LostError(KeyfleetError):
     """The connection to the throw-away server ended, or no answer came in time."""
 
 
-def engine_version(binary: str) -> tuple[str, str]:
+def engine_version(binary: str, conditions: Conditions = AS_THIS_PROCESS) -> tuple[str, str]:
     """
     Return engine and version of a server binary, such as ``("redis", "7.0.15")``.
 
+    Args:
+        conditions: State of the process that runs it.
     Raises:
         RefusedError: if the file cannot be run or is no such server.
     """
     try:
-        done = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=START_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [binary, "--version"], capture_output=True, text=True, timeout=START_SECONDS, check=False, preexec_fn=conditions.take_on
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise RefusedError(f"cannot run {binary} --version: {error}") from error
     found = re.search(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", done.stdout, re.MULTILINE)
@@ -61,7 +104,7 @@ def engine_version(binary: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> Iterator[Ask]:
+def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "", conditions: Conditions = AS_THIS_PROCESS) -> Iterator[Ask]:
     """
     Start *binary* with configuration *lines*, yield a function that sends one command, and leave nothing behind.
 
@@ -72,18 +115,23 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
         binary: Path of the server.
         lines: Directives; those for port, socket and place in the process tree are overridden.
         config_file: Empty file for CONFIG REWRITE to write to, if that is wanted.
+        conditions: State of the server's process.
     Raises:
         StartFailedError: if the server ends instead of answering, or needs more than 10 s.
         RefusedError: if the binary cannot be run.
     """
     base = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="kf-", dir=base if len(base) < LONGEST_SOCKET_PATH - 20 else "/tmp")  # noqa: S108
+    if len(base) > LONGEST_SOCKET_PATH - 20 or conditions.account is not None:  # TMPDIR may be closed for other users
+        base = "/tmp"  # noqa: S108
+    outer = tempfile.mkdtemp(prefix="kf-", dir=base)
+    folder = f"{outer}/d"  # the server's; its user cannot replace the outer one, which is removed in the end
     address = f"{folder}/s"
     own = ["port 0", f'unixsocket "{address}"', "daemonize no", "supervised no", 'logfile ""']
     command = [binary, *([config_file] if config_file else []), "-"]
     try:
-        with tempfile.TemporaryFile(dir=folder) as output:
-            process = _spawn(command, folder, output, "\n".join([*lines, *own, ""]))
+        _make_folders(outer, folder, conditions)
+        with tempfile.TemporaryFile(dir=outer) as output:
+            process = _spawn(command, folder, output, "\n".join([*lines, *own, ""]), conditions)
             try:
                 with _connect(process, address, output) as connection, connection.makefile("rb") as replies:
                     yield lambda *words: _ask(connection, replies, words)
@@ -95,7 +143,7 @@ def throwaway(binary: str, lines: Sequence[str], *, config_file: str = "") -> It
                 process.kill()
                 process.wait()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)
 
 
 def config_get(ask: Ask, pattern: str = "*", command: str = "CONFIG") -> dict[str, str]:
@@ -104,15 +152,23 @@ def config_get(ask: Ask, pattern: str = "*", command: str = "CONFIG") -> dict[st
     return dict(zip(flat[::2], flat[1::2]))
 
 
-def _spawn(command: Sequence[str], folder: str, output: IO[bytes], text: str) -> subprocess.Popen[bytes]:
+def _make_folders(outer: str, folder: str, conditions: Conditions) -> None:
+    os.mkdir(folder, 0o700)  # noqa: PTH102 - text, as everywhere here
+    if conditions.account is not None:
+        os.chown(folder, *conditions.account[:2])
+        os.chmod(outer, 0o711)  # noqa: PTH101, S103 - to be passed through
+
+
+def _spawn(command: Sequence[str], folder: str, output: IO[bytes], text: str, conditions: Conditions) -> subprocess.Popen[bytes]:
     library = ctypes.CDLL(None)
 
-    def die_with_parent() -> None:
-        library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    def begin() -> None:
+        conditions.take_on()
+        library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # forgotten by a change of user, so after it
 
     try:
         process = subprocess.Popen(  # noqa: S603
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, preexec_fn=begin
         )
     except OSError as error:
         raise RefusedError(f"cannot run {command[0]}: {error}") from error

@@ -17,7 +17,9 @@ from ..layout import Layout
 from ..profile.values import client_address
 from .config import forget_written
 from .model import Host, Instance
+from .ownership import hand_over
 from .record import Record, read_record, write_record
+from .starting import server_account
 
 if TYPE_CHECKING:
     import redis
@@ -27,8 +29,12 @@ ASK_TIMEOUT_SECONDS = 5.0
 
 
 def prepare_start(host: Host, instance: Instance) -> None:
-    """Record the wish, and take out of the stopped server's own file what has left the inventory since it was last applied."""
-    layout = host.layout(instance.name)
+    """
+    Give the files to the server's user, record what is applied, and take out of the stopped server's own file what has left the inventory.
+    """
+    layout, account = host.layout(instance.name), server_account(host)
+    if account is not None:
+        hand_over(layout, account.owner)
     record, wished = read_record(layout), Record.of(instance, host.engine)
     forget_written(layout, set(record.applied if record else ()) - set(wished.applied))
     write_record(layout, wished)

@@ -266,6 +266,7 @@ class Host:
         root: Folder that all paths derive from.
         start_timeout_seconds: Longest wait until a server has saved and stopped, and until a started one has loaded its data.
         previous_password: Password that running servers may still want; empty for none.
+        user, group: Who runs the servers, if root manages the host.
     """
 
     engine: str
@@ -274,6 +275,8 @@ class Host:
     root: str = "/"
     start_timeout_seconds: float = 300.0
     previous_password: Optional[str] = field(default=None, repr=False)
+    user: str = ""
+    group: str = ""
 
     def layout(self, name: str) -> Layout:
         """Return the paths of an instance."""

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pwd
 import re
 import socket
 import sys
@@ -15,17 +13,20 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..connect.redis_py import HAS_REDIS
-from ..directives.trial import engine_version, judge
+from ..directives.trial import engine_version, judge, limit_problems
 from ..directives.values import to_lines
 from ..errors import CredentialsError, KeyfleetError
+from ..host.accounts import Account, has_user
 from ..host.commands import run
 from ..host.ports import listener, unix_listener
 from ..install.package import Package, PackageUnit, installed_version, package_unit
 from ..install.repository import repository_files
+from ..service.manager import ServiceStatus
 from ..service.systemd import parse_properties
 from .access import opened
 from .model import Host, Instance
 from .record import read_record
+from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
 
 # The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
@@ -64,13 +65,13 @@ class HostReport:
 
 
 def inspect_host(
-    host: Host, instances: Sequence[Instance], package: Package, *, user: str, password_file: str, binary_required: bool
+    host: Host, instances: Sequence[Instance], package: Package, *, password_file: str, binary_required: bool, made: Collection[str] = ()
 ) -> HostReport:
     """
     Ask the host about everything that would stop the run halfway.
 
     Args:
-        user: Who shall run the servers; checked when the run does not install a package that makes it.
+        made: Users and groups that this run makes where they are missing.
         password_file: Where the generated password is kept on the controller; for messages.
         binary_required: True if the binary must be there already.
     """
@@ -78,25 +79,47 @@ def inspect_host(
     if host.service_manager == "systemd" and not Path("/run/systemd/system").is_dir():
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
         return found
-    _inspect_binary(host, user, binary_required, found)
+    _inspect_binary(host, binary_required, found)
+    account = server_account(host)
+    found.problems += account_problems(host, made) + root_problems(host, account)
+    if found.binary_present and not found.problems:
+        found.problems += program_problems(host, account)
+    judged = found.binary_present and not found.problems
     _inspect_package(host, package, instances, found, installs=not binary_required)
     found.repository = any(Path(path).exists() for path in repository_files(host.engine))
-    pids = {name: host.manager(name).status().pid for name in host.deployed_names()}
+    statuses = {name: host.manager(name).status() for name in host.deployed_names()}
+    pids = {name: status.pid for name, status in statuses.items()}
     found.running = {name: pid is not None for name, pid in pids.items()}
     found.unlisted = sorted(set(pids) - {instance.name for instance in instances})
+    found.problems += _change_problems(host, instances, statuses, account)
     leaving = {pids.get(instance.name) for instance in instances if not instance.present}
     for instance in instances:
         if instance.present:
             pid = pids.get(instance.name)
             found.problems += _instance_problems(host, instance, pid, password_file)
             found.problems += _listen_problems(host, instance, {pid, *leaving}, package, found)
-            if found.binary_present and not found.problems:
-                where = f"redis_server_instances[{instance.name}].directives"
-                found.problems += [f"{where}: {problem}" for problem in judge(host.binary, instance.directives).problems]
+            if judged:
+                found.problems += _directive_problems(host, instance, account)
     return found
 
 
-def _inspect_binary(host: Host, user: str, required: bool, found: HostReport) -> None:
+def _directive_problems(host: Host, instance: Instance, account: Optional[Account]) -> list[str]:
+    """Return what a server of the installed version refuses, as the user and within the limits that it will have."""
+    state = conditions(host, account)
+    problems = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
+    return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
+
+
+def _change_problems(
+    host: Host, instances: Sequence[Instance], statuses: Mapping[str, ServiceStatus], account: Optional[Account]
+) -> list[str]:
+    """Return which running instances would get another user; under systemd those that are not listed too, since all share one unit."""
+    present = {instance.name: instance.present for instance in instances}
+    names = [name for name in statuses if present.get(name, host.service_manager == "systemd")]
+    return [problem for name in names for problem in change_problems(host, name, statuses[name], account)]
+
+
+def _inspect_binary(host: Host, required: bool, found: HostReport) -> None:
     found.binary_present = os.access(host.binary, os.X_OK)
     if found.binary_present:
         try:
@@ -116,13 +139,9 @@ def _inspect_binary(host: Host, user: str, required: bool, found: HostReport) ->
             f"redis_server_bin_dir is {str(Path(host.binary).parent)!r}, and the systemd unit hides {hidden} from the server: put the "
             f"program elsewhere, outside of {', '.join(HIDDEN_BY_UNIT)}"
         )
-    root = os.geteuid() == 0
-    if not HAS_REDIS and (required or not root):
+    if not HAS_REDIS and (required or os.geteuid() != 0):
         found.problems.append(f"{sys.executable} has no redis-py, and this run may not install it: install python3-redis on the host")
-    with contextlib.suppress(KeyError):
-        found.user_known = bool(pwd.getpwnam(user))
-    if required and root and not found.user_known:
-        found.problems.append(f"redis_server_user is {user!r}, which this host does not know: make the user, or name another")
+    found.user_known = has_user(host.user)
 
 
 def _inspect_package(host: Host, package: Package, instances: Iterable[Instance], found: HostReport, *, installs: bool) -> None:
