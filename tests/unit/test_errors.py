@@ -14,7 +14,8 @@ EXAMPLES = [
     (errors.RefusedError("not safe"), "not safe"),
     (errors.BuildError("make failed"), "make failed"),
     (errors.DecodeError("k", "JSON"), "key 'k' holds a value that is not JSON"),
-    (errors.ServerError("h:1: OOM"), "h:1: OOM"),
+    (errors.ServerError("OOM", "h:1"), "h:1: OOM"),
+    (errors.ServerError("keys kept changing"), "keys kept changing"),
     (errors.UnreachableError("h:1", "refused"), "cannot reach h:1: refused"),
     (errors.OutcomeUnknown("h:1", "no reply"), "h:1 may or may not have run the command: no reply"),
     (errors.PoolTimeoutError("h:1", "busy"), "no free connection to h:1: busy"),
@@ -22,9 +23,12 @@ EXAMPLES = [
     (errors.ClosedError("closed"), "closed"),
     (errors.CredentialsError("h:1", "wrong"), "h:1 refused the credentials: wrong"),
     (errors.DeniedError("config get", "no permission"), "command 'config get' is not available: no permission"),
+    (errors.DeniedError("", "no permission"), "the command is not available: no permission"),
+    (errors.DeniedError("", "no permission", "key"), "a key of the command is denied to this user: no permission"),
+    (errors.DeniedError("", "no permission", "channel", "news"), "the channel 'news' is denied to this user: no permission"),
     (errors.WrongTypeError("k", "hash", "list"), "key 'k' holds a list, not a hash"),
 ]
-IDS = [type(error).__name__ for error, _unused in EXAMPLES]
+IDS = [text for _unused, text in EXAMPLES]
 
 
 @pytest.mark.parametrize(("error", "text"), EXAMPLES, ids=IDS)
@@ -38,6 +42,13 @@ def test_an_error_pickles(error: errors.KeyfleetError) -> None:
     """Process pools and Ansible hand errors on; type, text and facts stay."""
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(error), str(error), vars(error)) == (type(copy), str(copy), vars(copy))
+
+
+@pytest.mark.parametrize("error", [error for error, _unused in EXAMPLES if isinstance(error, errors.ServerError)], ids=str)
+def test_the_reason_is_told_without_the_address(error: errors.ServerError) -> None:
+    """A report names the address beside it, once."""
+    assert error.reason
+    assert "h:1" not in error.reason
 
 
 def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:

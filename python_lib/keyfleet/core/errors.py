@@ -16,7 +16,7 @@ Of the client, exported by the package ``keyfleet``:
         ├── OutcomeUnknown       the command was sent and its reply did not come: it may have run
         ├── CertificateError     TLS: the server's certificate is not accepted, or the client's
         ├── CredentialsError     the server refused the user name or password, or wants one
-        ├── DeniedError          the server does not offer the command to this user
+        ├── DeniedError          the server does not offer the command to this user, or denies a key or channel
         ├── WrongTypeError       the key holds another data type
         └── InvalidationError    deleting keys ended early; it says what was deleted
 
@@ -95,15 +95,28 @@ class ServiceError(KeyfleetError):
 
 
 class ServerError(KeyfleetError):
-    """A server was asked, and it did not go well."""
+    """
+    A server was asked, and it did not go well.
+
+    Attributes:
+        reason: Why, without the address.
+        address: The server or the deployment; empty where the reason is of none in particular.
+    """
+
+    def __init__(self, reason: str, address: str = "") -> None:
+        super().__init__(reason, address)
+        self.reason, self.address = reason, address
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}" if self.address else self.reason
 
 
 class UnreachableError(ServerError):
     """No connection to the server, or no usable answer in time; the command changed nothing, so that it may be tried again."""
 
     def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address, self.reason = address, reason
+        super().__init__(reason, address)
+        self.args = (address, reason)
 
     def __str__(self) -> str:
         return f"cannot reach {self.address}: {self.reason}"
@@ -119,8 +132,8 @@ class OutcomeUnknown(ServerError):  # noqa: N818 - says what is, which no name w
     """
 
     def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address, self.reason = address, reason
+        super().__init__(reason, address)
+        self.args = (address, reason)
 
     def __str__(self) -> str:
         return f"{self.address} may or may not have run the command: {self.reason}"
@@ -149,8 +162,8 @@ class CertificateError(ServerError):
     """TLS: the server's certificate does not verify or names another host, or the server does not accept the client's; no retry helps."""
 
     def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address, self.reason = address, reason
+        super().__init__(reason, address)
+        self.args = (address, reason)
 
     def __str__(self) -> str:
         return f"no connection to {self.address}: {self.reason}"
@@ -160,33 +173,42 @@ class CredentialsError(ServerError):
     """The server refused the user name or password, or wants one."""
 
     def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address, self.reason = address, reason
+        super().__init__(reason, address)
+        self.args = (address, reason)
 
     def __str__(self) -> str:
         return f"{self.address} refused the credentials: {self.reason}"
 
 
 class DeniedError(ServerError):
-    """The server does not offer the command to this user (NOPERM, renamed or unknown command)."""
+    """
+    The server does not offer a command to this user (renamed, unknown, NOPERM), or denies the user a key or channel.
 
-    def __init__(self, command: str, reason: str) -> None:
-        super().__init__(command, reason)
-        self.command, self.reason = command, reason
+    Attributes:
+        command: The command in lower case; empty where a key or channel is denied, or the server does not say which command.
+        kind: ``command``, ``key`` or ``channel``.
+        name: Name of the key or channel; empty where the server does not say it, as most do not.
+    """
+
+    def __init__(self, command: str, reason: str, kind: str = "command", name: str = "") -> None:
+        super().__init__(reason)
+        self.args = (command, reason, kind, name)
+        self.command, self.kind, self.name = command, kind, name
 
     def __str__(self) -> str:
-        return f"command {self.command!r} is not available: {self.reason}"
+        if self.kind == "command":
+            return f"{f'command {self.command!r}' if self.command else 'the command'} is not available: {self.reason}"
+        what = f"the {self.kind} {self.name!r}" if self.name else f"a {self.kind} of the command"
+        return f"{what} is denied to this user: {self.reason}"
 
 
 class WrongTypeError(ServerError):
     """The key holds another data type than the one asked for."""
 
     def __init__(self, key: str, wanted: str, found: str) -> None:
-        super().__init__(key, wanted, found)
+        super().__init__(f"key {key!r} holds a {found}, not a {wanted}")
+        self.args = (key, wanted, found)
         self.key, self.wanted, self.found = key, wanted, found
-
-    def __str__(self) -> str:
-        return f"key {self.key!r} holds a {self.found}, not a {self.wanted}"
 
 
 class InvalidationError(ServerError):
@@ -200,7 +222,8 @@ class InvalidationError(ServerError):
     """
 
     def __init__(self, cause: KeyfleetError, nodes: Sequence[Mapping[str, Union[str, int]]], sample: Sequence[str] = ()) -> None:
-        super().__init__(cause, nodes, sample)
+        super().__init__(str(cause))
+        self.args = (cause, nodes, sample)
         self.cause, self.nodes, self.sample = cause, tuple(nodes), tuple(sample)
 
     @property

@@ -100,14 +100,15 @@ def test_a_cluster_that_is_not_formed_says_so(tmp_path: Path) -> None:
 def test_a_single_server_is_no_cluster(redis_server: Server) -> None:
     """The settings name the wrong thing, and the error says which way; a dead node beside it does not hide that."""
     error = error_of(Settings(cluster_nodes=(("127.0.0.9", 1), (redis_server.host, redis_server.port)), **FAST))
-    assert f"{redis_server.host}:{redis_server.port} does not run in cluster mode; name it as the single host instead" == str(error)
+    address = f"{redis_server.host}:{redis_server.port}"
+    assert f"{address}: the server does not run in cluster mode; name it as the single host instead" == str(error)
 
 
 def test_a_cluster_node_is_no_single_server(redis_cluster: Cluster) -> None:
     """A redirection reaches the caller as advice."""
     settings = Settings(host=redis_cluster.nodes[0].host, port=redis_cluster.nodes[0].port)
     client = connect(settings)
-    with pytest.raises(ServerError, match="is one node of a cluster and the key lives on another"), translated(settings):
+    with pytest.raises(ServerError, match="is one node of a cluster and the key is on another"), translated(settings):
         for number in range(10):
             client.set(f"k{number}", "v")
     close(client)

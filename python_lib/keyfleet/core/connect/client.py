@@ -235,7 +235,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
             **connection_options(settings),
         )
     except IndexError as error:  # what redis-py makes of an empty CLUSTER SLOTS
-        raise ServerError(f"{settings.address}: no node serves a slot; the cluster is not formed yet") from error
+        raise ServerError("no node serves a slot; the cluster is not formed yet", settings.address) from error
     except RedisClusterException:
         _raise_cluster_reason(settings)
         raise
@@ -258,6 +258,6 @@ def _raise_cluster_reason(settings: Settings) -> None:
         finally:
             close(client)
         if not enabled:
-            raise ServerError(f"{single.address} does not run in cluster mode; name it as the single host instead")
+            raise ServerError("the server does not run in cluster mode; name it as the single host instead", single.address)
     if len(silent) == len(settings.cluster_nodes):
         raise silent[0]

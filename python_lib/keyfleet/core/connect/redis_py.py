@@ -97,17 +97,17 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
         return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH) ", "", text))
     if isinstance(error, redis.sentinel.MasterNotFoundError):
         return UnreachableError(address, "no Sentinel that answers knows a primary of this service")
-    denied = _denied_command(error, text)
+    denied = _denial(error, text)
     if denied:
-        return DeniedError(denied, text)
+        return denied
     if isinstance(error, redis.exceptions.MovedError) or text.startswith("MOVED "):
-        return ServerError(f"{address} is one node of a cluster and the key lives on another; name the cluster's nodes instead")
+        return ServerError("the server is one node of a cluster and the key is on another; name the cluster's nodes instead", address)
     no_node = isinstance(error, redis.exceptions.RedisClusterException) and "cannot be connected" in text
     if no_node or isinstance(error, (redis.ConnectionError, redis.TimeoutError, ReplyLostError, OSError)):
         return UnreachableError(address, text)
     if isinstance(error, redis.DataError):
         return RefusedError(text)
-    return ServerError(f"{address}: {text}")
+    return ServerError(text, address)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -126,12 +126,22 @@ def _without_secret(text: str, settings: Settings) -> str:
     return text
 
 
-def _denied_command(error: BaseException, text: str) -> Optional[str]:
-    """Return the command that the server does not offer to this user, None if the error says something else."""
+def _denial(error: BaseException, text: str) -> Optional[DeniedError]:
+    """
+    Return what the server denies to this user, None if the error says something else.
+
+    Source:
+        Texts of ACLs in 6.0 to 7.0 ("access one of the keys used as arguments"), 7.2 and newer ("No permissions to access a key"), and in
+        scripts ("ACL failure in script", before 7.2 "The user executing the script can't"); ACL DRYRUN names the key.
+    """
     unknown = re.match(r"(?:ERR )?unknown (?:sub)?command\W*([^'`,\s]*)", text, re.IGNORECASE)
     if unknown:
-        return unknown.group(1).lower() or "unknown"
-    if isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM "):
-        named = re.search(r"run the '([^']+)'", text)
-        return named.group(1).replace("|", " ") if named else "for this key or channel"
-    return None
+        return DeniedError(unknown.group(1).lower() or "unknown", text)
+    in_script = re.match(r"(?:ERR )?(?:ACL failure in script|The user executing the script can't)", text)
+    if not (in_script or isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM ")):
+        return None
+    command = re.search(r"run the '([^']+)'", text)
+    if command:
+        return DeniedError(command.group(1).replace("|", " "), text)
+    other = re.search(r"\b(?:access|mentioned)\b.*?(?:'(?P<name>[^']*)' )?\b(?P<kind>key|channel)s?\b", text)
+    return DeniedError("", text, other["kind"], other["name"] or "") if other else DeniedError("", text)
