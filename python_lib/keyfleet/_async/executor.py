@@ -18,7 +18,7 @@ from .._transport.asyncio_waits import sleep
 from .._transport.dialer import Dialer, Request, format_address
 from .._transport.failures import NO_ANSWER, Failure, LostError, NoAnswer, NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
-from .router import make_router
+from .routers import make_router
 
 if TYPE_CHECKING:
     from typing import Protocol

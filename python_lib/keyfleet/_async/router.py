@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""Which server takes a command: one server, the primary that Sentinel names, or the owner of the key's slot."""
+"""Which server takes a command; here for one server, and what is common to Sentinel and clusters."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Iterable
 from typing import Any
 
-from redis.crc import key_slot
-
-from .._protocol.discovery import SLOT_COUNT, Shard, read_sentinel_replicas, read_slots
 from .._protocol.resp import ErrorReply, pack
-from .._transport.asyncio_pool import Node
+from .._protocol.topology import Look, View
+from .._transport.asyncio_pool import Node, exchange_all
 from .._transport.asyncio_waits import DeadlineLock
-from .._transport.dialer import Address, Dialer, format_address
+from .._transport.dialer import Address, Dialer, Request, format_address
 from .._transport.failures import LostError, NotSentError
-from ..core.errors import DeniedError, KeyfleetError, UnreachableError
+from ..core.errors import KeyfleetError, UnreachableError
+
+OUTDATED = "every source that answers has an outdated view of the topology"
+DISAGREED = "the sources that answer disagree about the topology"
+ENOUGH_SECONDS = 0.1  # for a source that may only confirm what another one has said
+
+
+class Unusable(Exception):  # noqa: N818 - never leaves the routers
+    """A source gave no usable answer; *cause* is the error for the caller if no other source does."""
+
+    def __init__(self, cause: KeyfleetError) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class Router:
@@ -84,20 +92,29 @@ class Router:
     def moved(self, slot: int, address: Address) -> None:
         """Note that *slot* is served at *address* now; only a cluster says so."""
 
+    def is_cut_off(self, node: Node) -> bool:
+        """Say whether the other servers have declared *node* failed, so that it hears nothing from them although it answers."""
+        del node
+        return False
+
+    def has_news(self) -> bool:
+        """Say whether to `learn` before the next use of a server; only Sentinels report what happens."""
+        return False
+
     async def learn(self, deadline: float, seen_version: int) -> None:
         """
-        Ask the deployment who serves what, unless someone else did since *seen_version*.
+        Ask the deployment for its topology, unless another caller did since *seen_version*.
 
         Raises:
             NotSentError: with the error for the caller if nobody knows.
         """
         held = await self._lock.take(deadline)
         if held is None:
-            raise NotSentError(UnreachableError(self._dialer.settings.address, "no server said in time who serves what"))
+            raise NotSentError(UnreachableError(self._dialer.settings.address, "the topology was not known in time"))
         try:
             if self.version != seen_version:
                 return
-            self.version += 1  # who asks for the same reason meanwhile goes on with what this attempt brings, even if that is nothing
+            self.version += 1  # concurrent callers share this lookup's result, even a failure
             await self._learn(deadline)
             self.learned_at, self.breaker.failures = time.monotonic(), 0
         except NotSentError as failure:
@@ -109,169 +126,60 @@ class Router:
     async def _learn(self, deadline: float) -> None:
         """One server has nothing to say; its name is resolved again with each connection."""
 
-    async def _ask_any(self, candidates: Iterable[Node], arguments: tuple[str, ...], deadline: float) -> tuple[Node, Any]:
-        """Return the first server that answers without an error, and its answer."""
-        asked = list(dict.fromkeys(candidates))
+    async def _ask_sources(self, look: Look, deadline: float) -> View:
+        """
+        Ask one source after the other until *look* has heard enough, and return the view that is believed.
+
+        Raises:
+            NotSentError: if no source gives one that may be believed.
+        """
         trouble: KeyfleetError = UnreachableError(self._dialer.settings.address, "no server is known")
-        for left_to_ask, node in zip(range(len(asked), 0, -1), asked, strict=True):
+        while (source := look.next()) is not None:
             now = time.monotonic()
-            share = now + max((deadline - now) / (left_to_ask + 1), 0)  # the last one leaves half of the time for what follows
+            share = max((deadline - now) / (look.sources_left + 2), 0)  # the last one leaves half of the time for what follows
             try:
-                reply = await node.ask(pack(arguments), share)
+                view = await self._view_of(source, now + (min(share, ENOUGH_SECONDS) if look.has_candidate else share))
+            except Unusable as failure:
+                trouble = failure.cause
+                look.note(source, None)
             except NotSentError as failure:
                 if not isinstance(failure.cause, UnreachableError):
                     raise
                 trouble = failure.cause
+                look.note(source, None)
             except LostError as failure:
-                trouble = UnreachableError(format_address(node.address), str(failure))
+                trouble = UnreachableError(format_address(source), str(failure))
+                look.note(source, None)
             else:
-                if reply is not None and reply.__class__ is not ErrorReply:
-                    return node, reply
-                trouble = self._explain(node, reply)
-        raise NotSentError(trouble)
+                look.note(source, view)
+        believed = look.verdict()
+        if believed is None:
+            known = OUTDATED if look.is_outdated else DISAGREED if look.has_candidate else None
+            raise NotSentError(trouble if known is None else UnreachableError(self._dialer.settings.address, known))
+        return believed
 
-    def _explain(self, node: Node, reply: ErrorReply | None) -> KeyfleetError:
-        if reply is None:
-            return UnreachableError(self._dialer.settings.address, "no Sentinel that answers knows a primary of this service")
+    async def _view_of(self, address: Address, deadline: float) -> View:
+        """Return what the source at *address* says about the topology."""
+        del deadline
+        return View(address)
+
+    async def _ask(self, node: Node, commands: list[tuple[str, ...]], deadline: float) -> list[Any]:
+        """Return the replies of one server."""
+        request = Request(node, b"".join(map(pack, commands)), len(commands), deadline, deadline)
+        outcome = (await exchange_all([request]))[0]
+        if isinstance(outcome, (NotSentError, LostError)):
+            raise outcome
+        return outcome
+
+    def _checked(self, node: Node, reply: Any) -> Any:
+        """Return *reply*, or raise Unusable if it is an error."""
+        if reply.__class__ is not ErrorReply:
+            return reply
         if reply.code == "LOADING":
-            return UnreachableError(format_address(node.address), str(reply))
-        return self._dialer.translate(reply)
+            raise Unusable(UnreachableError(format_address(node.address), str(reply)))
+        raise Unusable(self._dialer.translate(reply))
 
     def close(self) -> None:
         """Close all connections."""
         for node in self._nodes.values():
             node.close()
-
-
-class SentinelRouter(Router):
-    """The primary that Sentinel names, and its replicas."""
-
-    def __init__(self, dialer: Dialer) -> None:
-        super().__init__(dialer)
-        settings = dialer.settings
-        own = dialer.for_sentinels()
-        self._sentinels = [Node(own, address) for address in settings.sentinels]
-        self._replicas: list[Node] = []
-        self._turn = itertools.count()
-
-    def find(self, name: str | None, reads: bool) -> Node | None:
-        del name
-        if reads and self._replicas and self._dialer.policy.read_from == "replica":
-            return self._replicas[next(self._turn) % len(self._replicas)]
-        return self._primaries[0] if self._primaries else None
-
-    def serving(self) -> list[Node]:
-        return [*self._primaries, *self._replicas]
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [*self._nodes.values(), *self._sentinels]
-
-    async def _learn(self, deadline: float) -> None:
-        service = str(self._dialer.settings.sentinel_service)
-        sentinel, found = await self._ask_any(self._sentinels, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service), deadline)
-        self._sentinels.sort(key=lambda known: known is not sentinel)  # who answered is asked first
-        primary = self.node_at((found[0].decode(), int(found[1])))
-        if await self._is_replica(primary, deadline):  # Sentinel has not seen yet what happened
-            raise NotSentError(UnreachableError(format_address(primary.address), "Sentinel names it as the primary and it is a replica"))
-        replicas: list[Node] = []
-        if self._dialer.policy.read_from == "replica":
-            _node, listed = await self._ask_any([sentinel], ("SENTINEL", "REPLICAS", service), deadline)
-            replicas = [self.node_at(address) for address in read_sentinel_replicas(listed)]
-        if self._primaries != [primary]:
-            for old in self._primaries:
-                old.drop()
-        self._primaries, self._replicas = [primary], replicas
-
-    async def _is_replica(self, node: Node, deadline: float) -> bool:
-        try:
-            _node, role = await self._ask_any([node], ("ROLE",), deadline)
-        except NotSentError as failure:
-            if isinstance(failure.cause, DeniedError):  # to users without @dangerous; then READONLY will tell
-                return False
-            raise
-        return bool(role[0] != b"master")
-
-    def close(self) -> None:
-        super().close()
-        for sentinel in self._sentinels:
-            sentinel.close()
-
-
-class ClusterRouter(Router):
-    """The owner of each slot, and its replicas."""
-
-    def __init__(self, dialer: Dialer) -> None:
-        super().__init__(dialer)
-        self._seeds = [self.node_at(address) for address in dialer.settings.cluster_nodes]
-        self._replica_nodes: dict[Address, Node] = {}
-        self._owners: list[Node | None] = [None] * SLOT_COUNT
-        self._replicas: dict[Node, list[Node]] = {}
-        self._turn = itertools.count()
-
-    def find(self, name: str | None, reads: bool) -> Node | None:
-        owner = self._primaries[0] if name is None and self._primaries else None if name is None else self._owners[key_slot(name.encode())]
-        if reads and owner is not None and self._dialer.policy.read_from == "replica":
-            replicas = self._replicas.get(owner)
-            if replicas:
-                return replicas[next(self._turn) % len(replicas)]
-        return owner
-
-    def serving(self) -> list[Node]:
-        return [*self._primaries, *self._replica_nodes.values()]
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [*self._nodes.values(), *self._replica_nodes.values()]
-
-    @property
-    def replica_addresses(self) -> list[Address]:
-        return list(self._replica_nodes)
-
-    @property
-    def is_complete(self) -> bool:
-        return None not in self._owners
-
-    def moved(self, slot: int, address: Address) -> None:
-        self._owners[slot] = self.node_at(address)
-
-    async def _learn(self, deadline: float) -> None:
-        node, reply = await self._ask_any([*self._primaries, *self._nodes.values(), *self._seeds], ("CLUSTER", "SLOTS"), deadline)
-        shards = read_slots(reply, str(node.address[0]))
-        if not shards:
-            raise NotSentError(UnreachableError(self._dialer.settings.address, "no node serves a slot; the cluster is not formed yet"))
-        self._take(shards)
-
-    def _take(self, shards: list[Shard]) -> None:
-        owners: list[Node | None] = [None] * SLOT_COUNT
-        replicas: dict[Node, list[Node]] = {}
-        for shard in shards:
-            owner = self.node_at(shard.primary)
-            owners[shard.first_slot : shard.last_slot + 1] = [owner] * (shard.last_slot + 1 - shard.first_slot)
-            replicas[owner] = [self._replica_at(address) for address in shard.replicas]
-        self._owners, self._replicas, self._primaries = owners, replicas, list(replicas)
-        _forget(self._nodes, {*replicas, *self._seeds})
-        _forget(self._replica_nodes, {node for nodes in replicas.values() for node in nodes})
-
-    def _replica_at(self, address: Address) -> Node:
-        return self._replica_nodes.get(address) or self._replica_nodes.setdefault(address, Node(self._dialer, address, is_replica=True))
-
-    def close(self) -> None:
-        super().close()
-        for node in self._replica_nodes.values():
-            node.close()
-
-
-def _forget(nodes: dict[Address, Node], kept: set[Node]) -> None:
-    """Close and remove all nodes but those to keep."""
-    for address, node in list(nodes.items()):
-        if node not in kept:
-            node.drop()
-            del nodes[address]
-
-
-def make_router(dialer: Dialer) -> Router:
-    """Return the router for the settings of *dialer*."""
-    if dialer.settings.cluster_nodes:
-        return ClusterRouter(dialer)
-    return SentinelRouter(dialer) if dialer.settings.sentinels else Router(dialer)

@@ -18,7 +18,7 @@ from .._transport.failures import NO_ANSWER, Failure, LostError, NoAnswer, NotSe
 from .._transport.thread_pool import Node, end, exchange_all
 from .._transport.thread_waits import sleep
 from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
-from .router import make_router
+from .routers import make_router
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -248,7 +248,7 @@ class Subscriber:
         connection = self._connections.get(node)
         if connection is None:
             now = time.monotonic()
-            link = Link.open(self._dialer, node.address, now + attempt_seconds(deadline - now))
+            link = node.open(now + attempt_seconds(deadline - now))
             connection = self._connections[node] = _Connection(node, link)
             self._inbox.add(link, connection)
         changes = [Answer(topic, True) for topic in topics - connection.asked]

@@ -324,7 +324,12 @@ class Link(asyncio.Protocol):
         del deadline, reply_count  # the loop buffers what the server does not take
         if self.is_closed or self._transport is None:
             raise NotSentError(UnreachableError(format_address(self.address), "the connection was closed"))
-        self._transport.write(data)
+        self.post(data)
+
+    def post(self, data: bytes) -> None:
+        """Send commands whose replies the receiver gets, unless the connection is closed."""
+        if not self.is_closed and self._transport is not None:
+            self._transport.write(data)
 
     def hold(self, is_held: bool) -> None:
         """Read no more, so that the server has to keep what it sends; or read again."""

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from .._policy import attempt_seconds
+from .._protocol.discovery import Identity
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .asyncio_link import Link
 from .asyncio_waits import Seats
-from .dialer import READONLY, Address, Dialer, Request, format_address
-from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError
+from .dialer import Address, Dialer, Request, format_address
+from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
 
 
 async def end(nodes: Iterable[Node]) -> None:
@@ -110,13 +111,14 @@ class Node:
     Attributes:
         address: Where it is.
         breaker: Counts calls to it that failed.
+        identity: Who must answer there; the router says it.
         generation: Grows with each `drop`; connections of an older one are not used again.
         given_up: Attempts to connect that were cancelled, and have not ended yet.
     """
 
     def __init__(self, dialer: Dialer, address: Address, *, is_replica: bool = False) -> None:
         self.address, self.breaker = address, dialer.new_breaker()
-        self._dialer, self._is_replica = dialer, is_replica
+        self._dialer, self._is_replica, self.identity = dialer, is_replica, Identity()
         self.generation, self._is_closed = 0, False
         self._shared: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
@@ -213,8 +215,7 @@ class Node:
         link = None
         try:
             link = await Link.open(self._dialer, self.address, deadline, self.generation, self._trouble)
-            if self._is_replica:
-                await link.exchange(READONLY, 1, deadline)
+            await self._introduce(link, deadline)
         except BaseException as error:
             if isinstance(error, NotSentError):
                 self._trouble = getattr(error.cause, "reason", "")
@@ -223,6 +224,23 @@ class Node:
             raise
         self._trouble = ""
         return link
+
+    async def _introduce(self, link: Link, deadline: float) -> None:
+        """Make sure that the server is the one that is meant; NotSentError leaves *link* closed."""
+        data, reply_count = self.identity.introduction(self._is_replica)
+        if not reply_count:
+            return
+        try:
+            trouble = self.identity.mismatch(await link.exchange(data, reply_count, deadline))
+        except LostError as failure:
+            link.close()
+            raise NotSentError(UnreachableError(format_address(self.address), str(failure))) from failure
+        except BaseException:
+            link.close()
+            raise
+        if trouble is not None:
+            link.close()
+            raise StrangerError(UnreachableError(format_address(self.address), trouble))
 
     def _retire_shared(self) -> None:
         """Let the shared connection answer what it was asked, and close it then."""

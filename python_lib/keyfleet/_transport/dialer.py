@@ -22,7 +22,6 @@ from .tls import SharedContext
 # Host and port, or the path of a socket.
 Address = tuple[str, int] | str
 RECEIVE_BYTES = 65536
-READONLY = b"*1\r\n$8\r\nREADONLY\r\n"  # lets a replica of a cluster answer reads
 
 
 class Request(NamedTuple):

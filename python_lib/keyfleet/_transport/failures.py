@@ -23,6 +23,10 @@ class NotSentError(Exception):
         self.cause = cause
 
 
+class StrangerError(NotSentError):
+    """The server at the address is not the one that is meant, or does not have the role that is needed."""
+
+
 class LostError(Exception):
     """Commands were sent and not all replies came: those without one may have run; *replies* are those of the first ones."""
 

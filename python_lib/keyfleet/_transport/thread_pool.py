@@ -17,9 +17,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .._protocol.discovery import Identity
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from .dialer import READONLY, Address, Dialer, Request, format_address
-from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError
+from .dialer import Address, Dialer, Request, format_address
+from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
 from .thread_link import Link
 
 RECHECK_SECONDS = 0.25  # how often those in line look for seats that were lost, of which nobody tells
@@ -226,13 +227,14 @@ class Node:
     Attributes:
         address: Where it is.
         breaker: Counts calls to it that failed.
+        identity: Who must answer there; the router says it.
         generation: Grows with each `drop`; connections of an older one are not used again.
         is_closed: Whether no connection is opened any more.
     """
 
     def __init__(self, dialer: Dialer, address: Address, *, is_replica: bool = False) -> None:
         self.address, self.breaker = address, dialer.new_breaker()
-        self._dialer, self._is_replica = dialer, is_replica
+        self._dialer, self._is_replica, self.identity = dialer, is_replica, Identity()
         self.generation, self.is_closed = 0, False
         self._trouble = ""
         self._calls = _Pool(dialer.policy.max_connections, "max_connections", self)
@@ -290,13 +292,29 @@ class Node:
             raise NotSentError(ClosedError(CLOSED))
         try:
             link = Link.open(self._dialer, self.address, deadline, self.generation, self._trouble)
-            if self._is_replica:
-                link.exchange(READONLY, 1, deadline)
+            self._introduce(link, deadline)
         except NotSentError as failure:
             self._trouble = getattr(failure.cause, "reason", "")
             raise
         self._trouble = ""
         return link
+
+    def _introduce(self, link: Link, deadline: float) -> None:
+        """Make sure that the server is the one that is meant; NotSentError leaves *link* closed."""
+        data, reply_count = self.identity.introduction(self._is_replica)
+        if not reply_count:
+            return
+        try:
+            trouble = self.identity.mismatch(link.exchange(data, reply_count, deadline))
+        except LostError as failure:
+            link.close()
+            raise NotSentError(UnreachableError(format_address(self.address), str(failure))) from failure
+        except BaseException:
+            link.close()
+            raise
+        if trouble is not None:
+            link.close()
+            raise StrangerError(UnreachableError(format_address(self.address), trouble))
 
     def drop(self) -> None:
         """

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Union
 
 import pytest
 from keyfleet import Client
 from keyfleet.testing._replication import clients_of
-from keyfleet.testing._server import free_port
+from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
@@ -98,6 +100,43 @@ def test_a_planned_failover(redis_factory: RedisFactory, open_both: OpenBoth) ->
     """Roles change while both servers live, and connections to the old primary stay open."""
     cluster = redis_factory.cluster(shards=1, replicas=1, directives=CLUSTER)
     go_through(cluster, open_both, lambda: cluster.failover("k"), leave)
+
+
+GRACE_SECONDS = 0.2  # after a Sentinel has announced the new primary
+
+
+def test_a_planned_failover_of_sentinel_loses_nothing_after_it_was_announced(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """The old primary takes writes for seconds more, until a Sentinel tells it; nobody sends it any."""
+    group = redis_factory.sentinel()
+    clients = open_both(group.settings(timeout_seconds=BUDGET_SECONDS))
+    acknowledged: list[dict[int, float]] = [{}, {}]
+
+    def writing(index: int) -> Work:
+        def work(number: int) -> None:
+            clients[index].set(f"{index}:{number}", number)
+            acknowledged[index][number] = time.monotonic()
+
+        return work
+
+    with ExitStack() as stack:
+        sentinels = stack.enter_context(clients_of(group.sentinels))
+        heard = sentinels[-1].pubsub(ignore_subscribe_messages=True)
+        stack.callback(heard.close)
+        heard.subscribe("+switch-master")
+        heard.get_message(timeout=BUDGET_SECONDS)
+        with Load([writing(0), writing(1)]) as load:
+            load.go_on()
+            sentinels[0].sentinel_failover(group.service)
+            wait_until(lambda: heard.get_message(timeout=0.01) is not None, "the Sentinels to announce the new primary", 30.0)
+            announced_at = time.monotonic()
+            group.wait_until_in_sync()  # the old primary has lost what it took alone
+            load.go_on()
+    assert [] == load.errors
+    for index, times in enumerate(acknowledged):
+        found = clients[0].get_many([f"{index}:{number}" for number in times])
+        lost = [at - announced_at for number, at in times.items() if f"{index}:{number}" not in found]
+        assert all(late <= GRACE_SECONDS for late in lost), max(lost)
+        assert len(lost) < len(times)
 
 
 def test_dead_and_mute_seeds_do_not_keep_a_client_from_starting(redis_cluster: Cluster, open_client: OpenClient) -> None:

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""The answer that came first is not believed forever: outdated Sentinels, nodes that are cut off, addresses that others took over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyfleet import ServerError, Settings, UnreachableError
+from keyfleet.testing._replication import clients_of
+from keyfleet.testing._sentinel import _start_one
+from keyfleet.testing._server import free_port, wait_until
+from keyfleet.testing.plugin import RedisFactory
+from keyfleet.testing.proxy import ClusterProxies
+from keyfleet.testing.servers import Cluster, SentinelGroup, Server
+from support.clients import OpenBoth, OpenClient
+
+ON_EVERY_SERVER = True
+BUDGET_SECONDS = 10.0
+CLUSTER = {"cluster-node-timeout": 500}
+
+
+def outdated_sentinel(folder: Path, engine: str, primary: Server) -> Server:
+    """Start a Sentinel that no other one knows and that takes *primary* for the primary, as one with an old file that is cut off."""
+    return _start_one(folder, engine, [f"monitor main {primary.host} {primary.port} 2", "down-after-milliseconds main 1000"])
+
+
+def asking(group: SentinelGroup, first: Server, **changes: Any) -> Settings:
+    """Return settings whose list begins with the Sentinel *first*."""
+    known = group.settings(**changes)
+    return group.settings(sentinels=((first.host, first.port), *known.sentinels), **changes)
+
+
+def test_an_outdated_sentinel_does_not_lead_to_a_dead_primary(
+    redis_factory: RedisFactory, open_both: OpenBoth, tmp_path: Path, redis_engine: str
+) -> None:
+    """It heads the list and names a server that is dead; the others know its successor."""
+    group = redis_factory.sentinel(down_after_ms=500)
+    with outdated_sentinel(tmp_path / "outdated", redis_engine, group.primary()) as outdated:
+        group.kill_primary()
+        group.wait_until_in_sync()
+        for client in open_both(asking(group, outdated, timeout_seconds=BUDGET_SECONDS)):
+            for number in range(20):
+                assert client.set("k", number)
+    assert b"19" == group.client().get("k")
+
+
+def test_an_outdated_sentinel_does_not_lead_to_a_server_of_its_own(
+    redis_factory: RedisFactory, open_both: OpenBoth, tmp_path: Path, redis_engine: str
+) -> None:
+    """Which is alive and a primary: most Sentinels name another one, although no failover has given them a newer epoch."""
+    group, stray = redis_factory.sentinel(), redis_factory.server()
+    with outdated_sentinel(tmp_path / "outdated", redis_engine, stray) as outdated:
+        for client in open_both(asking(group, outdated)):
+            assert client.set("k", 1)
+    with clients_of([stray, group.primary()]) as nodes:
+        assert [None, b"1"] == [node.get("k") for node in nodes]
+
+
+def test_a_service_that_no_sentinel_knows_is_an_error_at_once(redis_sentinel: SentinelGroup, open_client: OpenClient) -> None:
+    """Waiting does not make it known; the budget would be an hour."""
+    client = open_client(redis_sentinel.settings(sentinel_service="other", timeout_seconds=3600.0))
+    with pytest.raises(ServerError, match="no Sentinel knows this service") as caught:
+        client.get("k")
+    assert not isinstance(caught.value, UnreachableError)
+
+
+def test_a_service_that_one_sentinel_does_not_know_is_found(
+    redis_factory: RedisFactory, open_client: OpenClient, tmp_path: Path, redis_engine: str
+) -> None:
+    """The first of the list was started anew without it."""
+    group = redis_factory.sentinel()
+    with _start_one(tmp_path / "empty", redis_engine, ["resolve-hostnames no"]) as empty:
+        assert open_client(asking(group, empty)).set("k", 1)
+
+
+# Clusters
+
+
+def isolated(cluster: Cluster, key: str) -> Server:
+    """
+    Let the primary of *key* be replaced while it is away, and come back as one that reaches no other node and is reached by clients only.
+
+    Its bus has another port than the others know, and it has a wrong port for each of theirs.
+    """
+    node = cluster.kill_primary(key)
+    cluster.wait_until_in_sync()
+    state = node.directory / "nodes.conf"
+    state.write_text("\n".join(re.sub(r"@\d+", "@1", line) for line in state.read_text().splitlines()) + "\n")
+    with node.config_file.open("a") as config:
+        config.write(f"cluster-port {free_port(node.host)}\n")
+    node.start()
+    return node
+
+
+def only(node: Server, cluster: Cluster, **changes: Any) -> Settings:
+    """Return settings that name one node of the cluster."""
+    return cluster.settings(cluster_nodes=((node.host, node.port),), **changes)
+
+
+def test_a_node_that_is_cut_off_is_not_believed(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """Its view comes first, its slots are not served there, and the nodes that it names know better."""
+    cluster = redis_factory.cluster(shards=3, replicas=1, directives=CLUSTER)
+    node = isolated(cluster, "k")
+    for client in open_both(only(node, cluster, timeout_seconds=BUDGET_SECONDS)):
+        for number in range(30):
+            assert client.set("k", number)
+            assert client.set(f"k{number}", number)
+        assert "29" == client.get("k")
+
+
+@pytest.fixture
+def proxies(redis_cluster: Cluster) -> Iterator[ClusterProxies]:
+    """A cluster behind proxies, so that other servers can take over its addresses."""
+    with ClusterProxies(redis_cluster) as running:
+        yield running
+
+
+def check_stranger(cluster: Cluster, proxies: ClusterProxies, stranger: Server, open_both: OpenBoth) -> None:
+    """Let *stranger* take over the address of the primary of ``k`` while clients use it, and give the address back."""
+    clients = open_both(proxies.settings(timeout_seconds=1.0))
+    for client in clients:
+        assert client.set("k", "mine")
+    proxy = proxies.of(cluster.primary_of("k"))
+    proxy.switch_to(stranger)
+    proxy.close_connections()
+    for client in clients:
+        with pytest.raises(UnreachableError, match="another server took over the address"):
+            client.set("k", "lost")
+    with clients_of([stranger]) as (direct,):
+        assert 0 == direct.dbsize()
+    proxy.heal()
+    proxy.switch_to(cluster.primary_of("k"))
+    proxy.close_connections()
+    for client in clients:
+        assert "mine" == client.within(BUDGET_SECONDS).get("k")
+
+
+def test_a_standalone_server_at_the_address_of_a_node_gets_no_call(
+    redis_cluster: Cluster, redis_factory: RedisFactory, proxies: ClusterProxies, open_both: OpenBoth
+) -> None:
+    """It would acknowledge what the cluster never sees."""
+    check_stranger(redis_cluster, proxies, redis_factory.server(), open_both)
+
+
+def test_a_node_of_another_cluster_gets_no_call(
+    redis_cluster: Cluster, redis_factory: RedisFactory, proxies: ClusterProxies, open_both: OpenBoth
+) -> None:
+    """Although it serves the slot, and its cluster has epochs, too."""
+    other = redis_factory.cluster(shards=3)
+    check_stranger(redis_cluster, proxies, other.primary_of("k"), open_both)
+
+
+def test_a_cluster_that_was_made_anew_is_found(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """At the same addresses, with other ids and smaller epochs: no node of the old one is left that could be meant."""
+    cluster = redis_factory.cluster(shards=3)
+    clients = open_both(cluster.settings(timeout_seconds=BUDGET_SECONDS))
+    for client in clients:
+        assert client.set("k", "old")
+    with clients_of(cluster.nodes) as nodes:
+        for node in nodes:
+            node.flushall()
+            node.execute_command("CLUSTER", "RESET", "HARD")
+    for node in cluster.nodes:
+        node.kill()
+        node.start()
+    form(cluster)
+    assert [None, None] == [client.get("k") for client in clients]
+    assert [True, True] == [client.set("k", "new") for client in clients]
+
+
+def form(cluster: Cluster) -> None:
+    """Make a cluster of nodes that know each other no more."""
+    count = len(cluster.nodes)
+    with clients_of(cluster.nodes) as nodes:
+        for number, node in enumerate(nodes):
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", 16384 * number // count, 16384 * (number + 1) // count - 1)
+            for other in cluster.nodes:
+                node.execute_command("CLUSTER", "MEET", other.host, other.port)
+        wait_until(
+            lambda: all(b"cluster_state:ok" in node.execute_command("CLUSTER", "INFO") for node in nodes), "the cluster to form", 30.0
+        )
