@@ -81,11 +81,12 @@ class Run:
 
 @dataclass
 class Deployment:
-    """An inventory in a folder of its own, whose hosts all live below that folder."""
+    """An inventory in a folder of its own, whose hosts all live below that folder; *python* has the ansible-core that runs."""
 
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ("node1",)
+    python: str = sys.executable
 
     @property
     def inventory(self) -> Path:
@@ -132,7 +133,7 @@ class Deployment:
 
     def command(self, *arguments: str, playbook: str = "site.yml") -> list[str]:
         """Return the command of a run."""
-        program = [sys.executable, "-m", "ansible", "playbook", playbook, "-i", str(self.inventory)]
+        program = [self.python, "-m", "ansible", "playbook", playbook, "-i", str(self.inventory)]
         return [*unprivileged(), *program, *arguments]
 
     def start(self, *arguments: str, playbook: str = "site.yml") -> subprocess.Popen[str]:
