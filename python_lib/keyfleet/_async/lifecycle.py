@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._policy import Outage, Policy
+from .._protocol.arguments import Seconds, budget_seconds
 from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
 from .._transport.asyncio_engines import Engines, close_raw, open_raw
@@ -119,19 +120,20 @@ class AsyncClientBase:
         """Whether a connection to the server, or to each primary of a cluster, stands as far as is known without asking."""
         return any(engine.is_connected for engine in self._engines.all())
 
-    def within(self, timeout_seconds: float) -> Self:
+    def within(self, timeout_seconds: Seconds) -> Self:
         """
         Return this client with another budget for each call; connections and counters are the same.
 
             client.within(0.05).get("k")
 
         Args:
-            timeout_seconds: Longest time for one call, all its attempts together.
+            timeout_seconds: Longest time for one call, all its attempts together, in seconds or as a timedelta.
+        Raises:
+            ValueError: if it is not above 0 and below 86400 seconds, as in the settings.
         """
-        if not timeout_seconds > 0:
-            raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed are numbers above 0")
+        budget = budget_seconds(timeout_seconds)
         other = copy.copy(self)
-        other._budget = timeout_seconds
+        other._budget = budget
         return other
 
     async def connect(self) -> Self:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from .building.base import Value as Value
+from .arguments import Seconds as Seconds
+from .arguments import Value as Value
+from .building.base import Undecodable as Undecodable
 from .building.general import GeneralOperations
 from .building.hashes import HashOperations
 from .building.keys import KeyOperations

@@ -43,6 +43,7 @@ class PipelineCalls:
         return len(self._operations)
 
     get = queued(Commands.get)
+    get_bytes = queued(Commands.get_bytes)
     set = queued(Commands.set)
     get_json = queued(Commands.get_json)
     set_json = queued(Commands.set_json)

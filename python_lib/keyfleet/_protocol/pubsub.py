@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from .arguments import plain
 from .command import Command
 from .kinds import PUBLISH, SPUBLISH
 from .resp import Argument, pack
@@ -144,7 +145,7 @@ def _name(data: bytes) -> str:
 def publish(channel: str, data: Argument, is_sharded: bool) -> Command[int]:
     """Return the command that publishes; of a cluster the owner of the channel's slot takes it, so that channels spread over it."""
     kind = SPUBLISH if is_sharded else PUBLISH
-    return Command(kind, (kind.name, _checked("channel", channel), data), channel, channel, _count)
+    return Command(kind, (kind.name, _checked("channel", channel), plain(channel, data, "channel")), channel, channel, _count)
 
 
 def _count(reply: int, _key: str) -> int:

@@ -28,12 +28,15 @@ def text(reply: bytes | None, key: str) -> Any:
     try:
         return reply.decode()
     except UnicodeDecodeError as error:
-        raise DecodeError(key, "UTF-8 text") from error
+        raise DecodeError(key, "UTF-8 text", data=reply) from error
 
 
 def texts(reply: list[bytes], key: str) -> list[str]:
     """Return the text of each item."""
-    return [text(item, key) for item in reply]
+    try:
+        return [item.decode() for item in reply]
+    except UnicodeDecodeError:  # slower, and says which one it was
+        return [text(item, key) for item in reply]
 
 
 def word(reply: bytes, _key: str) -> str:
@@ -48,7 +51,7 @@ def from_json(reply: bytes | None, key: str) -> Any:
     try:
         return _json.loads(reply)
     except ValueError as error:
-        raise DecodeError(key, "JSON") from error
+        raise DecodeError(key, "JSON", data=reply) from error
 
 
 def seconds_left(reply: int, _key: str) -> float | None:
@@ -68,7 +71,6 @@ def count_ones(reply: list[int] | None, _key: str) -> int:
     return reply.count(1) if reply else 0
 
 
-def mapping(decode: Any, reply: list[bytes], key: str) -> dict[str, Any]:
-    """Return fields and values, which *decode* reads, of a hash."""
-    found = iter(reply)
-    return {text(field, key): decode(value, key) for field, value in zip(found, found, strict=True)}
+def bytes_mapping(reply: list[bytes], _key: str) -> dict[bytes, bytes]:
+    """Return fields and values of a hash."""
+    return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -48,9 +48,20 @@ def make_reader() -> Reader:
 def _pack(arguments: tuple[Argument, ...]) -> bytes:
     parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
-        data = argument if isinstance(argument, bytes) else str(argument).encode()
+        data = argument if isinstance(argument, bytes) else _encoded(argument)
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
+
+
+def _encoded(argument: str | int | float) -> bytes:
+    """Return what hiredis sends for a text or number; everything else is refused, as it does."""
+    if isinstance(argument, str):
+        return str.encode(argument)
+    if isinstance(argument, int) and not isinstance(argument, bool):
+        return int.__repr__(argument).encode()
+    if isinstance(argument, float):
+        return float.__repr__(argument).encode()
+    raise TypeError(f"an argument is of type {type(argument).__name__}; allowed: str, bytes, int, float")
 
 
 pack: Callable[[tuple[Argument, ...]], bytes] = _pack if hiredis is None else hiredis.pack_command  # type: ignore[assignment]

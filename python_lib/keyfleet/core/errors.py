@@ -31,7 +31,7 @@ Of roles and builds, raised on hosts only:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import Optional, Union
 
 
 class KeyfleetError(Exception):
@@ -58,11 +58,15 @@ class BuildError(KeyfleetError):
 
 
 class DecodeError(KeyfleetError):
-    """A stored value, or a message of the channel *key*, is not the text or JSON that was asked for; the value itself is not shown."""
+    """
+    A stored value, or a message of the channel *key*, is not the text or JSON that was asked for.
 
-    def __init__(self, key: str, wanted: str, kind: str = "key") -> None:
+    *data* is the value itself, which is shown nowhere: what was taken off a list is not lost with this error.
+    """
+
+    def __init__(self, key: str, wanted: str, kind: str = "key", data: Optional[bytes] = None) -> None:
         super().__init__(key, wanted, kind)
-        self.key, self.wanted, self.kind = key, wanted, kind
+        self.key, self.wanted, self.kind, self.data = key, wanted, kind, data
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key!r} holds a value that is not {self.wanted}"

@@ -25,6 +25,7 @@ BUILD: dict[str, Callable[[Commands], Operation[Any]]] = {
     "exists": lambda make: make.exists("k"),
     "expire": lambda make: make.expire("k", 1),
     "get": lambda make: make.get("k"),
+    "get_bytes": lambda make: make.get_bytes("k"),
     "get_json": lambda make: make.get_json("k"),
     "get_many": lambda make: make.get_many(["k"]),
     "get_many_json": lambda make: make.get_many_json(["k"]),

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Value
+from ..._protocol.builder import Seconds, Undecodable, Value
 from ..lifecycle import AsyncClientBase
 
 SCAN_COUNT = 1000
@@ -15,9 +15,18 @@ SCAN_COUNT = 1000
 class AsyncKeyCalls(AsyncClientBase):
     """Keys that hold a text, a number or JSON."""
 
-    async def get(self, key: str) -> str | None:
-        """Return the value of *key*, None if it does not exist; DecodeError if the value is not UTF-8."""
-        return await self._run(self._commands.get(key))
+    async def get(self, key: str, *, undecodable: Undecodable = "raise") -> str | None:
+        """
+        Return the value of *key*, None if it does not exist.
+
+        Args:
+            undecodable: Whether a value that is not UTF-8 raises DecodeError, or is logged, counted and taken for missing.
+        """
+        return await self._run(self._commands.get(key, undecodable=undecodable))
+
+    async def get_bytes(self, key: str) -> bytes | None:
+        """Return the value of *key* as it is, None if it does not exist."""
+        return await self._run(self._commands.get_bytes(key))
 
     @overload
     async def set(
@@ -25,7 +34,7 @@ class AsyncKeyCalls(AsyncClientBase):
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
@@ -38,19 +47,32 @@ class AsyncKeyCalls(AsyncClientBase):
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
         get: Literal[True],
     ) -> str | None: ...
 
+    @overload
     async def set(
         self,
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool,
+    ) -> bool | str | None: ...
+
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
@@ -61,21 +83,22 @@ class AsyncKeyCalls(AsyncClientBase):
 
         Args:
             key, value: Name without prefix; numbers are stored as their text.
-            ttl_seconds: Life of the key; without it the key stays, and loses a life it had.
+            ttl_seconds: Time after which the key expires, in seconds or as a timedelta; without it the key stays, and loses a TTL it had.
             nx, xx: Store only if the key does not exist, or only if it does; a lost reply raises OutcomeUnknown then.
-            keepttl: Keep the life that the key has.
+            keepttl: Keep the TTL that the key has.
             get: Return the value that the key had, None if it did not exist, instead of whether it was stored.
         Returns:
             True if the value was stored, False if *nx* or *xx* forbade it; with *get* the former value.
         Raises:
-            ValueError: if *ttl_seconds* is not above 0, or options exclude each other.
+            TypeError: if *value* is neither text, bytes nor number; a bool is none.
+            ValueError: if *ttl_seconds* is not above 0 or too long, *value* has more than 512 MB, or options exclude each other.
         """
         answer: bool | str | None = await self._run(
             self._commands.set(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx, keepttl=keepttl, get=get)
         )
         return answer
 
-    async def get_json(self, key: str, default: Any = None, *, undecodable: Literal["raise", "miss"] = "raise") -> Any:
+    async def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Any:
         """
         Return what the JSON in *key* means.
 
@@ -85,36 +108,53 @@ class AsyncKeyCalls(AsyncClientBase):
         """
         return await self._run(self._commands.get_json(key, default, undecodable=undecodable))
 
-    async def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> bool:
+    async def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> bool:
         """
         Store *value* as JSON; arguments and result as for `set`.
 
         Raises:
-            TypeError, ValueError: if *value* is not made of dict with text keys, list, str, int, float, bool and None.
+            TypeError: if *value* is not made of dict, list, tuple, str, int, float, bool, None, Enum and UUID.
+            ValueError: if it has NaN or infinity, or is nested too deeply.
         """
         return await self._run(self._commands.set_json(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx))
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, str | None]:
-        """Return the value of each of *keys*, None where there is none; on a cluster this is not one step."""
-        return await self._run(self._commands.get_many(keys))
+    @overload
+    async def get_many(
+        self, keys: Iterable[str], *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> dict[str, str | None]: ...
 
-    async def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
+    @overload
+    async def get_many(
+        self, keys: Iterable[str], *, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> dict[str, bytes | None]: ...
+
+    async def get_many(self, keys: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> dict[str, Any]:
+        """
+        Return the value of each of *keys*, None where there is none; on a cluster this is not one step.
+
+        Args:
+            as_bytes: Return values as they are instead of as texts.
+            undecodable: Whether a value that is not UTF-8 raises DecodeError, or is logged, counted and taken for missing.
+        """
+        return await self._run(self._commands.get_many(keys, as_bytes=as_bytes, undecodable=undecodable))
+
+    async def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise") -> dict[str, Any]:
         """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
         return await self._run(self._commands.get_many_json(keys, undecodable=undecodable))
 
-    async def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
+    async def set_many(self, values: Mapping[str, Value], *, ttl_seconds: Seconds | None = None) -> bool:
         """
         Store every value under its key; one step on a single server without *ttl_seconds* and up to 1000 keys, else not.
 
         Args:
             values: Key to value.
-            ttl_seconds: Life of each key; without it the keys stay, and lose a life they had.
+            ttl_seconds: Life of each key; without it the keys stay, and lose a TTL they had.
         Returns:
             True; False if the policy falls back.
         """
         return await self._run(self._commands.set_many(values, ttl_seconds=ttl_seconds))
 
-    async def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> bool:
+    async def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: Seconds | None = None) -> bool:
         """Store every value as JSON; otherwise like `set_many`."""
         return await self._run(self._commands.set_many_json(values, ttl_seconds=ttl_seconds))
 
@@ -134,7 +174,7 @@ class AsyncKeyCalls(AsyncClientBase):
         """Return how many of *keys* exist; a key named twice counts twice."""
         return await self._run(self._commands.exists(*keys))
 
-    async def expire(self, key: str, ttl_seconds: float) -> bool:
+    async def expire(self, key: str, ttl_seconds: Seconds) -> bool:
         """
         Let *key* live *ttl_seconds* from now and return whether it exists.
 
@@ -144,14 +184,14 @@ class AsyncKeyCalls(AsyncClientBase):
         return await self._run(self._commands.expire(key, ttl_seconds))
 
     async def persist(self, key: str) -> bool:
-        """Let *key* stay for ever and return whether it had a life before."""
+        """Let *key* stay forever and return whether it had a TTL before."""
         return await self._run(self._commands.persist(key))
 
     async def ttl(self, key: str) -> float | None:
-        """Return the seconds that *key* has to live: ``math.inf`` if it stays for ever, None if it does not exist."""
+        """Return the seconds until *key* expires: ``math.inf`` if it has no TTL, None if it does not exist."""
         return await self._run(self._commands.ttl(key))
 
-    async def incr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+    async def incr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> int:
         """
         Add *amount*, which may be negative, to the whole number in *key*, 0 if it does not exist, and return the sum.
 
@@ -162,29 +202,62 @@ class AsyncKeyCalls(AsyncClientBase):
         """
         return await self._run(self._commands.incr(key, amount, ttl_seconds=ttl_seconds))
 
-    async def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+    async def decr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> int:
         """Subtract *amount*; otherwise like `incr`."""
         return await self._run(self._commands.decr(key, amount, ttl_seconds=ttl_seconds))
 
-    async def scan(self, pattern: str = "*", *, type: str | None = None, count: int = SCAN_COUNT) -> AsyncIterator[str]:
+    @overload
+    def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: Literal[False] = False,
+        undecodable: Undecodable = "raise",
+    ) -> AsyncIterator[str]: ...
+
+    @overload
+    def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: Literal[True],
+        undecodable: Undecodable = "raise",
+    ) -> AsyncIterator[bytes]: ...
+
+    async def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> AsyncIterator[Any]:
         """
         Yield the names of keys that match *pattern*, on every primary, by SCAN.
 
         Args:
             pattern: Glob of the name without prefix: ``*``, ``?``, ``[abc]``, a backslash before a literal one.
             type: Only keys of this type, as ``string`` or ``hash``.
-            count: Keys that the server looks at for each step; it answers nobody else meanwhile.
+            count: Keys that the server inspects for each step; it answers no other client meanwhile.
+            as_bytes: Yield names as bytes instead of as texts.
+            undecodable: Whether a name that is not UTF-8 raises DecodeError, or is logged, counted and left out.
         Yields:
-            Names without prefix. A key that lives during the whole scan is yielded at least once, rarely twice.
+            Names without prefix. A key that exists during the whole scan is yielded at least once, rarely twice.
         Raises:
-            UnreachableError: if a server that is being scanned goes away; what was yielded until then is not all.
+            UnreachableError: if a server that is being scanned fails; what was yielded until then is not all.
         """
         engine = self._engines.current()
         with self._counted():
             for node, _answer in await engine.run_on_primaries(self._commands.ping(), self._budget):
                 cursor = 0
                 while True:
-                    cursor, names = await engine.run_on(node, self._commands.scan(cursor, pattern, type, count), self._budget)
+                    step = self._commands.scan(cursor, pattern, type, count, as_bytes, undecodable)
+                    cursor, names = await engine.run_on(node, step, self._budget)
                     for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
                         yield name
                     if cursor == 0:

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""What all operations need: names of keys with the prefix, times, and where several keys go in one command."""
+"""What all operations need: names of keys with the prefix, several keys in one command, and how replies are read."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from redis.crc import key_slot
 
 from ...core.errors import DecodeError
+from ..arguments import checked_key
 from ..command import Command, Kind, Operation
 from ..kinds import MISSING
-from ..replies import from_json, same
+from ..replies import bytes_mapping, from_json, same, text, texts
 from ..resp import Argument
 
-T = TypeVar("T")
-
 Undecodable = Literal["raise", "miss"]
+Reader = Callable[[Any, str], Any]
+Arguments = tuple[Argument, ...]
 
 KEYS_IN_ONE_COMMAND = 1000  # managed services limit the arguments of a command
 
@@ -35,6 +35,12 @@ class BaseOperations:
     def __init__(self, prefix: str, is_cluster: bool = False, note_undecodable: Callable[[DecodeError], None] | None = None) -> None:
         self.prefix, self.is_cluster, self._note_undecodable = prefix, is_cluster, note_undecodable
 
+    def _name(self, key: str) -> str:
+        """Return the full name of *key*; TypeError or ValueError if it is none."""
+        if key.__class__ is str and key.isascii():  # fast path: nothing to check
+            return self.prefix + key
+        return self.prefix + checked_key(key)
+
     def names_in_one_slot(self, keys: Sequence[str]) -> list[str]:
         """
         Return the full names of *keys*, which go into one command.
@@ -42,7 +48,7 @@ class BaseOperations:
         Raises:
             ValueError: on a cluster, if they do not share a slot.
         """
-        names = [self.prefix + key for key in keys]
+        names = [self._name(key) for key in keys]
         if self.is_cluster:
             slots = [key_slot(name.encode()) for name in names]
             for key, slot in zip(keys, slots, strict=True):
@@ -60,7 +66,7 @@ class BaseOperations:
         return Operation([self._count_page(kind, page) for page in self._pages(keys)], sum)
 
     def _count_page(self, kind: Kind, keys: Sequence[str]) -> Command[int]:
-        names = [self.prefix + key for key in keys]
+        names = [self._name(key) for key in keys]
         return Command(kind, (kind.name, *names), names[0], keys[0], same)
 
     def _pages(self, keys: Sequence[str]) -> list[Sequence[str]]:
@@ -68,37 +74,64 @@ class BaseOperations:
         size = 1 if self.is_cluster else KEYS_IN_ONE_COMMAND
         return [keys[start : start + size] for start in range(0, len(keys), size)]
 
-    def _json_reader(self, undecodable: Undecodable) -> Callable[[bytes | None, str], Any]:
-        """Return what decodes JSON, to MISSING if there is none or, if *undecodable* says so, what there is is not JSON."""
-        return from_json if undecodable == "raise" else self._from_json_or_missing
+    def _text_reader(self, as_bytes: bool, undecodable: Undecodable) -> Reader:
+        """Return what reads one value: as bytes, or as text, None if it is none and *undecodable* says so."""
+        if _raises(undecodable):
+            return same if as_bytes else text
+        return same if as_bytes else self._reading_or(text, None)
 
-    def _from_json_or_missing(self, reply: bytes | None, key: str) -> Any:
-        try:
-            return from_json(reply, key)
-        except DecodeError as error:
-            if self._note_undecodable is not None:
-                self._note_undecodable(error)
-            return MISSING
+    def _texts_reader(self, as_bytes: bool, undecodable: Undecodable) -> Reader:
+        """Return what reads a list of values; those that are no text are left out if *undecodable* says so."""
+        if _raises(undecodable):
+            return same if as_bytes else texts
+        return same if as_bytes else self._left_texts
+
+    def _json_reader(self, undecodable: Undecodable) -> Reader:
+        """Return what reads JSON: MISSING if there is none, or it is no JSON and *undecodable* says so."""
+        return from_json if _raises(undecodable) else self._reading_or(from_json, MISSING)
+
+    def _mapping_reader(self, read: Reader, as_bytes: bool, undecodable: Undecodable) -> Reader:
+        """Return what reads the fields of a hash, their values with *read*; others are left out if *undecodable* says so."""
+        is_strict = _raises(undecodable)
+
+        def mapping(reply: list[bytes], key: str) -> dict[str, Any]:
+            found = {}
+            for field, value in zip(reply[::2], reply[1::2], strict=True):
+                try:
+                    found[text(field, key)] = read(value, key)
+                except DecodeError as error:
+                    if is_strict:
+                        raise
+                    self._note(error)
+            return found
+
+        return bytes_mapping if as_bytes else mapping
+
+    def _reading_or(self, read: Reader, missing: Any) -> Reader:
+        def reading(reply: bytes | None, key: str) -> Any:
+            try:
+                return read(reply, key)
+            except DecodeError as error:
+                self._note(error)
+                return missing
+
+        return reading
+
+    def _left_texts(self, reply: list[bytes], key: str) -> list[str]:
+        read = self._reading_or(text, None)
+        return [found for item in reply if (found := read(item, key)) is not None]
+
+    def _note(self, error: DecodeError) -> None:
+        if self._note_undecodable is not None:
+            self._note_undecodable(error)
 
 
-def milliseconds(seconds: float) -> int:
-    """Return whole milliseconds, at least 1: the server refuses 0, and rounding down would end a life too early."""
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"ttl_seconds is {seconds}; it must be above 0 and finite")
-    return math.ceil(seconds * 1000)
-
-
-def block_seconds(timeout_seconds: float) -> float:
-    """Return how long the server may wait, in whole milliseconds: what is less would be 0 to some servers, which is for ever."""
-    if not 0 <= timeout_seconds < math.inf:
-        raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed are numbers above 0, and 0 for ever")
-    return math.ceil(timeout_seconds * 1000) / 1000
+def _raises(undecodable: object) -> bool:
+    if undecodable not in ("raise", "miss"):
+        raise ValueError(f"undecodable is {undecodable!r}; allowed: raise, miss")
+    return undecodable == "raise"
 
 
 def or_default(command: Command[Any], default: Any) -> Operation[Any]:
     """Return an operation that answers what *command* does, *default* for MISSING."""
     return Operation((command,), lambda answers: default if answers[0] is MISSING else answers[0])
-
-
-Value = str | bytes | int | float
-Arguments = tuple[Argument, ...]

@@ -3,25 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .. import kinds as _kinds
+from ..arguments import Seconds, block_seconds, key_list, plain
 from ..command import Command, Key
 from ..replies import same
 from ..resp import Argument
 from ..scripts import Script
-from .base import Arguments, BaseOperations, block_seconds
+from .base import Arguments, BaseOperations
 
 
 class GeneralOperations(BaseOperations):
     """Operations for which there is no call of their own."""
 
-    def execute(self, *arguments: Argument, repeatable: bool = False, timeout_seconds: float | None = None) -> Command[Any]:
+    def execute(self, *arguments: Argument, repeatable: bool = False, timeout_seconds: Seconds | None = None) -> Command[Any]:
         """Return the command that *arguments* are, each Key with the prefix before it."""
-        for argument in arguments:
-            if not isinstance(argument, (str, bytes, int, float)) or isinstance(argument, bool):
-                raise TypeError(f"an argument is of type {type(argument).__name__}; allowed: Key, str, bytes, int, float")
         name, first = (_word(argument) for argument in (*arguments, "", "")[:2])
         if not name:
             raise ValueError("execute has no arguments; the first one is the name of a command")
@@ -32,19 +30,23 @@ class GeneralOperations(BaseOperations):
             )
         waits = name in _kinds.WAITING or (name in ("XREAD", "XREADGROUP") and "BLOCK" in map(_word, arguments))
         if waits and timeout_seconds is None:
-            raise ValueError(f"{name} waits on the server; say how long with timeout_seconds, 0 for ever")
+            raise ValueError(f"{name} waits on the server; say how long with timeout_seconds, 0 for no limit")
         keys = [argument for argument in arguments if isinstance(argument, Key)]
         names = self.names_in_one_slot(keys)
-        sent: Arguments = tuple(self.prefix + argument if isinstance(argument, Key) else argument for argument in arguments)
+        sent: Arguments = tuple(
+            self._name(argument) if isinstance(argument, Key) else plain(name, argument, "command") for argument in arguments
+        )
         block = None if timeout_seconds is None else block_seconds(timeout_seconds)
         key = keys[0] if keys else ""
         return Command(_kinds.kind_of(words, repeatable), sent, names[0] if names else None, key, same, block)
 
-    def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], repeatable: bool) -> Command[Any]:
+    def script(self, script: Script, keys: Iterable[str], arguments: Iterable[Argument], repeatable: bool) -> Command[Any]:
         """Return a call of *script* on *keys*."""
-        kind = _kinds.kind_of(("EVALSHA", ""), repeatable)
-        names = tuple(self.names_in_one_slot(keys))
-        return script.command(kind, names, tuple(arguments), keys[0] if keys else "", same)
+        kind, asked = _kinds.kind_of(("EVALSHA", ""), repeatable), key_list(keys)
+        if isinstance(arguments, (str, bytes)):
+            raise TypeError(f"arguments is a single {type(arguments).__name__}; give a list")
+        values = tuple(plain(script.sha1, argument, "script") for argument in arguments)
+        return script.command(kind, tuple(self.names_in_one_slot(asked)), values, asked[0] if asked else "", same)
 
 
 def _word(argument: Argument) -> str:

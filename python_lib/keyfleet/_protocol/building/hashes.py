@@ -4,64 +4,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from .. import json as _json
+from ..arguments import LONGEST_FIELD_MS, Seconds, Value, field_mapping, milliseconds, plain, whole
 from ..command import Command, Operation
-from ..kinds import HDEL, HEXPIRE, HGET, HGET_JSON, HGETALL, HINCRBY, HSET, HTTL
-from ..replies import count_ones, field_seconds_left, from_json, mapping, same, text
-from .base import Arguments, BaseOperations, Value, milliseconds, or_default
+from ..kinds import HDEL, HEXPIRE, HGET, HGET_JSON, HGETALL, HINCRBY, HSET, HTTL, MISSING
+from ..replies import count_ones, field_seconds_left, from_json, same, text
+from .base import Arguments, BaseOperations, Undecodable, or_default
 
 
 class HashOperations(BaseOperations):
     """Operations on hashes."""
 
-    def hset(self, key: str, fields: Mapping[str, Value]) -> Operation[int]:
+    def hset(self, key: str, fields: Mapping[str, Value] | str, value: Any = MISSING) -> Operation[int]:
+        return self._hset(key, field_mapping(fields, value, MISSING))
+
+    def hset_json(self, key: str, fields: Mapping[str, Any] | str, value: Any = MISSING) -> Operation[int]:
+        return self._hset(key, {field: _json.dumps(item) for field, item in field_mapping(fields, value, MISSING).items()})
+
+    def _hset(self, key: str, fields: Mapping[str, Value]) -> Operation[int]:
+        name = self._name(key)
         if not fields:
             return Operation((), sum)
-        name = self.prefix + key
         arguments: list[Value] = ["HSET", name]
         for field, value in fields.items():
-            arguments += (field, value)
+            arguments += (plain(key, field), plain(key, value))
         return Command(HSET, tuple(arguments), name, key, same)
 
-    def hset_json(self, key: str, fields: Mapping[str, Any]) -> Operation[int]:
-        return self.hset(key, {field: _json.dumps(value) for field, value in fields.items()})
+    def hget(self, key: str, field: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[Any]:
+        name = self._name(key)
+        return Command(HGET, ("HGET", name, plain(key, field)), name, key, self._text_reader(as_bytes, undecodable))
 
-    def hget(self, key: str, field: str) -> Command[str | None]:
-        name = self.prefix + key
-        return Command(HGET, ("HGET", name, field), name, key, text)
+    def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
+        name = self._name(key)
+        return or_default(Command(HGET_JSON, ("HGET", name, plain(key, field)), name, key, self._json_reader(undecodable)), default)
 
-    def hget_json(self, key: str, field: str, default: Any = None) -> Operation[Any]:
-        name = self.prefix + key
-        return or_default(Command(HGET_JSON, ("HGET", name, field), name, key, from_json), default)
+    def hgetall(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[dict[Any, Any]]:
+        name = self._name(key)
+        return Command(HGETALL, ("HGETALL", name), name, key, self._mapping_reader(text, as_bytes, undecodable))
 
-    def hgetall(self, key: str) -> Command[dict[str, str]]:
-        name = self.prefix + key
-        return Command(HGETALL, ("HGETALL", name), name, key, partial(mapping, text))
-
-    def hgetall_json(self, key: str) -> Command[dict[str, Any]]:
-        name = self.prefix + key
-        return Command(HGETALL, ("HGETALL", name), name, key, partial(mapping, from_json))
+    def hgetall_json(self, key: str, *, undecodable: Undecodable = "raise") -> Command[dict[str, Any]]:
+        name = self._name(key)
+        return Command(HGETALL, ("HGETALL", name), name, key, self._mapping_reader(from_json, False, undecodable))
 
     def hdel(self, key: str, *fields: str) -> Operation[int]:
+        name = self._name(key)
         if not fields:
             return Operation((), sum)
-        name = self.prefix + key
-        return Command(HDEL, ("HDEL", name, *fields), name, key, same)
+        return Command(HDEL, ("HDEL", name, *[plain(key, field) for field in fields]), name, key, same)
 
     def hincrby(self, key: str, field: str, amount: int = 1) -> Command[int]:
-        name = self.prefix + key
-        return Command(HINCRBY, ("HINCRBY", name, field, amount), name, key, same)
+        name = self._name(key)
+        return Command(HINCRBY, ("HINCRBY", name, plain(key, field), whole("amount", amount)), name, key, same)
 
-    def hexpire(self, key: str, ttl_seconds: float, *fields: str) -> Operation[int]:
+    def hexpire(self, key: str, ttl_seconds: Seconds, *fields: str) -> Operation[int]:
+        name, ttl = self._name(key), milliseconds(ttl_seconds, LONGEST_FIELD_MS)
         if not fields:
             return Operation((), sum)
-        name = self.prefix + key
-        arguments: Arguments = ("HPEXPIRE", name, milliseconds(ttl_seconds), "FIELDS", len(fields), *fields)
+        arguments: Arguments = ("HPEXPIRE", name, ttl, "FIELDS", len(fields), *[plain(key, field) for field in fields])
         return Command(HEXPIRE, arguments, name, key, count_ones)
 
     def httl(self, key: str, field: str) -> Command[float | None]:
-        name = self.prefix + key
-        return Command(HTTL, ("HPTTL", name, "FIELDS", 1, field), name, key, field_seconds_left)
+        name = self._name(key)
+        return Command(HTTL, ("HPTTL", name, "FIELDS", 1, plain(key, field)), name, key, field_seconds_left)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import json as _json
 from .. import scripts as _scripts
+from ..arguments import Seconds, Value, checked_key, key_list, milliseconds, plain, whole
 from ..command import Command, Operation
 from ..kinds import (
     DEL,
@@ -31,7 +32,7 @@ from ..kinds import (
     UNLINK,
 )
 from ..replies import same, seconds_left, text, truth, word
-from .base import Arguments, BaseOperations, Undecodable, Value, milliseconds, or_default
+from .base import Arguments, BaseOperations, Reader, Undecodable, or_default
 
 
 class KeyOperations(BaseOperations):
@@ -40,12 +41,12 @@ class KeyOperations(BaseOperations):
     def ping(self) -> Command[bool]:
         return Command(PING, ("PING",), None, "", truth)
 
-    def get(self, key: str) -> Command[str | None]:
-        name = self.prefix + key
-        return Command(GET, ("GET", name), name, key, text)
+    def get(self, key: str, *, undecodable: Undecodable = "raise") -> Command[str | None]:
+        name = self._name(key)
+        return Command(GET, ("GET", name), name, key, text if undecodable == "raise" else self._text_reader(False, undecodable))
 
     def get_bytes(self, key: str) -> Command[bytes | None]:
-        name = self.prefix + key
+        name = self._name(key)
         return Command(GET, ("GET", name), name, key, same)
 
     def set(
@@ -53,15 +54,15 @@ class KeyOperations(BaseOperations):
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
         get: bool = False,
     ) -> Command[Any]:
-        name = self.prefix + key
+        name, stored = self._name(key), plain(key, value)
         if ttl_seconds is None and not (nx or xx or keepttl or get):
-            return Command(SET, ("SET", name, value), name, key, truth)
+            return Command(SET, ("SET", name, stored), name, key, truth)
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         if keepttl and ttl_seconds is not None:
@@ -69,30 +70,29 @@ class KeyOperations(BaseOperations):
         options: Arguments = () if ttl_seconds is None else ("PX", milliseconds(ttl_seconds))
         options += tuple(word for word, wanted in (("NX", nx), ("XX", xx), ("KEEPTTL", keepttl), ("GET", get)) if wanted)
         if get:
-            return Command(SET_GET, ("SET", name, value, *options), name, key, text)
-        return Command(SET_ONCE if nx or xx else SET, ("SET", name, value, *options), name, key, truth)
+            return Command(SET_GET, ("SET", name, stored, *options), name, key, text)
+        return Command(SET_ONCE if nx or xx else SET, ("SET", name, stored, *options), name, key, truth)
 
     def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
-        name = self.prefix + key
+        name = self._name(key)
         return or_default(Command(GET_JSON, ("GET", name), name, key, self._json_reader(undecodable)), default)
 
-    def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> Command[bool]:
+    def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> Command[bool]:
         return self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)
 
-    def get_many(self, keys: Sequence[str]) -> Operation[dict[str, str | None]]:
-        return self._read_many(keys, text)
+    def get_many(self, keys: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
+        return self._read_many(keys, self._text_reader(as_bytes, undecodable))
 
-    def get_many_json(self, keys: Sequence[str], *, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
+    def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
         read = self._json_reader(undecodable)
 
         def decode(value: bytes | None, key: str) -> Any:
-            found = read(value, key)
-            return None if found is MISSING else found
+            return None if value is None or (found := read(value, key)) is MISSING else found
 
         return self._read_many(keys, decode)
 
-    def _read_many(self, keys: Sequence[str], decode: Callable[[bytes | None, str], Any]) -> Operation[dict[str, Any]]:
-        asked = list(keys)
+    def _read_many(self, keys: Iterable[str], decode: Reader) -> Operation[dict[str, Any]]:
+        asked = key_list(keys)
         if self.is_cluster:
             return Operation(
                 [self.get_bytes(key) for key in asked], lambda answers: dict(zip(asked, map(decode, answers, asked), strict=True))
@@ -107,10 +107,10 @@ class KeyOperations(BaseOperations):
         return Operation([self._mget(page) for page in pages], combine)
 
     def _mget(self, keys: Sequence[str]) -> Command[list[bytes | None]]:
-        names = [self.prefix + key for key in keys]
+        names = [self._name(key) for key in keys]
         return Command(MGET, ("MGET", *names), names[0], keys[0], same)
 
-    def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> Operation[bool]:
+    def set_many(self, values: Mapping[str, Value], *, ttl_seconds: Seconds | None = None) -> Operation[bool]:
         if ttl_seconds is not None or self.is_cluster:
             return Operation([self.set(key, value, ttl_seconds=ttl_seconds) for key, value in values.items()], all)
         return Operation([self._mset({key: values[key] for key in page}) for page in self._pages(list(values))], all)
@@ -118,10 +118,10 @@ class KeyOperations(BaseOperations):
     def _mset(self, values: Mapping[str, Value]) -> Command[bool]:
         arguments: list[Value] = ["MSET"]
         for key, value in values.items():
-            arguments += (self.prefix + key, value)
+            arguments += (self._name(key), plain(key, value))
         return Command(MSET, tuple(arguments), str(arguments[1]), next(iter(values)), truth)
 
-    def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> Operation[bool]:
+    def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: Seconds | None = None) -> Operation[bool]:
         return self.set_many({key: _json.dumps(value) for key, value in values.items()}, ttl_seconds=ttl_seconds)
 
     def delete(self, *keys: str) -> Operation[int]:
@@ -133,40 +133,44 @@ class KeyOperations(BaseOperations):
     def exists(self, *keys: str) -> Operation[int]:
         return self._count(EXISTS, keys)
 
-    def expire(self, key: str, ttl_seconds: float) -> Command[bool]:
-        name = self.prefix + key
+    def expire(self, key: str, ttl_seconds: Seconds) -> Command[bool]:
+        name = self._name(key)
         return Command(EXPIRE, ("PEXPIRE", name, milliseconds(ttl_seconds)), name, key, truth)
 
     def persist(self, key: str) -> Command[bool]:
-        name = self.prefix + key
+        name = self._name(key)
         return Command(PERSIST, ("PERSIST", name), name, key, truth)
 
     def ttl(self, key: str) -> Command[float | None]:
-        name = self.prefix + key
+        name = self._name(key)
         return Command(TTL, ("PTTL", name), name, key, seconds_left)
 
-    def incr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> Command[int]:
-        name = self.prefix + key
+    def incr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> Command[int]:
+        name = self._name(key)
         if ttl_seconds is None:
-            return Command(INCR, ("INCRBY", name, amount), name, key, same)
-        return _scripts.load("incr").command(INCR, (name,), (amount, milliseconds(ttl_seconds)), key, same)
+            return Command(INCR, ("INCRBY", name, whole("amount", amount)), name, key, same)
+        return _scripts.load("incr").command(INCR, (name,), (whole("amount", amount), milliseconds(ttl_seconds)), key, same)
 
-    def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> Command[int]:
-        return self.incr(key, -amount, ttl_seconds=ttl_seconds)
+    def decr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> Command[int]:
+        return self.incr(key, -whole("amount", amount), ttl_seconds=ttl_seconds)
 
     def type(self, key: str) -> Command[str]:
-        name = self.prefix + key
+        name = self._name(key)
         return Command(TYPE, ("TYPE", name), name, key, word)
 
-    def scan(self, cursor: int, pattern: str, type: str | None, count: int) -> Command[tuple[int, list[str]]]:
+    def scan(
+        self, cursor: int, pattern: str, type: str | None, count: int, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> Command[tuple[int, list[Any]]]:
         """Decodes to the next cursor, and names without prefix."""
-        arguments: Arguments = ("SCAN", cursor, "MATCH", _escaped(self.prefix) + pattern, "COUNT", count)
+        arguments: Arguments = ("SCAN", cursor, "MATCH", _escaped(self.prefix) + checked_key(pattern), "COUNT", whole("count", count))
         if type is not None:
             arguments += ("TYPE", type)
-        return Command(SCAN, arguments, None, "a key name found by scan", self._page)
+        read, length = self._texts_reader(as_bytes, undecodable), len(self.prefix.encode())
 
-    def _page(self, reply: list[Any], key: str) -> tuple[int, list[str]]:
-        return int(reply[0]), [text(name, key)[len(self.prefix) :] for name in reply[1]]
+        def page(reply: list[Any], key: str) -> tuple[int, list[Any]]:
+            return int(reply[0]), read([name[length:] for name in reply[1]], key)
+
+        return Command(SCAN, arguments, None, "a key name found by scan", page)
 
 
 def _escaped(prefix: str) -> str:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from ..arguments import Seconds, Value, block_seconds, plain, whole
 from ..command import Command, Kind
 from ..kinds import BLMOVE, BLPOP, BRPOP, LLEN, LMOVE, LPOP, LPUSH, LRANGE, LREM, RPOP, RPUSH
-from ..replies import same, text, texts
-from .base import Arguments, BaseOperations, Value, block_seconds
+from ..replies import same, text
+from .base import Arguments, BaseOperations, Reader, Undecodable
 
 Side = Literal["left", "right"]
 
@@ -26,40 +27,61 @@ class ListOperations(BaseOperations):
     def _push(self, kind: Kind, key: str, values: Sequence[Value]) -> Command[int]:
         if not values:
             raise ValueError(f"{kind.name.lower()} of {key!r} has no values; it needs at least one")
-        name = self.prefix + key
-        return Command(kind, (kind.name, name, *values), name, key, same)
+        name = self._name(key)
+        return Command(kind, (kind.name, name, *[plain(key, value) for value in values]), name, key, same)
 
-    def lpop(self, key: str) -> Command[str | None]:
-        return self._pop(LPOP, key)
+    def lpop(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[Any]:
+        return self._pop(LPOP, key, self._text_reader(as_bytes, undecodable))
 
-    def rpop(self, key: str) -> Command[str | None]:
-        return self._pop(RPOP, key)
+    def rpop(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[Any]:
+        return self._pop(RPOP, key, self._text_reader(as_bytes, undecodable))
 
-    def _pop(self, kind: Kind, key: str) -> Command[str | None]:
-        name = self.prefix + key
-        return Command(kind, (kind.name, name), name, key, text)
+    def _pop(self, kind: Kind, key: str, read: Reader) -> Command[Any]:
+        name = self._name(key)
+        return Command(kind, (kind.name, name), name, key, read)
 
     def llen(self, key: str) -> Command[int]:
-        name = self.prefix + key
+        name = self._name(key)
         return Command(LLEN, ("LLEN", name), name, key, same)
 
-    def lrange(self, key: str, start: int = 0, stop: int = -1) -> Command[list[str]]:
-        name = self.prefix + key
-        return Command(LRANGE, ("LRANGE", name, start, stop), name, key, texts)
+    def lrange(
+        self, key: str, start: int = 0, stop: int = -1, *, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> Command[list[Any]]:
+        name = self._name(key)
+        arguments: Arguments = ("LRANGE", name, whole("start", start), whole("stop", stop))
+        return Command(LRANGE, arguments, name, key, self._texts_reader(as_bytes, undecodable))
 
     def lrem(self, key: str, value: Value, count: int = 1) -> Command[int]:
-        name = self.prefix + key
-        return Command(LREM, ("LREM", name, count, value), name, key, same)
+        name = self._name(key)
+        return Command(LREM, ("LREM", name, whole("count", count), plain(key, value)), name, key, same)
 
-    def lmove(self, source: str, destination: str, *, take: Side = "left", put: Side = "right") -> Command[str | None]:
-        return Command(LMOVE, ("LMOVE", *self._moved(source, destination, take, put)), self.prefix + source, source, text)
+    def lmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Command[Any]:
+        arguments = ("LMOVE", *self._moved(source, destination, take, put))
+        return Command(LMOVE, arguments, arguments[1], source, self._text_reader(as_bytes, undecodable))
 
     def blmove(
-        self, source: str, destination: str, *, timeout_seconds: float, take: Side = "left", put: Side = "right"
-    ) -> Command[str | None]:
+        self,
+        source: str,
+        destination: str,
+        *,
+        timeout_seconds: Seconds,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Command[Any]:
         block = block_seconds(timeout_seconds)
-        arguments: Arguments = ("BLMOVE", *self._moved(source, destination, take, put), block)
-        return Command(BLMOVE, arguments, self.prefix + source, source, text, block)
+        moved = self._moved(source, destination, take, put)
+        return Command(BLMOVE, ("BLMOVE", *moved, block), moved[0], source, self._text_reader(as_bytes, undecodable), block)
 
     def _moved(self, source: str, destination: str, take: Side, put: Side) -> tuple[str, ...]:
         for option, side in (("take", take), ("put", put)):
@@ -67,20 +89,25 @@ class ListOperations(BaseOperations):
                 raise ValueError(f"{option} is {side!r}; allowed: left, right")
         return *self.names_in_one_slot((source, destination)), take.upper(), put.upper()
 
-    def blpop(self, *keys: str, timeout_seconds: float) -> Command[tuple[str, str] | None]:
-        return self._blocking_pop(BLPOP, keys, timeout_seconds)
+    def blpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> Command[tuple[str, Any] | None]:
+        return self._blocking_pop(BLPOP, keys, timeout_seconds, self._text_reader(as_bytes, undecodable))
 
-    def brpop(self, *keys: str, timeout_seconds: float) -> Command[tuple[str, str] | None]:
-        return self._blocking_pop(BRPOP, keys, timeout_seconds)
+    def brpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> Command[tuple[str, Any] | None]:
+        return self._blocking_pop(BRPOP, keys, timeout_seconds, self._text_reader(as_bytes, undecodable))
 
-    def _blocking_pop(self, kind: Kind, keys: Sequence[str], timeout_seconds: float) -> Command[tuple[str, str] | None]:
+    def _blocking_pop(self, kind: Kind, keys: Sequence[str], timeout_seconds: Seconds, read: Reader) -> Command[tuple[str, Any] | None]:
         if not keys:
             raise ValueError(f"{kind.name.lower()} has no keys; it needs at least one")
         names, block = self.names_in_one_slot(keys), block_seconds(timeout_seconds)
-        return Command(kind, (kind.name, *names, block), names[0], keys[0], self._popped, block)
 
-    def _popped(self, reply: list[bytes] | None, key: str) -> tuple[str, str] | None:
-        if reply is None:
-            return None
-        found = text(reply[0], key)[len(self.prefix) :]
-        return found, text(reply[1], found)
+        def popped(reply: list[bytes] | None, key: str) -> tuple[str, Any] | None:
+            if reply is None:
+                return None
+            found = text(reply[0], key)[len(self.prefix) :]
+            return found, read(reply[1], found)
+
+        return Command(kind, (kind.name, *names, block), names[0], keys[0], popped, block)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Value
+from ..._protocol.builder import Seconds, Undecodable, Value
 from ..lifecycle import ClientBase
 
 SCAN_COUNT = 1000
@@ -15,9 +15,18 @@ SCAN_COUNT = 1000
 class KeyCalls(ClientBase):
     """Keys that hold a text, a number or JSON."""
 
-    def get(self, key: str) -> str | None:
-        """Return the value of *key*, None if it does not exist; DecodeError if the value is not UTF-8."""
-        return self._run(self._commands.get(key))
+    def get(self, key: str, *, undecodable: Undecodable = "raise") -> str | None:
+        """
+        Return the value of *key*, None if it does not exist.
+
+        Args:
+            undecodable: Whether a value that is not UTF-8 raises DecodeError, or is logged, counted and taken for missing.
+        """
+        return self._run(self._commands.get(key, undecodable=undecodable))
+
+    def get_bytes(self, key: str) -> bytes | None:
+        """Return the value of *key* as it is, None if it does not exist."""
+        return self._run(self._commands.get_bytes(key))
 
     @overload
     def set(
@@ -25,7 +34,7 @@ class KeyCalls(ClientBase):
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
@@ -38,19 +47,32 @@ class KeyCalls(ClientBase):
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
         get: Literal[True],
     ) -> str | None: ...
 
+    @overload
     def set(
         self,
         key: str,
         value: Value,
         *,
-        ttl_seconds: float | None = None,
+        ttl_seconds: Seconds | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool,
+    ) -> bool | str | None: ...
+
+    def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl_seconds: Seconds | None = None,
         nx: bool = False,
         xx: bool = False,
         keepttl: bool = False,
@@ -61,21 +83,22 @@ class KeyCalls(ClientBase):
 
         Args:
             key, value: Name without prefix; numbers are stored as their text.
-            ttl_seconds: Life of the key; without it the key stays, and loses a life it had.
+            ttl_seconds: Time after which the key expires, in seconds or as a timedelta; without it the key stays, and loses a TTL it had.
             nx, xx: Store only if the key does not exist, or only if it does; a lost reply raises OutcomeUnknown then.
-            keepttl: Keep the life that the key has.
+            keepttl: Keep the TTL that the key has.
             get: Return the value that the key had, None if it did not exist, instead of whether it was stored.
         Returns:
             True if the value was stored, False if *nx* or *xx* forbade it; with *get* the former value.
         Raises:
-            ValueError: if *ttl_seconds* is not above 0, or options exclude each other.
+            TypeError: if *value* is neither text, bytes nor number; a bool is none.
+            ValueError: if *ttl_seconds* is not above 0 or too long, *value* has more than 512 MB, or options exclude each other.
         """
         answer: bool | str | None = self._run(
             self._commands.set(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx, keepttl=keepttl, get=get)
         )
         return answer
 
-    def get_json(self, key: str, default: Any = None, *, undecodable: Literal["raise", "miss"] = "raise") -> Any:
+    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Any:
         """
         Return what the JSON in *key* means.
 
@@ -85,36 +108,51 @@ class KeyCalls(ClientBase):
         """
         return self._run(self._commands.get_json(key, default, undecodable=undecodable))
 
-    def set_json(self, key: str, value: Any, *, ttl_seconds: float | None = None, nx: bool = False, xx: bool = False) -> bool:
+    def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> bool:
         """
         Store *value* as JSON; arguments and result as for `set`.
 
         Raises:
-            TypeError, ValueError: if *value* is not made of dict with text keys, list, str, int, float, bool and None.
+            TypeError: if *value* is not made of dict, list, tuple, str, int, float, bool, None, Enum and UUID.
+            ValueError: if it has NaN or infinity, or is nested too deeply.
         """
         return self._run(self._commands.set_json(key, value, ttl_seconds=ttl_seconds, nx=nx, xx=xx))
 
-    def get_many(self, keys: Sequence[str]) -> dict[str, str | None]:
-        """Return the value of each of *keys*, None where there is none; on a cluster this is not one step."""
-        return self._run(self._commands.get_many(keys))
+    @overload
+    def get_many(
+        self, keys: Iterable[str], *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> dict[str, str | None]: ...
 
-    def get_many_json(self, keys: Sequence[str], *, undecodable: Literal["raise", "miss"] = "raise") -> dict[str, Any]:
+    @overload
+    def get_many(self, keys: Iterable[str], *, as_bytes: Literal[True], undecodable: Undecodable = "raise") -> dict[str, bytes | None]: ...
+
+    def get_many(self, keys: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> dict[str, Any]:
+        """
+        Return the value of each of *keys*, None where there is none; on a cluster this is not one step.
+
+        Args:
+            as_bytes: Return values as they are instead of as texts.
+            undecodable: Whether a value that is not UTF-8 raises DecodeError, or is logged, counted and taken for missing.
+        """
+        return self._run(self._commands.get_many(keys, as_bytes=as_bytes, undecodable=undecodable))
+
+    def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise") -> dict[str, Any]:
         """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
         return self._run(self._commands.get_many_json(keys, undecodable=undecodable))
 
-    def set_many(self, values: Mapping[str, Value], *, ttl_seconds: float | None = None) -> bool:
+    def set_many(self, values: Mapping[str, Value], *, ttl_seconds: Seconds | None = None) -> bool:
         """
         Store every value under its key; one step on a single server without *ttl_seconds* and up to 1000 keys, else not.
 
         Args:
             values: Key to value.
-            ttl_seconds: Life of each key; without it the keys stay, and lose a life they had.
+            ttl_seconds: Life of each key; without it the keys stay, and lose a TTL they had.
         Returns:
             True; False if the policy falls back.
         """
         return self._run(self._commands.set_many(values, ttl_seconds=ttl_seconds))
 
-    def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: float | None = None) -> bool:
+    def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: Seconds | None = None) -> bool:
         """Store every value as JSON; otherwise like `set_many`."""
         return self._run(self._commands.set_many_json(values, ttl_seconds=ttl_seconds))
 
@@ -134,7 +172,7 @@ class KeyCalls(ClientBase):
         """Return how many of *keys* exist; a key named twice counts twice."""
         return self._run(self._commands.exists(*keys))
 
-    def expire(self, key: str, ttl_seconds: float) -> bool:
+    def expire(self, key: str, ttl_seconds: Seconds) -> bool:
         """
         Let *key* live *ttl_seconds* from now and return whether it exists.
 
@@ -144,14 +182,14 @@ class KeyCalls(ClientBase):
         return self._run(self._commands.expire(key, ttl_seconds))
 
     def persist(self, key: str) -> bool:
-        """Let *key* stay for ever and return whether it had a life before."""
+        """Let *key* stay forever and return whether it had a TTL before."""
         return self._run(self._commands.persist(key))
 
     def ttl(self, key: str) -> float | None:
-        """Return the seconds that *key* has to live: ``math.inf`` if it stays for ever, None if it does not exist."""
+        """Return the seconds until *key* expires: ``math.inf`` if it has no TTL, None if it does not exist."""
         return self._run(self._commands.ttl(key))
 
-    def incr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+    def incr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> int:
         """
         Add *amount*, which may be negative, to the whole number in *key*, 0 if it does not exist, and return the sum.
 
@@ -162,29 +200,62 @@ class KeyCalls(ClientBase):
         """
         return self._run(self._commands.incr(key, amount, ttl_seconds=ttl_seconds))
 
-    def decr(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
+    def decr(self, key: str, amount: int = 1, *, ttl_seconds: Seconds | None = None) -> int:
         """Subtract *amount*; otherwise like `incr`."""
         return self._run(self._commands.decr(key, amount, ttl_seconds=ttl_seconds))
 
-    def scan(self, pattern: str = "*", *, type: str | None = None, count: int = SCAN_COUNT) -> Iterator[str]:
+    @overload
+    def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: Literal[False] = False,
+        undecodable: Undecodable = "raise",
+    ) -> Iterator[str]: ...
+
+    @overload
+    def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: Literal[True],
+        undecodable: Undecodable = "raise",
+    ) -> Iterator[bytes]: ...
+
+    def scan(
+        self,
+        pattern: str = "*",
+        *,
+        type: str | None = None,
+        count: int = SCAN_COUNT,
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Iterator[Any]:
         """
         Yield the names of keys that match *pattern*, on every primary, by SCAN.
 
         Args:
             pattern: Glob of the name without prefix: ``*``, ``?``, ``[abc]``, a backslash before a literal one.
             type: Only keys of this type, as ``string`` or ``hash``.
-            count: Keys that the server looks at for each step; it answers nobody else meanwhile.
+            count: Keys that the server inspects for each step; it answers no other client meanwhile.
+            as_bytes: Yield names as bytes instead of as texts.
+            undecodable: Whether a name that is not UTF-8 raises DecodeError, or is logged, counted and left out.
         Yields:
-            Names without prefix. A key that lives during the whole scan is yielded at least once, rarely twice.
+            Names without prefix. A key that exists during the whole scan is yielded at least once, rarely twice.
         Raises:
-            UnreachableError: if a server that is being scanned goes away; what was yielded until then is not all.
+            UnreachableError: if a server that is being scanned fails; what was yielded until then is not all.
         """
         engine = self._engines.current()
         with self._counted():
             for node, _answer in engine.run_on_primaries(self._commands.ping(), self._budget):
                 cursor = 0
                 while True:
-                    cursor, names = engine.run_on(node, self._commands.scan(cursor, pattern, type, count), self._budget)
+                    step = self._commands.scan(cursor, pattern, type, count, as_bytes, undecodable)
+                    cursor, names = engine.run_on(node, step, self._budget)
                     for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
                         yield name
                     if cursor == 0:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from ..._protocol.builder import Side, Value
+from typing import Any, Literal, overload
+
+from ..._protocol.builder import Seconds, Side, Undecodable, Value
 from ..lifecycle import ClientBase
 
 
@@ -18,27 +20,58 @@ class ListCalls(ClientBase):
         """Put *values* behind the last element; otherwise like `lpush`."""
         return self._run(self._commands.rpush(key, *values))
 
-    def lpop(self, key: str) -> str | None:
+    @overload
+    def lpop(self, key: str, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise") -> str | None: ...
+
+    @overload
+    def lpop(self, key: str, *, as_bytes: Literal[True], undecodable: Undecodable = "raise") -> bytes | None: ...
+
+    def lpop(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Any:
         """
         Take the first element off the list *key* and return it, None if there is none.
 
+        Args:
+            as_bytes: Return the element as it is instead of as a text.
+            undecodable: Whether an element that is not UTF-8 raises DecodeError, in whose ``data`` it is, or is logged, counted and
+                taken for missing; it is off the list in both cases.
         Raises:
             OutcomeUnknown: if the reply was lost; an element may be gone. `lmove` and `blmove` lose none.
-            DecodeError: if the element is not UTF-8; it is gone as well.
         """
-        return self._run(self._commands.lpop(key))
+        return self._run(self._commands.lpop(key, as_bytes=as_bytes, undecodable=undecodable))
 
-    def rpop(self, key: str) -> str | None:
+    @overload
+    def rpop(self, key: str, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise") -> str | None: ...
+
+    @overload
+    def rpop(self, key: str, *, as_bytes: Literal[True], undecodable: Undecodable = "raise") -> bytes | None: ...
+
+    def rpop(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Any:
         """Take the last element; otherwise like `lpop`."""
-        return self._run(self._commands.rpop(key))
+        return self._run(self._commands.rpop(key, as_bytes=as_bytes, undecodable=undecodable))
 
     def llen(self, key: str) -> int:
         """Return how many elements the list *key* has."""
         return self._run(self._commands.llen(key))
 
-    def lrange(self, key: str, start: int = 0, stop: int = -1) -> list[str]:
-        """Return the elements from position *start* to *stop*, both included; negative ones count from the end, -1 is the last."""
-        return self._run(self._commands.lrange(key, start, stop))
+    @overload
+    def lrange(
+        self, key: str, start: int = 0, stop: int = -1, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> list[str]: ...
+
+    @overload
+    def lrange(
+        self, key: str, start: int = 0, stop: int = -1, *, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> list[bytes]: ...
+
+    def lrange(self, key: str, start: int = 0, stop: int = -1, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> list[Any]:
+        """
+        Return the elements from position *start* to *stop*, both included; negative ones count from the end, -1 is the last.
+
+        Args:
+            as_bytes: Return elements as they are instead of as texts.
+            undecodable: Whether an element that is not UTF-8 raises DecodeError, or is logged, counted and left out.
+        """
+        return self._run(self._commands.lrange(key, start, stop, as_bytes=as_bytes, undecodable=undecodable))
 
     def lrem(self, key: str, value: Value, count: int = 1) -> int:
         """
@@ -49,40 +82,141 @@ class ListCalls(ClientBase):
         """
         return self._run(self._commands.lrem(key, value, count))
 
-    def lmove(self, source: str, destination: str, *, take: Side = "left", put: Side = "right") -> str | None:
+    @overload
+    def lmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: Literal[False] = False,
+        undecodable: Undecodable = "raise",
+    ) -> str | None: ...
+
+    @overload
+    def lmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: Literal[True],
+        undecodable: Undecodable = "raise",
+    ) -> bytes | None: ...
+
+    def lmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Any:
         """
         Move one element from one list to another, or within one, in one step and return it, None if there is none.
 
         Args:
             source, destination: Lists; on a cluster both in one slot.
             take, put: Ends of *source* and of *destination*.
+            as_bytes, undecodable: As for `lpop`; the element is moved in any case.
         """
-        return self._run(self._commands.lmove(source, destination, take=take, put=put))
+        return self._run(self._commands.lmove(source, destination, take=take, put=put, as_bytes=as_bytes, undecodable=undecodable))
 
-    def blpop(self, *keys: str, timeout_seconds: float) -> tuple[str, str] | None:
+    @overload
+    def blpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> tuple[str, str] | None: ...
+
+    @overload
+    def blpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> tuple[str, bytes] | None: ...
+
+    def blpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> tuple[str, Any] | None:
         """
         Take the first element off the first of the lists *keys* that has one; wait until one has.
 
         Args:
             keys: On a cluster all in one slot.
-            timeout_seconds: Longest wait, 0 for ever. The budget of the call comes on top, for connecting and for the reply.
+            timeout_seconds: Longest wait, 0 for no limit. The budget of the call comes on top, for connecting and for the reply.
+            as_bytes, undecodable: As for `lpop`; an element that is taken for missing is None.
         Returns:
             The key and the element, None if the time was over.
         Raises:
             OutcomeUnknown: if the connection ended meanwhile; an element may be gone. `blmove` loses none.
             ValueError: if there are no keys, or on a cluster more than one slot, or the timeout is negative.
         """
-        return self._run(self._commands.blpop(*keys, timeout_seconds=timeout_seconds))
+        operation = self._commands.blpop(*keys, timeout_seconds=timeout_seconds, as_bytes=as_bytes, undecodable=undecodable)
+        return self._run(operation)
 
-    def brpop(self, *keys: str, timeout_seconds: float) -> tuple[str, str] | None:
+    @overload
+    def brpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> tuple[str, str] | None: ...
+
+    @overload
+    def brpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> tuple[str, bytes] | None: ...
+
+    def brpop(
+        self, *keys: str, timeout_seconds: Seconds, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> tuple[str, Any] | None:
         """Take the last element; otherwise like `blpop`."""
-        return self._run(self._commands.brpop(*keys, timeout_seconds=timeout_seconds))
+        operation = self._commands.brpop(*keys, timeout_seconds=timeout_seconds, as_bytes=as_bytes, undecodable=undecodable)
+        return self._run(operation)
 
-    def blmove(self, source: str, destination: str, *, timeout_seconds: float, take: Side = "left", put: Side = "right") -> str | None:
+    @overload
+    def blmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        timeout_seconds: Seconds,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: Literal[False] = False,
+        undecodable: Undecodable = "raise",
+    ) -> str | None: ...
+
+    @overload
+    def blmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        timeout_seconds: Seconds,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: Literal[True],
+        undecodable: Undecodable = "raise",
+    ) -> bytes | None: ...
+
+    def blmove(
+        self,
+        source: str,
+        destination: str,
+        *,
+        timeout_seconds: Seconds,
+        take: Side = "left",
+        put: Side = "right",
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Any:
         """
         Like `lmove`; wait until *source* has an element, like `blpop`.
 
         A worker that moves each job to a list of its own, and removes it there with `lrem` when it is done, loses none: after
         OutcomeUnknown or a crash, what it had taken is in that list.
         """
-        return self._run(self._commands.blmove(source, destination, timeout_seconds=timeout_seconds, take=take, put=put))
+        return self._run(
+            self._commands.blmove(
+                source, destination, timeout_seconds=timeout_seconds, take=take, put=put, as_bytes=as_bytes, undecodable=undecodable
+            )
+        )

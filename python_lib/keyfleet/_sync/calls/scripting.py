@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..._protocol import scripts as _scripts
-from ..._protocol.builder import Value
+from ..._protocol.builder import Seconds, Value
 from ..lifecycle import ClientBase
 
 
@@ -22,7 +22,7 @@ class Script:
     def __init__(self, client: Scripting, source: str, repeatable: bool) -> None:
         self._client, self._script, self._is_repeatable = client, _scripts.Script(source), repeatable
 
-    def __call__(self, keys: Sequence[str] = (), arguments: Sequence[Value] = ()) -> Any:
+    def __call__(self, keys: Iterable[str] = (), arguments: Iterable[Value] = ()) -> Any:
         """
         Run it and return what it returns: None, int, bytes, or a list of these.
 
@@ -40,7 +40,7 @@ class Script:
 class Scripting(ClientBase):
     """Commands that the client has no call for."""
 
-    def execute(self, *arguments: Value, repeatable: bool = False, timeout_seconds: float | None = None) -> Any:
+    def execute(self, *arguments: Value, repeatable: bool = False, timeout_seconds: Seconds | None = None) -> Any:
         """
         Run any command and return its reply as it is: None, int, bytes, or a list of these.
 
@@ -51,7 +51,7 @@ class Scripting(ClientBase):
                 server of a cluster; everything else is sent as it stands.
             repeatable: Say that running it twice leaves what running it once does, so that it may be sent again when its reply is lost.
                 Commands that only read, and some others, are known for that (docs/reference/client/repeats.md).
-            timeout_seconds: For a command that waits on the server, as BZPOPMIN: how long it may, 0 for ever, as in its own arguments; it
+            timeout_seconds: For a command that waits on the server, as BZPOPMIN: how long it may, 0 for no limit, as in its arguments; it
                 gets a connection of its own.
         Raises:
             ValueError: if the command would change a connection that other calls share, as SELECT or SUBSCRIBE; if it waits and
