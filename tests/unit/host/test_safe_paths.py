@@ -5,28 +5,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from keyfleet.core.errors import RefusedError
-from keyfleet.core.host import safe_paths
 from keyfleet.core.host.safe_paths import names_in, open_folder, read_bytes, remove_file, remove_tree, replace_file, status_of
+from support.swaps import NOBODY, SECRET, contents, each_moment, make_roots_files
 
-NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")
-SECRET = b"only root reads this\n"
 
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
     """A folder of this user, with files that another user wants."""
-    (tmp_path / "ours").mkdir(mode=0o755)
-    (tmp_path / "ours" / "secret").write_bytes(SECRET)
-    (tmp_path / "ours" / "below").mkdir()
-    (tmp_path / "ours" / "below" / "x").write_bytes(SECRET)
-    return tmp_path / "ours"
+    return make_roots_files(tmp_path / "ours")
 
 
 @pytest.fixture
@@ -39,15 +32,6 @@ def theirs(tmp_path: Path) -> Path:
         os.chown(path / "x", NOBODY, NOBODY)
         os.chown(path, NOBODY, NOBODY)
     return folder
-
-
-def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Return owner, mode and content of everything below a folder."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        status = path.lstat()
-        found[str(path)] = (status.st_uid, status.st_mode, path.read_bytes() if stat.S_ISREG(status.st_mode) else b"")
-    return found
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -203,72 +187,23 @@ def _tree(path: str) -> None:
 STEPS: list[Callable[[str], object]] = [_read, _replace, _copy, _link, _own, _tree, remove_file, status_of]
 
 
-class Swapper:
-    """Stands before the system calls of the helper, and swaps a path for a link before the call with a number."""
-
-    def __init__(self, swap: Callable[[], None], number: int) -> None:
-        self._swap, self._number, self.calls = swap, number, 0
-
-    def before(self, call: Callable[..., object]) -> Callable[..., object]:
-        """Return the call with the swap before it."""
-
-        def with_swap(*args: object, **options: object) -> object:
-            if self.calls == self._number:
-                self._swap()
-            self.calls += 1
-            return call(*args, **options)
-
-        return with_swap
-
-
-CALLS = ("open", "stat", "fstat", "readlink", "scandir", "rename", "unlink", "rmdir", "link", "mkdir", "fchown", "fchmod", "fsync")
-
-
-@pytest.fixture
-def swapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], None], int], Swapper]]:
-    """A function that puts a Swapper before every system call of the helper."""
-
-    def install(swap: Callable[[], None], number: int) -> Swapper:
-        swapper = Swapper(swap, number)
-        calls = {name: getattr(os, name) if name not in CALLS else swapper.before(getattr(os, name)) for name in dir(os)}
-        monkeypatch.setattr(safe_paths, "os", SimpleNamespace(**calls))
-        return swapper
-
-    return install
-
-
 @as_root
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__.strip("_"))
-@pytest.mark.parametrize(("what", "hard"), [("file", False), ("file", True), ("folder", False)])
+@pytest.mark.parametrize(("what", "kind"), [("below/x", "symbolic"), ("below/x", "hard"), ("below", "symbolic")])
 def test_a_swap_before_any_system_call_leads_nowhere(
-    tmp_path: Path, ours: Path, step: Callable[[str], object], what: str, hard: bool, swapped: Callable[[Callable[[], None], int], Swapper]
+    tmp_path: Path, ours: Path, monkeypatch: pytest.MonkeyPatch, step: Callable[[str], object], what: str, kind: str
 ) -> None:
     """Whatever the other user puts in the place of a file, or of its folder, at any moment: root's files stay, and none is read."""
-    calls, number = 1, 0
-    while number < calls:
-        theirs = tmp_path / f"theirs{number}"
-        (theirs / "below").mkdir(parents=True)
-        target = theirs / "below" / "x"
+
+    def make(number: int) -> Callable[[], object]:
+        target = tmp_path / f"theirs{number}" / "below" / "x"
+        target.parent.mkdir(parents=True)
         target.write_bytes(b"x")
-        for path in (target, target.parent, theirs):
+        for path in (target, target.parent, target.parent.parent):
             os.chown(path, NOBODY, NOBODY)
+        return lambda: step(str(target))
 
-        def swap(target: Path = target) -> None:
-            place = target if what == "file" else target.parent
-            if place.exists() and not place.is_symlink():
-                place.rename(tmp_path / f"away{number}")  # noqa: B023 - used within the round
-            if hard:
-                place.unlink(missing_ok=True)
-                place.hardlink_to(ours / "secret")
-            elif place.parent.exists() and not place.is_symlink():
-                place.symlink_to(ours / "secret" if what == "file" else ours / "below")
-
-        before = contents(ours)
-        swapper = swapped(swap, number)
-        try:
-            result = step(str(target))
-        except (OSError, RefusedError):
-            result = None
-        calls, number = swapper.calls, number + 1
+    before = contents(ours)
+    for number, result in each_moment(monkeypatch, make, lambda number: tmp_path / f"theirs{number}" / what, ours, kind):
         assert before == contents(ours), f"swapped before call {number}"
-        assert SECRET != result
+        assert SECRET != result, f"swapped before call {number}"
