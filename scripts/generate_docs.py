@@ -159,9 +159,10 @@ def repeats_page() -> str:
         sections.append([f"## {title}: {repeat.value}", "", f"Calls of the client: {', '.join(named)}.", "", f"By `execute`: {others}."])
     intro = [
         "What was surely not run is sent again while the budget of the call lasts. This page is about commands that were sent and whose",
-        "reply did not come. One that is never sent again raises `OutcomeUnknown`. A transaction is sent again if all of it may be, a",
-        "script if it was made with `repeatable=True`, and so is what `execute` was given with that. `execute` looks at names alone: what",
-        "is named differently there has options with which running it twice is not running it once.",
+        "reply did not come. One that is never sent again raises `OutcomeUnknown`. A script is sent again if it was made with",
+        "`repeatable=True`, and so is what `execute` was given with that. `execute` looks at names alone: what is named differently there",
+        "has options with which running it twice is not running it once. The calls of a pipeline or transaction that a lost connection",
+        "left unanswered are sent again together, if each of them may be and none of them reads what another one of the pipeline changes.",
     ]
     return page("What is sent again", "python_lib/keyfleet/_protocol/kinds.py", intro, *sections)
 

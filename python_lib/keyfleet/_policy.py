@@ -87,12 +87,12 @@ class Breaker:
         opened: How often it has opened.
     """
 
-    __slots__ = ("_first_pause", "_limit", "_open_until", "_pause", "failures", "opened")
+    __slots__ = ("_counted_at", "_first_pause", "_limit", "_open_until", "_pause", "failures", "opened")
 
     def __init__(self, policy: Policy) -> None:
         self._limit, self._first_pause = policy.breaker_failures, policy.breaker_seconds
         self.failures = self.opened = 0
-        self._pause = self._open_until = 0.0
+        self._pause = self._open_until = self._counted_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -113,11 +113,21 @@ class Breaker:
         self._open_until = now + self._pause
         return 0.0
 
-    def fail(self, now: float) -> None:
-        """Note a call that failed at *now*."""
+    def fail(self, now: float, began: float) -> None:
+        """
+        Note a call that failed at *now*.
+
+        Args:
+            now: The present, by the monotonic clock.
+            began: When it was first sent. While the breaker is open, calls that were on their way before the last failure that counted
+                failed for the same reason, and say nothing new.
+        """
+        if self.is_open and began < self._counted_at:
+            return
         self.failures += 1
         if not self.is_open:
             return
+        self._counted_at = now
         if self.failures == self._limit:
             self.opened += 1
             self._pause = self._first_pause

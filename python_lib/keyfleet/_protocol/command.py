@@ -35,15 +35,20 @@ class Kind(NamedTuple):
         repeat: Whether it may be sent again after a lost reply.
         wanted: Type of the key that it needs, empty for any.
         fallback: What it returns where Policy.on_error is ``fallback``; NO_FALLBACK if it raises even then.
+        names: Which of its arguments are names of keys; None if that is not known.
     """
 
     name: str
     repeat: Repeat
     wanted: str = ""
     fallback: Any = None
+    names: slice | None = slice(1, 2)
 
 
 NO_FALLBACK = object()
+_SCRIPTS = frozenset(["EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO"])
+_TELLING_NOTHING = frozenset(["SET", "MSET", "SETEX", "PSETEX", "HMSET", "FLUSHDB"])  # their answers do not depend on what was there
+_OF_TTL = frozenset(["EXPIRE", "PEXPIRE", "HEXPIRE", "HPEXPIRE", "PERSIST"])  # they change no value that others tell of
 
 
 class Operation(Generic[T]):
@@ -103,6 +108,13 @@ class Command(Operation[T]):
         """Return its answer."""
         return answers[0]  # type: ignore[no-any-return]
 
+    @property
+    def names(self) -> tuple[Argument, ...]:
+        """Full names of all its keys; none if they are not known, or if there are none."""
+        if self.arguments[0] in _SCRIPTS:
+            return self.arguments[3 : 3 + int(self.arguments[2])]
+        return () if self.kind.names is None else self.arguments[self.kind.names]
+
     def packed(self) -> bytes:
         """Return the bytes to send."""
         return pack(self.arguments)
@@ -117,17 +129,69 @@ class Command(Operation[T]):
         return reply if reply.__class__ is ErrorReply else None
 
 
+def marks_of(commands: Sequence[Command[Any]]) -> list[tuple[Argument, ...]]:
+    """
+    Return what each of *commands* touches: two may have to do with each other only if they have a mark in common.
+
+    A mark is the name of a key, unless the keys of one of them are not known; then they all have to do with each other.
+    """
+    marks = [command.names for command in commands]
+    return marks if all(marks) else [("",)] * len(marks)
+
+
+def may_repeat(lost: Sequence[Command[Any]], others: Sequence[Command[Any]] = ()) -> bool:
+    """
+    Say whether commands that were sent in order, and got no reply, may all be sent again.
+
+    They may if all of them read; or if each of them may and no command of the group reads what one of them writes. A read would
+    see the writes of the first attempt, and so would a write that tells what it found, as DEL, if another write follows it.
+
+    Args:
+        lost: The commands, in order.
+        others: The other commands of their pipeline.
+    """
+    repeats = {command.kind.repeat for command in lost}
+    if Repeat.NEVER in repeats:
+        return False
+    if Repeat.SAME not in repeats or len(lost) + len(others) == 1:
+        return True
+    marks = marks_of([*lost, *others])
+    written = {mark for command, mine in zip(lost, marks, strict=False) if command.kind.repeat is Repeat.SAME for mark in mine}
+    for command, mine in zip([*lost, *others], marks, strict=True):
+        if command.kind.repeat is Repeat.READ and not written.isdisjoint(mine):
+            return False
+    return not _tell_of_each_other(lost, marks)
+
+
+def finds(command: Command[Any]) -> bool:
+    """Say whether the answer, or the effect, of *command* depends on what it finds."""
+    return command.kind.repeat is not Repeat.SAME or command.kind.name not in _TELLING_NOTHING
+
+
+def _tell_of_each_other(writes: Sequence[Command[Any]], marks: Sequence[tuple[Argument, ...]]) -> bool:
+    """Say whether one of *writes* tells what it found in a key whose value one behind it changes."""
+    changed: set[Argument] = set()
+    for command, mine in zip(reversed(writes), reversed(marks[: len(writes)]), strict=True):
+        if command.kind.repeat is Repeat.READ:
+            continue
+        if finds(command) and not changed.isdisjoint(mine):
+            return True
+        if command.kind.name not in _OF_TTL:
+            changed.update(mine)
+    return False
+
+
 class Transaction(Command[list[Any]]):
     """Commands between MULTI and EXEC: the server runs all of them, with no others in between, or none."""
 
     __slots__ = ("queued",)
 
     def __init__(self, commands: list[Command[Any]]) -> None:
-        repeats = {command.kind.repeat for command in commands}
-        repeat = Repeat.NEVER if Repeat.NEVER in repeats else Repeat.SAME
+        reads = all(command.kind.repeat is Repeat.READ for command in commands)
+        repeat = Repeat.READ if reads else Repeat.SAME if may_repeat(commands) else Repeat.NEVER
         first = next((command for command in commands if command.name is not None), None)
         name, key = (first.name, first.key) if first else (None, "")
-        super().__init__(Kind("MULTI", repeat, fallback=NO_FALLBACK), (), name, key, _last)
+        super().__init__(Kind("MULTI", repeat, fallback=NO_FALLBACK), ("MULTI",), name, key, _last)
         self.queued = commands
 
     @property
@@ -140,11 +204,12 @@ class Transaction(Command[list[Any]]):
         return b"".join([pack(("MULTI",)), *(command.packed() for command in self.queued), pack(("EXEC",))])
 
     def error_in(self, reply: Any) -> ErrorReply | None:
-        """Return the first error that kept the transaction from running; a server that refuses MULTI runs the commands without it."""
-        error: ErrorReply | None = next((item for item in reply if item.__class__ is ErrorReply), None)
-        if error is not None and reply[0] is error:
-            return ErrorReply(f"{error}; the commands between MULTI and EXEC were run one by one")
-        return error
+        """Return the first error that kept the transaction from running."""
+        return next((item for item in reply if item.__class__ is ErrorReply), None)
+
+    def ran_apart(self, reply: Any) -> bool:
+        """Say whether the server refused MULTI and so ran commands one by one."""
+        return reply[0].__class__ is ErrorReply and any(item.__class__ is not ErrorReply for item in reply[1:-1])
 
 
 def _last(reply: Any, _key: str) -> list[Any]:

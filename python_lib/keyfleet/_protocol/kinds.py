@@ -9,28 +9,28 @@ from .command import NO_FALLBACK, Kind, Repeat
 
 MISSING: Any = object()
 
-PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK)
+PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK, names=None)
 GET = Kind("GET", Repeat.READ, "string")
 GET_JSON = Kind("GET", Repeat.READ, "string", MISSING)
 SET = Kind("SET", Repeat.SAME, fallback=False)
 SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
 SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
-MGET = Kind("MGET", Repeat.READ)
-MSET = Kind("MSET", Repeat.SAME, fallback=False)
-DEL = Kind("DEL", Repeat.SAME, fallback=0)
-UNLINK = Kind("UNLINK", Repeat.SAME, fallback=0)
-EXISTS = Kind("EXISTS", Repeat.READ, fallback=0)
+MGET = Kind("MGET", Repeat.READ, names=slice(1, None))
+MSET = Kind("MSET", Repeat.SAME, fallback=False, names=slice(1, None, 2))
+DEL = Kind("DEL", Repeat.SAME, fallback=0, names=slice(1, None))
+UNLINK = Kind("UNLINK", Repeat.SAME, fallback=0, names=slice(1, None))
+EXISTS = Kind("EXISTS", Repeat.READ, fallback=0, names=slice(1, None))
 EXPIRE = Kind("PEXPIRE", Repeat.SAME, fallback=False)
 PERSIST = Kind("PERSIST", Repeat.SAME, fallback=False)
 TTL = Kind("PTTL", Repeat.READ)
 INCR = Kind("INCRBY", Repeat.NEVER, "string", NO_FALLBACK)
-SCAN = Kind("SCAN", Repeat.READ)
+SCAN = Kind("SCAN", Repeat.READ, names=None)
 TYPE = Kind("TYPE", Repeat.READ)
-INFO = Kind("INFO", Repeat.READ, fallback=NO_FALLBACK)
-SLOWLOG = Kind("SLOWLOG GET", Repeat.READ, fallback=NO_FALLBACK)
-DBSIZE = Kind("DBSIZE", Repeat.READ, fallback=NO_FALLBACK)
-MEMORY_USAGE = Kind("MEMORY USAGE", Repeat.READ, fallback=NO_FALLBACK)
-FLUSHDB = Kind("FLUSHDB", Repeat.SAME, fallback=NO_FALLBACK)
+INFO = Kind("INFO", Repeat.READ, fallback=NO_FALLBACK, names=None)
+SLOWLOG = Kind("SLOWLOG GET", Repeat.READ, fallback=NO_FALLBACK, names=None)
+DBSIZE = Kind("DBSIZE", Repeat.READ, fallback=NO_FALLBACK, names=None)
+MEMORY_USAGE = Kind("MEMORY USAGE", Repeat.READ, fallback=NO_FALLBACK, names=slice(2, 3))
+FLUSHDB = Kind("FLUSHDB", Repeat.SAME, fallback=NO_FALLBACK, names=None)
 HSET = Kind("HSET", Repeat.SAME, "hash", 0)
 HGET = Kind("HGET", Repeat.READ, "hash")
 HGET_JSON = Kind("HGET", Repeat.READ, "hash", MISSING)
@@ -43,13 +43,13 @@ LPUSH = Kind("LPUSH", Repeat.NEVER, "list", NO_FALLBACK)
 RPUSH = Kind("RPUSH", Repeat.NEVER, "list", NO_FALLBACK)
 LPOP = Kind("LPOP", Repeat.NEVER, "list", NO_FALLBACK)  # None would say that the list is empty, and a lost reply does not say so
 RPOP = Kind("RPOP", Repeat.NEVER, "list", NO_FALLBACK)
-LMOVE = Kind("LMOVE", Repeat.NEVER, "list", NO_FALLBACK)
+LMOVE = Kind("LMOVE", Repeat.NEVER, "list", NO_FALLBACK, names=slice(1, 3))
 LREM = Kind("LREM", Repeat.NEVER, "list", NO_FALLBACK)
 LLEN = Kind("LLEN", Repeat.READ, "list", 0)
 LRANGE = Kind("LRANGE", Repeat.READ, "list", NO_FALLBACK)
-BLPOP = Kind("BLPOP", Repeat.NEVER, "list", NO_FALLBACK)
-BRPOP = Kind("BRPOP", Repeat.NEVER, "list", NO_FALLBACK)
-BLMOVE = Kind("BLMOVE", Repeat.NEVER, "list", NO_FALLBACK)
+BLPOP = Kind("BLPOP", Repeat.NEVER, "list", NO_FALLBACK, names=slice(1, -1))
+BRPOP = Kind("BRPOP", Repeat.NEVER, "list", NO_FALLBACK, names=slice(1, -1))
+BLMOVE = Kind("BLMOVE", Repeat.NEVER, "list", NO_FALLBACK, names=slice(1, 3))
 PUBLISH = Kind("PUBLISH", Repeat.NEVER, fallback=0)
 SPUBLISH = Kind("SPUBLISH", Repeat.NEVER, fallback=0)
 
@@ -97,7 +97,7 @@ def kind_of(words: tuple[str, str], repeatable: bool) -> Kind:
     repeat = Repeat.SAME if repeatable or words[0] in SAMES else Repeat.NEVER
     if is_among(words, READS):
         repeat = Repeat.READ
-    return Kind(words[0], repeat, fallback=NO_FALLBACK)
+    return Kind(words[0], repeat, fallback=NO_FALLBACK, names=None)
 
 
 def is_among(words: tuple[str, str], names: frozenset[str]) -> bool:

@@ -1,23 +1,45 @@
 # SPDX-License-Identifier: MIT - made from _async/executor.py by scripts/generate_sync.py; change that one
-"""One call, from its first attempt to its last: budget, breaker, redirections, and what is sent again and what is not."""
+"""One call or pipeline, from its first attempt to its last: it is sent, waited for, and follows what `_attempts` says."""
 
 from __future__ import annotations
 
 import math
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._policy import LONGEST_DELAY_SECONDS, LONGEST_FAILOVER_DELAY_SECONDS, attempt_seconds, backoff_seconds
+from redis.crc import key_slot
+
+from .._attempts import (
+    NEW,
+    Answer,
+    Lost,
+    Member,
+    NotSent,
+    Outcome,
+    Retry,
+    Rules,
+    Sent,
+    Settle,
+    State,
+    Verdict,
+    ended,
+    is_over,
+    may_go,
+    refused,
+    verdict,
+    verdicts,
+    wait_seconds,
+)
+from .._policy import LONGEST_DELAY_SECONDS, LONGEST_FAILOVER_DELAY_SECONDS, Breaker, attempt_seconds
 from .._protocol.command import Command, Repeat
-from .._protocol.discovery import read_redirection
 from .._protocol.resp import ErrorReply, pack
-from .._protocol.scripts import ScriptCommand
 from .._transport.dialer import Dialer, Request, format_address
-from .._transport.failures import NO_ANSWER, Failure, LostError, NoAnswer, NotSentError
+from .._transport.failures import NO_ANSWER, Failure, LostError, NotSentError
 from .._transport.thread_pool import Node, end, exchange_all
 from .._transport.thread_waits import sleep
-from ..core.errors import BreakerOpenError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, UnreachableError, WrongTypeError
+from ..core.errors import BreakerOpenError, KeyfleetError, PoolTimeoutError, UnreachableError, WrongTypeError
 from .routers import make_router
 
 if TYPE_CHECKING:
@@ -31,11 +53,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Errors that say: not run, and another time or another server may do.
-PASSING = {"LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "UNBLOCKED", "BUSY"}
-NEWS = {"CLUSTERDOWN", "MASTERDOWN", "READONLY", "UNBLOCKED"}  # of these, those that may mean that another server serves now
-REDIRECTIONS_AT_ONCE = 5
 LEARN_AGAIN_SECONDS = 1.0
+PROBE_POLL_SECONDS = 0.05  # how often a call that waits for another one's probe asks what came of it
 ASKING = pack(("ASKING",))
 
 
@@ -47,44 +66,44 @@ class Call:
         command: What to send next; a script that the server does not know becomes its text.
         pinned: The server that must answer; None where the router finds it.
         node: The server of the last attempt.
-        attempts, failures: How often it was tried, and how often of these in vain; a redirection is no failure.
+        past: What became of its attempts so far.
         result: The reply, or the error for the caller.
         is_settled: Whether *result* is final.
         is_asking: Whether the next attempt goes to *node* after ASKING.
-        maybe_ran: Whether it was sent without a reply, and changes something.
-        is_blameless: Whether its failure is no reason to give the server a pause.
+        blames_server: Whether its failure is a reason to give the server a pause.
         goes_on_at_once: Whether the next attempt needs no wait.
-        is_answered: Whether the last attempt got an answer, which may be an error.
-        doubts: Whether what went wrong may mean that another server serves now.
+        is_answered: Whether the last attempt got a reply, maybe an error.
+        needs_rediscovery: Whether what went wrong may mean that another server serves now.
         version: What the router knew at the last attempt.
+        sent_at: When it was sent first; infinite before.
+        refusal: Why it is not sent: the breaker of its server is open, and there is time to wait for the probe.
     """
 
     __slots__ = (
-        "attempts",
+        "blames_server",
         "command",
-        "doubts",
-        "failures",
         "goes_on_at_once",
         "is_answered",
         "is_asking",
-        "is_blameless",
         "is_settled",
-        "maybe_ran",
+        "needs_rediscovery",
         "node",
+        "past",
         "pinned",
-        "reason",
+        "refusal",
         "result",
+        "sent_at",
         "version",
     )
 
     def __init__(self, command: Command[Any], pinned: Node | None = None) -> None:
         self.command, self.pinned = command, pinned
         self.node: Node | None = pinned
+        self.past, self.version, self.sent_at = NEW, 0, math.inf
         self.result: Any = None
-        self.is_settled = self.is_answered = self.is_asking = self.is_blameless = False
-        self.maybe_ran = self.goes_on_at_once = self.doubts = False
-        self.attempts = self.failures = self.version = 0
-        self.reason = ""
+        self.refusal: BreakerOpenError | None = None
+        self.is_settled = self.is_answered = self.is_asking = self.goes_on_at_once = self.needs_rediscovery = False
+        self.blames_server = True
 
     def settle(self, result: Any) -> None:
         self.result, self.is_settled = result, True
@@ -106,6 +125,7 @@ class Engine:
         self.router = make_router(dialer)
         self.subscriptions: set[Closable] = set()
         self._settings, self._policy, self._counters = dialer.settings, dialer.policy, dialer.counters
+        self._rules = Rules(bool(dialer.settings.cluster_nodes), dialer.policy.while_disconnected == "fail")
         self._budget = dialer.settings.timeout_seconds
         has_others = bool(dialer.settings.cluster_nodes or dialer.settings.sentinels)
         self.longest_delay_seconds = LONGEST_FAILOVER_DELAY_SECONDS if has_others else LONGEST_DELAY_SECONDS
@@ -129,6 +149,7 @@ class Engine:
             call = Call(command)
             self.run_all([call], now + budget)
             return self.decoded(call)  # type: ignore[no-any-return]
+        # The fast path: an answer at the first attempt needs no Call and no verdict.
         left = budget if command.kind.repeat is Repeat.NEVER else attempt_seconds(budget)
         outcome: Any
         try:
@@ -139,13 +160,13 @@ class Engine:
             if outcome.__class__ is not ErrorReply:
                 return command.decode(outcome, command.key)
         call = Call(command)
-        call.node, call.version = node, self.router.version
-        self._note(call, outcome)
+        call.node, call.version, call.sent_at = node, self.router.version, now
+        self._follow(call, verdict(self._sent(call), _outcome(outcome), self._rules))
         self._go_on([call], now + budget)
         return self.decoded(call)  # type: ignore[no-any-return]
 
     def _run_waiting(self, command: Command[T], deadline: float) -> T:
-        """Like `run`, for a command that waits on the server; what it had waited when it was sent elsewhere is not of the budget."""
+        """Like `run`, for blocking commands: time spent blocking before a redirection does not count against the budget."""
         call = Call(command)
         while not call.is_settled:
             begun = time.monotonic()
@@ -155,17 +176,22 @@ class Engine:
                     deadline += time.monotonic() - begun
                 self._pause([call], deadline)
                 self._counters.retries += not call.is_settled
-        self._tell_breakers([call])
+        self._inform_breakers([call], deadline)
         return self.decoded(call)  # type: ignore[no-any-return]
 
     def deadline(self, budget_seconds: float | None) -> float:
         """Return when a call that begins now has to be over."""
         return time.monotonic() + (self._budget if budget_seconds is None else budget_seconds)
 
-    def run_all(self, calls: Sequence[Call], deadline: float) -> Sequence[Call]:
-        """Settle *calls*, side by side where several servers serve them; each holds its result or its error."""
-        self._attempt(calls, deadline)
-        self._go_on(calls, deadline)
+    def run_all(self, calls: Sequence[Call], deadline: float, *, in_order: bool = False) -> Sequence[Call]:
+        """
+        Settle *calls*, side by side where several servers serve them; each holds its result or its error.
+
+        Args:
+            in_order: Whether they are a pipeline, so that calls of one slot run in their order.
+        """
+        self._attempt(calls, deadline, in_order)
+        self._go_on(calls, deadline, in_order)
         return calls
 
     def decoded(self, call: Call) -> Any:
@@ -178,86 +204,111 @@ class Engine:
             raise self._dialer.translate(call.result)
         return call.command.decode(call.result, call.command.key)
 
-    def _go_on(self, calls: Sequence[Call], deadline: float) -> None:
+    def _go_on(self, calls: Sequence[Call], deadline: float, in_order: bool = False) -> None:
         """Attempt again what is not settled, until it is or its time is over."""
         unsettled = [call for call in calls if not call.is_settled]
         while unsettled:
             self._pause(unsettled, deadline)
+            if in_order:  # what was given up may have been before others
+                self._judge(calls, {})
+            self._counters.retries += sum(call.past.attempts > 0 and not call.is_settled for call in unsettled)
+            self._attempt(calls, deadline, in_order)
             unsettled = [call for call in unsettled if not call.is_settled]
-            self._counters.retries += len(unsettled)
-            self._attempt(unsettled, deadline)
-            unsettled = [call for call in unsettled if not call.is_settled]
-        self._tell_breakers(calls)
+        self._inform_breakers(calls, deadline)
 
-    def _tell_breakers(self, calls: Sequence[Call]) -> None:
-        now = time.monotonic()
+    def _inform_breakers(self, calls: Sequence[Call], deadline: float) -> None:
+        """Count one failure for each server that answered none of *calls*, unless they had too little time to say anything about it."""
+        failed: dict[Breaker, float] = {}
         for call in calls:
             breaker = self.router.breaker if call.node is None else call.node.breaker
             if not isinstance(call.result, NO_ANSWER):
                 breaker.failures = 0
-            elif not (call.is_blameless or isinstance(call.result, (BreakerOpenError, PoolTimeoutError))):
-                breaker.fail(now)
+            elif call.blames_server and not isinstance(call.result, (BreakerOpenError, PoolTimeoutError)):
+                failed[breaker] = min(failed.get(breaker, math.inf), call.sent_at)
+        now = time.monotonic()
+        for breaker, sent_at in failed.items():
+            if deadline - sent_at >= self._budget / 2:
+                breaker.fail(now, sent_at)
 
     def _pause(self, calls: Sequence[Call], deadline: float) -> None:
         """Wait as long as the calls need; settle those whose time or attempts are over."""
         now = time.monotonic()
         delay = 0.0
         for call in calls:
-            wait = 0.0
-            if not call.goes_on_at_once:
-                wait = backoff_seconds(max(call.failures, 1), self._settings.retry_delay_ms / 1000, self.longest_delay_seconds)
-            limit = self._settings.retry_attempts
-            if now + wait >= deadline or (limit is not None and call.failures > limit):
-                call.settle(self._give_up(call))
+            wait = self._wait_of(call)
+            if is_over(call.past, now + wait, deadline, self._settings.retry_attempts):
+                call.settle(call.refusal or ended(self._sent(call)).result)
             else:
                 delay = max(delay, wait)
         if delay:
             sleep(delay)
-        for call in calls:
-            if call.doubts and not call.is_settled:
-                self._learn(call, deadline)
+        doubtful = [call for call in calls if call.needs_rediscovery and not call.is_settled]
+        if doubtful:
+            self._rediscover(doubtful, deadline)
 
-    def _learn(self, call: Call, deadline: float) -> None:
-        """Look for the servers again; one look serves all calls that had the same news."""
-        call.doubts = False
+    def _wait_of(self, call: Call) -> float:
+        if call.refusal is not None:
+            return min(call.refusal.retry_after_seconds, PROBE_POLL_SECONDS)
+        if call.goes_on_at_once:
+            return 0.0
+        return wait_seconds(call.past, self._settings.retry_delay_ms / 1000, self.longest_delay_seconds, random.random)
+
+    def _rediscover(self, calls: Sequence[Call], deadline: float) -> None:
+        """Look for the servers again, once for all calls that had the same reason."""
+        for call in calls:
+            call.needs_rediscovery = False
         try:
-            self.router.learn(deadline, call.version)
+            self.router.learn(deadline, min(call.version for call in calls))
         except NotSentError as failure:
-            if isinstance(failure.cause, UnreachableError):
-                call.reason = str(failure.cause)
-            else:
-                self._settle_error(call, failure.cause)
+            for call in calls:
+                if isinstance(failure.cause, UnreachableError):
+                    call.past = call.past._replace(reason=str(failure.cause))
+                else:
+                    self._follow(call, refused(self._sent(call), failure.cause))
 
-    def _settle_error(self, call: Call, cause: KeyfleetError) -> None:
-        """Settle *call* with *cause*, unless an earlier attempt may have run."""
-        call.reason = call.reason if isinstance(cause, UnreachableError) else str(cause)
-        call.settle(self._give_up(call) if call.maybe_ran else cause)
-
-    def _give_up(self, call: Call) -> NoAnswer:
-        address = format_address(call.node.address) if call.node is not None else self._settings.address
-        tried = f"{call.reason} ({call.attempts} attempt{'s' * (call.attempts != 1)})"
-        return OutcomeUnknown(address, tried) if call.maybe_ran else UnreachableError(address, tried)
-
-    def _attempt(self, calls: Sequence[Call], deadline: float) -> None:
-        """Send every call once, grouped by server, and note what came back."""
-        groups: dict[Node, list[Call]] = {}
-        lonely: list[tuple[Node, list[Call]]] = []
-        for call in calls:
-            node = self._route(call, deadline)
-            if node is None or self._is_refused(call, node):
+    def _attempt(self, calls: Sequence[Call], deadline: float, in_order: bool = False) -> None:
+        """Send every open call that may go once, grouped by server, and follow what came back."""
+        in_order = in_order and any(call.command.kind.repeat is not Repeat.READ for call in calls)  # reads have no order
+        routes = self._route([call for call in calls if not call.is_settled], deadline, in_order)
+        writes: dict[Node, list[Call]] = {}
+        alone: list[tuple[Node, list[Call]]] = []
+        for call, node in routes:
+            if node is None:
                 continue
+            call.node, call.refusal = node, None
             if call.command.block_seconds is not None or call.command.reply_count != 1:
-                lonely.append((node, [call]))
+                alone.append((node, [call]))
             else:
-                groups.setdefault(node, []).append(call)
-        sent = [*groups.items(), *lonely]
+                writes.setdefault(node, []).append(call)
+        sent = [*writes.items(), *alone]
         outcomes = exchange_all([self._request(node, group, deadline) for node, group in sent])
-        for (_node, group), outcome in zip(sent, outcomes, strict=True):
-            self._note_group(group, outcome)
+        self._take(calls, [(group, outcome) for (_node, group), outcome in zip(sent, outcomes, strict=True)], in_order)
 
-    def _route(self, call: Call, deadline: float) -> Node | None:
-        """Return where *call* goes; None if nobody knows, which is noted."""
-        call.version = self.router.version
+    def _route(self, calls: Sequence[Call], deadline: float, in_order: bool) -> list[tuple[Call, Node | None]]:
+        """Return where each call goes now; None if it has to wait or nobody knows, which is noted."""
+        routes: list[tuple[Call, Node | None]] = []
+        pauses: dict[Breaker, float] = {}
+        trouble: KeyfleetError | None = None
+        is_learned = False
+        for call in calls:
+            call.version = self.router.version
+            node = self._find(call, in_order)
+            if node is None and not call.is_settled and self._may_try(call, None, pauses, deadline):
+                if not is_learned:
+                    trouble, is_learned = self._learn(call, deadline), True
+                node = self._find(call, in_order)
+                if node is None:
+                    self._follow(call, verdict(self._sent(call), NotSent(trouble or self.router.trouble.cause), self._rules))
+            if node is not None and not self._may_try(call, node, pauses, deadline):
+                node = None
+            routes.append((call, node))
+        if in_order and len({node for _call, node in routes}) > 1:
+            allowed = may_go([(self._slot(call), node) for call, node in routes])
+            routes = [(call, node if goes else None) for (call, node), goes in zip(routes, allowed, strict=True)]
+        return routes
+
+    def _find(self, call: Call, in_order: bool) -> Node | None:
+        """Return the server for *call* as far as it is known; settle the call if its server must not be asked."""
         if call.pinned is not None:
             if call.pinned in self.router.primaries():
                 return call.pinned
@@ -266,32 +317,46 @@ class Engine:
         if call.is_asking:
             return call.node
         command = call.command
-        reads = command.kind.repeat is Repeat.READ and not call.failures  # what no replica answered, the primary is asked
-        node = self.router.find(command.name, reads)
-        if node is None:
-            left = 0.0 if call.attempts else self.router.breaker.pause_left(time.monotonic())
-            if left:
-                call.settle(BreakerOpenError(self._settings.address, "the last calls failed", left))
-                return None
-            try:
-                self.router.learn(deadline, call.version)
-            except NotSentError as failure:
-                self._note(call, failure)
-                return None
-            node = self.router.find(command.name, reads)
-            if node is None:
-                self._note(call, self.router.trouble)
-        call.node = node
-        return node
+        # What no replica answered, the primary is asked; and so is what must be read behind a change of the same pipeline.
+        reads = command.kind.repeat is Repeat.READ and not call.past.failures and command.reply_count == 1 and not in_order
+        return self.router.find(command.name, reads)
 
-    def _is_refused(self, call: Call, node: Node) -> bool:
-        """Settle *call* if the breaker of *node* is open; a call that began before goes on."""
-        if call.attempts or not node.breaker.failures:
-            return False
-        left = node.breaker.pause_left(time.monotonic())
-        if left:
-            call.settle(BreakerOpenError(format_address(node.address), "the last calls failed", left))
-        return bool(left)
+    def _slot(self, call: Call) -> int | None:
+        """Return the slot within which *call* has an order; without a cluster all are one."""
+        if not self._rules.is_cluster:
+            return 0
+        return None if call.command.name is None else key_slot(call.command.name.encode())
+
+    def _learn(self, call: Call, deadline: float) -> KeyfleetError | None:
+        try:
+            self.router.learn(deadline, call.version)
+        except NotSentError as failure:
+            return failure.cause
+        return None
+
+    def _may_try(self, call: Call, node: Node | None, pauses: dict[Breaker, float], deadline: float) -> bool:
+        """
+        Say whether the breaker of *node* lets *call* through; one that was tried before is.
+
+        A call with time left waits for the probe, another one is settled.
+
+        Args:
+            pauses: What each breaker said in this round, so that the calls of a pipeline go together.
+        """
+        breaker = self.router.breaker if node is None else node.breaker
+        now = time.monotonic()
+        if breaker.failures and not call.past.attempts:
+            if breaker not in pauses:
+                pauses[breaker] = breaker.pause_left(now)
+            left = pauses[breaker]
+            if left:
+                call.refusal = BreakerOpenError(self._shown(node), "the last calls failed", left)
+                if now + left >= deadline:
+                    call.settle(call.refusal)
+                return False
+        if call.sent_at == math.inf:
+            call.sent_at = now
+        return True
 
     def _request(self, node: Node, group: Sequence[Call], deadline: float) -> Request:
         """Return one write of all commands of *group*, each after ASKING where it was redirected so."""
@@ -312,80 +377,59 @@ class Engine:
         alone = block is not None or group[0].command.reply_count != 1
         return Request(node, b"".join(parts), count, min(deadline, until), until, alone, block is not None)
 
-    def _note_group(self, group: Sequence[Call], outcome: list[Any] | Failure) -> None:
-        replies = outcome.replies if isinstance(outcome, LostError) else [] if isinstance(outcome, NotSentError) else outcome
-        position, change_waits = 0, False
-        for call in group:
-            position += call.is_asking
-            count = call.command.reply_count
-            mine = replies[position : position + count]
-            position += count
-            if len(mine) == count:
-                self._note(call, mine[0] if count == 1 else mine)
-            elif isinstance(outcome, (NotSentError, LostError)):
-                self._note(call, outcome)
-            if not call.is_settled:
-                change_waits = change_waits or call.command.kind.repeat is not Repeat.READ
-            elif change_waits and call.command.kind.repeat is Repeat.READ:  # read before the change: that is not what was asked
-                call.is_settled, call.goes_on_at_once, call.reason = False, True, "the commands before it are sent again"
+    def _take(self, calls: Sequence[Call], writes: Sequence[tuple[list[Call], list[Any] | Failure]], in_order: bool) -> None:
+        """Follow what came back of each write."""
+        if all(_is_plain(group, outcome) for group, outcome in writes):  # the fast path: answers need no verdicts
+            for group, outcome in writes:
+                for call, reply in zip(group, outcome, strict=True):  # type: ignore[arg-type]
+                    call.settle(reply)
+            return
+        outcomes = {}
+        for number, (group, outcome) in enumerate(writes):
+            for call, came in _outcomes(group, outcome):
+                call.is_answered = isinstance(came, Answer)
+                outcomes[call] = number, came
+        if in_order:
+            self._judge(calls, outcomes)
+            return
+        for call, (_number, came) in outcomes.items():
+            self._follow(call, verdict(self._sent(call), came, self._rules))
 
-    def _note(self, call: Call, outcome: Any) -> None:
-        """Settle *call* by its reply or failure, or prepare its next attempt."""
-        call.attempts += 1
+    def _judge(self, calls: Sequence[Call], outcomes: Mapping[Call, tuple[int, Outcome]]) -> None:
+        """Follow what a round of attempts means for each call of a pipeline."""
+        members = []
+        for call in calls:
+            number, outcome = outcomes.get(call, (0, None))
+            state = State.OPEN if not call.is_settled else State.FAILED if isinstance(call.result, KeyfleetError) else State.ANSWERED
+            members.append(Member(self._sent(call), outcome, number, state))
+        for call, found in zip(calls, verdicts(members, self._rules), strict=True):
+            if found is not None:
+                self._follow(call, found)
+
+    def _sent(self, call: Call) -> Sent:
+        node = call.node
+        return Sent(call.command, call.past, self._shown(node), str(node.address[0]) if node is not None else "")
+
+    def _shown(self, node: Node | None) -> str:
+        return self._settings.address if node is None else format_address(node.address)
+
+    def _follow(self, call: Call, found: Verdict) -> None:
+        """Settle *call*, or prepare its next attempt."""
         call.is_asking = call.goes_on_at_once = False
-        call.is_answered = not isinstance(outcome, (NotSentError, LostError))
-        if isinstance(outcome, NotSentError):
-            self._note_not_sent(call, outcome.cause)
-        elif isinstance(outcome, LostError):
-            self._note_lost(call, outcome)
+        if isinstance(found, Settle):
+            call.blames_server = found.blames_server
+            call.settle(found.result)
+            return
+        call.past, call.goes_on_at_once = found.past, found.now
+        if isinstance(found, Retry):
+            call.command, call.needs_rediscovery = found.command, found.rediscover
+            if found.drops_connections and call.node is not None:
+                call.node.drop()
+        elif found.asking:
+            call.node, call.is_asking = self.router.node_at(found.address), True
         else:
-            error = call.command.error_in(outcome)
-            if error is None:
-                call.settle(outcome)
-            else:
-                self._note_error(call, error)
-
-    def _note_not_sent(self, call: Call, cause: KeyfleetError) -> None:
-        if not isinstance(cause, UnreachableError) or isinstance(cause, PoolTimeoutError) or self._policy.while_disconnected == "fail":
-            self._settle_error(call, cause)
-        else:
-            call.reason, call.doubts = cause.reason, True
-            call.failures += 1
-
-    def _note_lost(self, call: Call, failure: LostError) -> None:
-        call.reason, call.doubts = str(failure), True
-        call.failures += 1
-        call.goes_on_at_once = call.failures == 1
-        if call.command.kind.repeat is not Repeat.READ:
-            call.maybe_ran = True
-        if call.command.kind.repeat is Repeat.NEVER:
-            # many calls may be lost with one connection, which says nothing yet about the server
-            call.is_blameless = not failure.timed_out
-            call.settle(self._give_up(call))
-
-    def _note_error(self, call: Call, error: ErrorReply) -> None:
-        code, node = error.code, call.node
-        assert node is not None  # noqa: S101 - it has just answered
-        call.goes_on_at_once = call.attempts <= REDIRECTIONS_AT_ONCE
-        call.reason = str(error)
-        if code in ("MOVED", "ASK") and self._settings.cluster_nodes:
-            slot, address = read_redirection(str(error), str(node.address[0]))
-            if code == "MOVED":
-                self.router.moved(slot, address)
-                call.doubts = time.monotonic() > self.router.learned_at + LEARN_AGAIN_SECONDS  # others have moved as well
-            else:
-                call.node, call.is_asking = self.router.node_at(address), True
-        elif code == "NOSCRIPT" and isinstance(call.command, ScriptCommand):
-            call.command = call.command.with_source()
-        elif code in PASSING:
-            call.goes_on_at_once = False
-            call.failures += 1
-            if code == "READONLY":  # its name may lead elsewhere by now
-                node.drop()
-            if code in NEWS:
-                call.doubts = True
-        else:
-            call.settle(error)
+            self.router.moved(found.slot, found.address)
+            call.needs_rediscovery = time.monotonic() > self.router.learned_at + LEARN_AGAIN_SECONDS  # others have moved as well
 
     @property
     def is_connected(self) -> bool:
@@ -434,3 +478,31 @@ class Engine:
             subscription.close()
         self.router.close()
         end(self.router.nodes)
+
+
+def _outcome(came: Any) -> Outcome:
+    if isinstance(came, LostError):
+        return Lost(str(came), came.timed_out)
+    return NotSent(came.cause) if isinstance(came, NotSentError) else Answer(came)
+
+
+def _is_plain(group: Sequence[Call], outcome: list[Any] | Failure) -> bool:
+    """Say whether every call of a write has its own reply, and none of them is an error."""
+    if outcome.__class__ is not list or len(outcome) != len(group):
+        return False
+    return not any(reply.__class__ is ErrorReply for reply in outcome)
+
+
+def _outcomes(group: Sequence[Call], outcome: list[Any] | Failure) -> Iterator[tuple[Call, Outcome]]:
+    """Yield what came of each call of one write; behind a lost connection the first ones may have their replies."""
+    replies = outcome.replies if isinstance(outcome, LostError) else [] if isinstance(outcome, NotSentError) else outcome
+    position = 0
+    for call in group:
+        position += call.is_asking
+        count = call.command.reply_count
+        mine = replies[position : position + count]
+        position += count
+        if len(mine) == count:
+            yield call, Answer(mine[0] if count == 1 else mine)
+        else:
+            yield call, _outcome(outcome)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from .._attempts import PASSING, REDIRECTIONS_AT_ONCE
 from .._policy import attempt_seconds, backoff_seconds
 from .._protocol.discovery import read_redirection
 from .._protocol.pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
@@ -18,7 +19,7 @@ from .._transport.thread_inbox import Inbox
 from .._transport.thread_link import Link
 from .._transport.thread_pool import Node
 from ..core.errors import KeyfleetError, UnreachableError
-from .executor import PASSING, REDIRECTIONS_AT_ONCE, Engine
+from .executor import Engine
 
 STEADY_SECONDS = 2.0  # a connection that was lost sooner than this after it was made counts as a failed attempt
 

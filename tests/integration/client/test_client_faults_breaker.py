@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""A server that fails is given a pause: calls hear so at once, one of them probes, and the rest follow when it answers."""
+"""A server that fails is given a pause: one call probes, those with time left wait for it, and the rest hear so immediately."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from keyfleet import BreakerOpenError, Client, Policy, Settings, UnreachableError
+from keyfleet import BreakerOpenError, Client, Policy, RefusedError, Settings, UnreachableError
 from keyfleet.testing._server import free_port
 from keyfleet.testing.proxy import FaultProxy
-from keyfleet.testing.servers import Server
+from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ def open_the_breaker(client: Client, proxy: FaultProxy) -> BreakerOpenError:
             client.get("k")
         assert UnreachableError is type(caught.value)
     with pytest.raises(BreakerOpenError) as refused:
-        client.get("k")
+        client.within(0.01).get("k")
     return refused.value
 
 
@@ -126,3 +127,68 @@ def test_a_connected_call_repeats_even_then(open_client: OpenClient, proxy: Faul
     fault = proxy.lose_reply("GET")
     assert "v" == client.get("k")
     assert 1 == fault.hits
+
+
+def test_calls_with_little_time_say_nothing_about_the_server(open_client: OpenClient, redis_server: Server) -> None:
+    """However many of them fail: the next call with its whole budget is answered."""
+    client = open_client(redis_server.settings(timeout_seconds=2.0))
+    client.set("k", "v")
+    for _unused in range(20):
+        with pytest.raises(UnreachableError):
+            client.within(1e-6).get("k")
+    assert ("v", 0) == (client.get("k"), client.stats.breaker_opens)
+
+
+def test_a_short_stall_costs_no_call_that_has_time(open_client: OpenClient, redis_server: Server) -> None:
+    """Twenty hurried calls fail in it, all others are answered, during and after it."""
+    client = open_client(redis_server.settings(timeout_seconds=5.0))
+    client.set("k", "v")
+    redis_server.pause()
+    with ThreadPoolExecutor(24) as pool:
+        try:
+            hurried = [pool.submit(client.within(0.03).get, "k") for _unused in range(20)]
+            assert {UnreachableError} <= {type(call.exception(10)) for call in hurried}
+            patient = [pool.submit(client.get, "k") for _unused in range(4)]
+        finally:
+            redis_server.resume()
+        assert ["v"] * 4 == [call.result(10) for call in patient]
+    assert ["v"] * 50 == [client.get("k") for _unused in range(50)]
+    assert 0 == client.stats.breaker_opens
+
+
+def test_calls_with_time_left_wait_for_the_probe(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """The breaker is open and the server is back: nobody hears of a pause that ends within the budget."""
+    client = open_client(proxy.settings(timeout_seconds=HURRIED, retry_delay_ms=10), Policy(breaker_failures=FAILURES, breaker_seconds=0.5))
+    open_the_breaker(client, proxy)
+    proxy.heal()
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(client.within(20.0).get, "k") for _unused in range(20)]
+        assert ["v"] * 20 == [call.result(30) for call in waiting]
+    assert (0, 1) == (client.stats.open_breakers, client.stats.breaker_opens)
+
+
+def test_a_pipeline_probes_as_one(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """All of its calls are sent, and not the first alone."""
+    client = open_client(proxy.settings(timeout_seconds=HURRIED, retry_delay_ms=10), SHORT_PAUSE)
+    open_the_breaker(client, proxy)
+    proxy.heal()
+    assert ["v", True, "w"] == client.within(20.0).pipeline().get("k").set("k", "w").get("k").execute()
+
+
+def test_execute_without_a_key_on_a_cluster_is_one_clear_error(open_client: OpenClient, redis_cluster: Cluster) -> None:
+    """Where another node serves the key; whatever it is, calls go on."""
+    client = open_client(redis_cluster.settings(timeout_seconds=20.0))
+    client.ping()
+    attempts = [f"k{number}" for number in range(20)]
+    refused = 0
+    for key in attempts:
+        begun = time.monotonic()
+        try:
+            client.execute("SET", key, "v")
+        except RefusedError as error:
+            refused += 1
+            assert "SET has a key, and none of its arguments is a Key" in str(error)  # noqa: PT017 - some keys are served there
+        assert time.monotonic() - begun < 10
+    assert 0 < refused < len(attempts)
+    assert (0, 0) == (client.stats.retries, client.stats.breaker_opens)
+    assert None is client.get("other")

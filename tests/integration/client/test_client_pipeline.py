@@ -179,8 +179,8 @@ def test_a_transaction_has_a_connection_of_its_own(redis_server: Server, open_cl
 # Faults
 
 
-def test_only_calls_without_an_answer_follow_their_own_rule(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """Answered ones are not sent again, repeatable ones are, others say that they may have run."""
+def test_an_answer_is_final_and_the_rest_is_sent_again_or_unknown(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+    """Behind a lost connection all of the unanswered share one fate: a call among them that may not run twice leaves all unknown."""
     server = redis_factory.server()
     proxy = redis_factory.proxy(server)
     client = open_client(proxy.settings())
@@ -189,14 +189,17 @@ def test_only_calls_without_an_answer_follow_their_own_rule(redis_factory: Redis
     proxy.lose_reply("SET second")
     pipe = client.pipeline().incr("first").set("second", 2).incr("third").get("first")
     results = pipe.execute(raise_on_error=False)
-    assert [1, True, OutcomeUnknown, "1"] == [results[0], results[1], type(results[2]), results[3]]
-    assert (1, 2, 1) == (proxy.commands["INCRBY"] - 1, proxy.commands["SET"], client.stats.calls - 1)
+    assert [1, OutcomeUnknown, OutcomeUnknown, OutcomeUnknown] == [results[0], *map(type, results[1:])]
+    assert (1, 1, 1) == (proxy.commands["INCRBY"] - 1, proxy.commands["SET"], client.stats.calls - 1)
     with server.client() as admin:
         assert [b"1", b"2", b"1"] == admin.mget("first", "second", "third")
+    proxy.lose_reply("SET second")
+    assert [2, True, 0, None] == client.pipeline().incr("first").set("second", 3).exists("fourth").get("fourth").execute()
+    assert (3, 3) == (proxy.commands["INCRBY"], proxy.commands["SET"])
 
 
 def test_a_lost_exec_is_unknown_if_a_call_of_it_may_not_run_twice(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """And is sent again if all may."""
+    """Or if one reads what another one writes. It is sent again if all may be."""
     proxy = redis_factory.proxy(redis_factory.server())
     client = open_client(proxy.settings())
     proxy.lose_reply("EXEC")
@@ -204,8 +207,11 @@ def test_a_lost_exec_is_unknown_if_a_call_of_it_may_not_run_twice(redis_factory:
         client.pipeline(transaction=True).set("a", 1).incr("n").execute()
     assert "1" == client.get("n")
     proxy.lose_reply("EXEC")
-    assert [True, 1] == client.pipeline(transaction=True).set("a", 1).exists("a").execute()
-    assert 3 == proxy.commands["EXEC"]
+    with pytest.raises(OutcomeUnknown):
+        client.pipeline(transaction=True).get("a").delete("a").execute()
+    proxy.lose_reply("EXEC")
+    assert [True, 0] == client.pipeline(transaction=True).set("a", 1).exists("b").execute()
+    assert 4 == proxy.commands["EXEC"]
 
 
 def test_an_unreachable_server_is_an_error_for_each_call_or_a_fallback(redis_factory: RedisFactory, open_client: OpenClient) -> None:

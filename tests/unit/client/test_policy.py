@@ -30,12 +30,12 @@ def test_a_breaker_opens_after_failures_in_a_row() -> None:
     """A success in between starts the count anew."""
     breaker = Breaker(Policy(breaker_failures=3))
     for _unused in range(2):
-        breaker.fail(0.0)
+        breaker.fail(0.0, 0.0)
     breaker.failures = 0
     for _unused in range(2):
-        breaker.fail(0.0)
+        breaker.fail(0.0, 0.0)
     assert (False, 0.0) == (breaker.is_open, breaker.pause_left(0.0))
-    breaker.fail(10.0)
+    breaker.fail(10.0, 9.0)
     assert (True, 1) == (breaker.is_open, breaker.opened)
     assert 0.25 == breaker.pause_left(10.0)
 
@@ -43,23 +43,35 @@ def test_a_breaker_opens_after_failures_in_a_row() -> None:
 def test_an_open_breaker_lets_one_probe_through_after_each_pause() -> None:
     """The pause doubles up to two seconds with each probe that fails, and a success ends it."""
     breaker, now, pauses = Breaker(Policy(breaker_failures=1)), 0.0, []
-    breaker.fail(now)
+    breaker.fail(now, now)
     for _unused in range(5):
         pauses.append(breaker.pause_left(now))
         now += pauses[-1]
         assert 0.0 == breaker.pause_left(now)  # the probe
         assert breaker.pause_left(now) > 0.0  # everyone else
-        breaker.fail(now)
+        breaker.fail(now, now)
     assert [0.25, 0.5, 1.0, 2.0, 2.0] == pauses
     breaker.failures = 0
     assert (False, 0.0, 1) == (breaker.is_open, breaker.pause_left(now), breaker.opened)
+
+
+def test_failures_of_one_pause_count_once() -> None:
+    """Whoever was on their way when it opened, or when the probe failed, found out nothing new."""
+    breaker = Breaker(Policy(breaker_failures=2))
+    for _unused in range(20):
+        breaker.fail(1.0, 0.0)
+    assert (2, 0.25) == (breaker.failures, breaker.pause_left(1.0))
+    assert 0.0 == breaker.pause_left(1.25)
+    for _unused in range(20):
+        breaker.fail(1.5, 1.25)
+    assert (3, 0.5) == (breaker.failures, breaker.pause_left(1.5))
 
 
 def test_a_breaker_can_be_switched_off() -> None:
     """With 0 it never opens."""
     breaker = Breaker(Policy(breaker_failures=0))
     for _unused in range(100):
-        breaker.fail(0.0)
+        breaker.fail(0.0, 0.0)
     assert (False, 0.0) == (breaker.is_open, breaker.pause_left(0.0))
 
 

@@ -77,13 +77,14 @@ class AsyncPipelining(AsyncClientBase):
                 pipe.set("a", 1).incr("a")
                 stored, total = await pipe.execute()
 
-        All calls together have one budget. Calls that go to one server run there in order; commands of others may run between them.
-        Each call keeps its own rule for what is sent again: a call that was answered is not, one whose reply was lost is if it may.
+        All calls together have one budget. Calls of one server, on a cluster of one slot, run in order; commands of others may run
+        between them. What was answered is final, what was redirected is sent again in order. What a lost connection left unanswered is
+        sent again if it only reads, or if all of it may be and no call reads what another one changes; else it is OutcomeUnknown.
 
         Args:
             transaction: Run all calls in one step, between MULTI and EXEC, on a connection of their own. Nobody else's commands run in
                 between, and a call that fails does not undo the others. On a cluster all keys must be in one slot. If the reply is lost
-                and one of the calls may not be repeated, all of them are OutcomeUnknown. WATCH is offered by `raw`; a script often
+                and they may not be sent again together, all of them are OutcomeUnknown. WATCH is offered by `raw`; a script often
                 does better.
         """
         return AsyncPipeline(self, transaction)
@@ -93,7 +94,7 @@ class AsyncPipelining(AsyncClientBase):
         self._counters.calls += 1
         engine = self._engines.current()
         calls = [Call(command) for command in commands]
-        await engine.run_all(calls, engine.deadline(self._budget))
+        await engine.run_all(calls, engine.deadline(self._budget), in_order=True)
         answers = [_answer(engine, call) for call in calls]
         lost = [position for position, answer in enumerate(answers) if isinstance(answer, NO_ANSWER)]
         self._counters.failures += bool(lost)
