@@ -45,10 +45,11 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
 CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
     "_policy": set(),
     "_attempts": {"_policy", "_protocol", "core/errors"},
+    "_topics": {"_protocol"},
     "_protocol": {"core/errors", "core/health", "core/keys"},
     "_transport": {"_policy", "_protocol", "core/errors", "core/connect"},
-    "_async": {"_attempts", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
-    "_sync": {"_attempts", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
+    "_async": {"_attempts", "_topics", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
+    "_sync": {"_attempts", "_topics", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
     "testing": {"core/errors", "core/connect"},
     "__init__": {"_policy", "_protocol", "_transport", "_async", "_sync", "core/errors", "core/connect", "core/health"},
 }

@@ -73,9 +73,9 @@ class ClusterRouter(Router):
             return False
         return node_id in believed.failed or node_id not in believed.members
 
-    async def _learn(self, deadline: float) -> None:
+    async def _learn(self, deadline: float, is_doubted: bool) -> None:
         addresses = [*(node.address for node in [*self._primaries, *self._nodes.values(), *self._seeds]), *self._replica_nodes]
-        view = await self._ask_sources(self._sources.look(addresses, is_doubted=True), deadline)
+        view = await self._ask_sources(self._sources.look(addresses, is_doubted=is_doubted), deadline)
         self._take(view.content)
 
     async def _view_of(self, address: Address, deadline: float) -> View:

@@ -59,11 +59,13 @@ class Sources:
         clock: Tells the time in seconds.
     Attributes:
         believed: The view that is believed; None before the first.
+        is_agreed: Whether enough sources had it; else one that repeats it is no confirmation.
     """
 
     def __init__(self, first_votes: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._first_votes, self._clock = first_votes, clock
         self.believed: View | None = None
+        self.is_agreed = False
         self.confirmed_at = -math.inf
         self._believed_source: Hashable = None
         self._trouble_at: dict[Hashable, float] = {}
@@ -101,9 +103,10 @@ class Sources:
         """Ask sources that were asked longer ago before *source*."""
         self._asked_at[source] = self._clock()
 
-    def believe(self, source: Hashable, view: View) -> None:
+    def believe(self, source: Hashable, view: View, *, is_agreed: bool) -> None:
         """Take *view*."""
         self.believed, self._believed_source, self.confirmed_at = view, source, self._clock()
+        self.is_agreed = is_agreed
 
     def has_trouble(self, source: Hashable) -> bool:
         """Whether *source* failed or proved wrong when it was asked last."""
@@ -175,7 +178,7 @@ class Look:
         chosen = self._winner or self._best_candidate() or self._best_outdated()
         if chosen is None:
             return None
-        self._sources.believe(*chosen)
+        self._sources.believe(*chosen, is_agreed=self._winner is not None or self._is_agreed)
         return chosen[1]
 
     def _is_weak(self, view: View) -> bool:
@@ -183,12 +186,12 @@ class Look:
         return view.is_cut_off or (believed is not None and view.source_id in believed.failed)
 
     def _is_confirmation(self, view: View, believed: View) -> bool:
-        return not self._is_doubted and view.content == believed.content
+        return not self._is_doubted and self._sources.is_agreed and view.content == believed.content
 
     def _best_candidate(self) -> tuple[Hashable, View] | None:
         believed = self._sources.believed
         is_kept = believed is not None and not self._is_doubted and not self._is_agreed
-        candidates = [pair for pair in self._candidates if not is_kept or believed is None or pair[1].epoch > believed.epoch]
+        candidates = [pair for pair in self._candidates if not is_kept or believed is None or _may_follow(pair[1], believed)]
         return max(candidates, key=lambda pair: self._rank(pair[1]), default=None)
 
     def _rank(self, view: View) -> tuple[int, bool, int, bool]:
@@ -204,6 +207,10 @@ class Look:
         if self._sources.is_confirmed and 2 * len(outdated) <= self._source_count:
             return None
         return max(outdated, key=lambda pair: pair[1].epoch, default=None)
+
+
+def _may_follow(view: View, believed: View) -> bool:
+    return view.epoch > believed.epoch or view.content == believed.content
 
 
 def _is_foreign(view: View, believed: View) -> bool:

@@ -73,9 +73,9 @@ class ClusterRouter(Router):
             return False
         return node_id in believed.failed or node_id not in believed.members
 
-    def _learn(self, deadline: float) -> None:
+    def _learn(self, deadline: float, is_doubted: bool) -> None:
         addresses = [*(node.address for node in [*self._primaries, *self._nodes.values(), *self._seeds]), *self._replica_nodes]
-        view = self._ask_sources(self._sources.look(addresses, is_doubted=True), deadline)
+        view = self._ask_sources(self._sources.look(addresses, is_doubted=is_doubted), deadline)
         self._take(view.content)
 
     def _view_of(self, address: Address, deadline: float) -> View:

@@ -67,10 +67,10 @@ class SentinelRouter(Router):
     def nodes(self) -> list[Node]:
         return [*self._nodes.values(), *self._sentinels.values()]
 
-    def _learn(self, deadline: float) -> None:
+    def _learn(self, deadline: float, is_doubted: bool) -> None:
         has_event, has_doubts = self._watch.has_event, self._has_doubts
         self._has_doubts = False
-        if has_event or not has_doubts or not self._primaries:
+        if has_event or not self._primaries or (is_doubted and not has_doubts):
             self._look(deadline, is_doubted=not has_event)
             return
         now = time.monotonic()
@@ -95,8 +95,8 @@ class SentinelRouter(Router):
             view = self._ask_sources(self._sources.look(self._sentinels, is_doubted=is_doubted, first=reporter), deadline)
         except NotSentError:
             if len(self._unknown) == len(self._sentinels):
-                known = f"{self._dialer.settings.address}: no Sentinel knows this service"
-                raise NotSentError(ServerError(f"{known}; name one that they monitor")) from None
+                unknown = "no Sentinel knows this service; name one that they monitor"
+                raise NotSentError(ServerError(unknown, self._dialer.settings.address)) from None
             raise
         finally:
             if self._may_listen and self._feed is None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .._attempts import PASSING, REDIRECTIONS_AT_ONCE
 from .._policy import attempt_seconds, backoff_seconds
 from .._protocol.discovery import read_redirection
-from .._protocol.pubsub import PING, Answer, Message, Reconnected, SubscribeOptions, Topic, read
+from .._protocol.pubsub import PING, Arrival, Message, Reconnected, SubscribeOptions, Topic, read
 from .._protocol.resp import ErrorReply
+from .._topics import Session, Topics
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import LostError, NotSentError
 from .._transport.thread_inbox import Inbox
@@ -21,33 +22,17 @@ from .._transport.thread_pool import Node
 from ..core.errors import KeyfleetError, UnreachableError
 from .executor import Engine
 
+NEWS_SECONDS = 1.0  # so often it is looked whether the topology has changed
+LEAVE_SECONDS = 0.1  # for taking what a server had sent before it is left
 STEADY_SECONDS = 2.0  # a connection that was lost sooner than this after it was made counts as a failed attempt
 
 
-class _Connection:
-    """
-    One connection of a subscription.
-
-    Attributes:
-        node, link: The server, and the connection to it.
-        asked: Topics that it will have when the server has answered.
-        subscribed: Topics that it has.
-        unanswered: Answers that are to come, in order.
-        restored: Topics that had been lost and came back with these answers.
-        held: Messages that came between these answers.
-        opened_at, heard_at: When it was made, and when the server was last heard, by the monotonic clock.
-        pinged_at: When the server was asked for a sign of life; None if it was heard since.
-    """
+class _Connection(Session):
+    """One connection of a subscription: *link* to the server *node*."""
 
     def __init__(self, node: Node, link: Link) -> None:
+        super().__init__(time.monotonic())
         self.node, self.link = node, link
-        self.asked: set[Topic] = set()
-        self.subscribed: set[Topic] = set()
-        self.unanswered: deque[Answer] = deque()
-        self.restored: list[Topic] = []
-        self.held: list[Message[bytes]] = []
-        self.opened_at = self.heard_at = time.monotonic()
-        self.pinged_at: float | None = None
 
 
 class Subscriber:
@@ -57,17 +42,13 @@ class Subscriber:
     Args:
         engine, dialer: Know the servers, and how to connect to them.
         options: Say when to ask a silent server for a sign of life, and when to give up coming back.
-    Attributes:
-        events: What came and was not taken yet.
     """
 
     def __init__(self, engine: Engine, dialer: Dialer, options: SubscribeOptions) -> None:
         self._engine, self._dialer = engine, dialer
         self._ping_seconds, self._give_up_seconds = options.ping_seconds, options.give_up_seconds
-        self._patience_seconds = dialer.settings.timeout_seconds
-        self.events: deque[Message[bytes] | Reconnected] = deque()
-        self._wanted: dict[Topic, None] = {}  # in the order in which they were asked for
-        self._lost: dict[Topic, tuple[float, str]] = {}  # when the server was last heard, and what happened
+        self._timeout_seconds = dialer.settings.timeout_seconds
+        self._topics = Topics(self._is_everywhere)
         self._connections: dict[Node, _Connection] = {}
         self._inbox: Inbox[_Connection] = Inbox()
         self._home: Node | None = None
@@ -75,12 +56,16 @@ class Subscriber:
         self._is_settled = self._is_incomplete = self._goes_on_at_once = self._doubts = False
         self._trouble: KeyfleetError
         self._failures, self._retry_at, self._check_at = 0, 0.0, 0.0
-        self._unsettled_at = time.monotonic()
+        self._unsettled_at = self._verified_at = time.monotonic()
+
+    @property
+    def events(self) -> deque[Message[bytes] | Reconnected]:
+        """What came and was not taken yet."""
+        return self._topics.events
 
     def add(self, topics: Iterable[Topic], deadline: float) -> None:
         """Subscribe *topics*; whatever keeps the servers from confirming all of them before *deadline* is raised, and none is added."""
-        new = [topic for topic in dict.fromkeys(topics) if topic not in self._wanted]
-        self._wanted.update(dict.fromkeys(new))
+        new = self._topics.desire(topics)
         try:
             self._settle(deadline)
         except BaseException as error:
@@ -92,15 +77,11 @@ class Subscriber:
 
     def remove(self, topics: Iterable[Topic], deadline: float) -> None:
         """End the subscription of *topics*; UnreachableError if the servers do not confirm that, they are removed in any case."""
-        self._forget([topic for topic in dict.fromkeys(topics) if topic in self._wanted])
+        self._forget(topics)
         self._settle(deadline)
 
-    def _forget(self, topics: Sequence[Topic]) -> None:
-        for topic in topics:
-            del self._wanted[topic]
-            self._lost.pop(topic, None)
-        ended = {(topic.letter == "P", topic.name) for topic in topics}
-        self.events = deque(event for event in self.events if not isinstance(event, Message) or _subscribed_as(event) not in ended)
+    def _forget(self, topics: Iterable[Topic]) -> None:
+        self._topics.forget(topics)
         self._unsettle()
 
     def advance(self, deadline: float) -> bool:
@@ -120,7 +101,7 @@ class Subscriber:
             return self._receive(deadline)
         if now < self._retry_at:
             return self._receive(min(deadline, self._retry_at))
-        self._mend(now + self._patience_seconds)
+        self._mend(now + self._timeout_seconds)
         if not self._is_settled and self._give_up_seconds is not None and time.monotonic() >= self._unsettled_at + self._give_up_seconds:
             self._unsettled_at = time.monotonic()
             raise self._trouble
@@ -134,7 +115,7 @@ class Subscriber:
         """Close all connections."""
         self._inbox.close()
         self._connections.clear()
-        self.events.clear()
+        self._topics.events.clear()
 
     # From what is wanted to what is subscribed
 
@@ -145,7 +126,7 @@ class Subscriber:
         while not self._is_settled:
             now = time.monotonic()
             if now >= self._retry_at:
-                self._mend(min(deadline, now + self._patience_seconds))
+                self._mend(min(deadline, now + self._timeout_seconds))
                 is_enough = self._dialer.policy.while_disconnected == "fail" or self._retry_at >= deadline
                 if is_enough and not self._is_settled:
                     raise self._trouble
@@ -190,13 +171,16 @@ class Subscriber:
     def _attempt(self, deadline: float) -> None:
         """Connect and subscribe what is missing, end what is too much, and wait for the answers."""
         self._trouble = UnreachableError(self._dialer.settings.address, "not everything that is wanted was confirmed")
-        if self._wanted and (self._doubts or not self._engine.router.primaries()):
+        if self._topics.desired and (self._doubts or not self._engine.router.primaries()):
             self._engine.relearn(deadline)
             self._doubts = False
         plan = self._plan()
+        if not self._connections.keys() <= plan.keys():
+            self._take_arrived(time.monotonic() + LEAVE_SECONDS)
         for node, connection in list(self._connections.items()):
             if node not in plan:
-                self._lose(connection, "another server serves it now")
+                is_cut_off = self._engine.router.is_cut_off(node)
+                self._lose(connection, "the cluster has declared the node failed" if is_cut_off else "another server serves it now")
         self._is_incomplete = False
         for node, topics in plan.items():
             try:
@@ -207,14 +191,15 @@ class Subscriber:
                     self._goes_on_at_once = True
                 self._note_trouble(failure.cause)
         self._hear_out(deadline)
-        self._is_settled = not self._is_incomplete and all(topics == self._connections[node].subscribed for node, topics in plan.items())
-        if self._is_settled and self._lost:
-            self._tell(list(self._lost))
+        pairs = ((self._connections[node], topics) for node, topics in plan.items())
+        self._is_settled = not self._is_incomplete and self._topics.is_confirmed(pairs)
+        if self._is_settled:
+            self._topics.note_all_confirmed()
 
     def _plan(self) -> dict[Node, set[Topic]]:
         """Return which server is to have which topics; NotSentError if nobody is known for one of them."""
         plan: dict[Node, set[Topic]] = {}
-        for topic in self._wanted:
+        for topic in self._topics.desired:
             for node in self._servers_of(topic):
                 plan.setdefault(node, set()).add(topic)
         return plan
@@ -237,9 +222,14 @@ class Subscriber:
 
     def _home_among(self, primaries: list[Node]) -> Node:
         """Return the server for what is not sharded: any of a cluster, and there the same one as long as its connection lives."""
-        if self._home in self._connections and (self._home in primaries or self._dialer.settings.cluster_nodes):
-            return self._home
-        first = self._engine.router.find(next(iter(self._wanted)).name, reads=False)  # so that channels spread over the nodes
+        home = self._home
+        if (
+            home in self._connections
+            and (home in primaries or self._dialer.settings.cluster_nodes)
+            and not self._engine.router.is_cut_off(home)
+        ):
+            return home
+        first = self._engine.router.find(next(iter(self._topics.desired)).name, reads=False)  # spreads channels over the nodes
         candidates = [node for node in [first, *primaries] if node is not None]
         self._home = next((node for node in candidates if node not in self._unusable), candidates[0])
         return self._home
@@ -252,12 +242,9 @@ class Subscriber:
             link = node.open(now + attempt_seconds(deadline - now))
             connection = self._connections[node] = _Connection(node, link)
             self._inbox.add(link, connection)
-        changes = [Answer(topic, True) for topic in topics - connection.asked]
-        changes += [Answer(topic, False) for topic in connection.asked - topics]
+        changes = connection.align(topics)
         if not changes:
             return
-        connection.asked = set(topics)
-        connection.unanswered.extend(changes)
         try:
             data = b"".join([change.topic.packed(change.is_subscribed) for change in changes])
             connection.link.send(data, deadline, len(changes))
@@ -273,6 +260,11 @@ class Subscriber:
             elif time.monotonic() >= deadline:
                 for connection in waiting:
                     self._lose(connection, "no reply in time")
+
+    def _take_arrived(self, deadline: float) -> None:
+        """Take what has arrived, so that no message is thrown away with its connection."""
+        while time.monotonic() < deadline and (arrival := self._inbox.next(0.0)) is not None:
+            self._take(*arrival)
 
     # From what is received to what happened
 
@@ -295,26 +287,37 @@ class Subscriber:
             is_idle: Whether everything that arrived was taken, so that silence is silence.
         """
         for connection in list(self._connections.values()):
+            if now < connection.alarm_at(self._ping_seconds, self._timeout_seconds):
+                continue
             if connection.pinged_at is None:
-                if now >= connection.heard_at + self._ping_seconds:
-                    self._ping(connection, now)
-            elif is_idle and now >= connection.pinged_at + self._patience_seconds:
-                self._lose(connection, f"the server was silent for {now - connection.heard_at:.1f} s")
-        if any(map(self._is_everywhere, self._wanted)):  # a primary that joins says nothing to those who do not know it
-            with contextlib.suppress(KeyfleetError):
-                self._engine.relearn(now + self._patience_seconds)
+                self._ping(connection, now)
+            elif is_idle:
+                self._lose(connection, f"the server was silent for {connection.silent_seconds(now):.1f} s")
+        self._verify(now)
         if self._is_settled and not self._is_as_planned():
             self._unsettle()
-        alarms = [
-            connection.heard_at + self._ping_seconds if connection.pinged_at is None else connection.pinged_at + self._patience_seconds
-            for connection in self._connections.values()
-        ]
-        self._check_at = min([now + self._ping_seconds, *(max(alarm, now + 0.001) for alarm in alarms)])
+            self._retry_at = 0.0
+        alarms = [connection.alarm_at(self._ping_seconds, self._timeout_seconds) for connection in self._connections.values()]
+        self._check_at = min([now + min(self._ping_seconds, NEWS_SECONDS), *(max(alarm, now + 0.001) for alarm in alarms)])
+
+    def _verify(self, now: float) -> None:
+        """
+        Compare the topology with what another source says.
+
+        A server that is cut off from the others answers PING and hears no message, a primary that was replaced hears those that nobody
+        publishes there any more, and one that joins says nothing to those who do not know it.
+        """
+        router = self._engine.router
+        if not (router.has_news() or now >= self._verified_at + self._ping_seconds):
+            return
+        self._verified_at = now
+        with contextlib.suppress(NotSentError):
+            router.learn(now + self._timeout_seconds, router.version, is_doubted=False)
 
     def _ping(self, connection: _Connection, now: float) -> None:
         connection.pinged_at = now
         try:
-            connection.link.send(PING, now + self._patience_seconds)
+            connection.link.send(PING, now + self._timeout_seconds)
         except (NotSentError, LostError) as failure:
             self._lose(connection, str(failure))
 
@@ -330,41 +333,22 @@ class Subscriber:
         if isinstance(reply, LostError):
             self._lose(connection, str(reply))
             return
-        connection.heard_at, connection.pinged_at = max(received_at, connection.opened_at), None
+        connection.heard(received_at)
         if isinstance(reply, ErrorReply):
             self._note_error(connection, reply)
             return
         event = read(reply)
-        if isinstance(event, Answer):
-            self._note_answer(connection, event)
-        elif event is not None and event.topic in self._wanted:
-            (connection.held if connection.unanswered else self.events).append(event.message)
-
-    def _note_answer(self, connection: _Connection, answer: Answer) -> None:
-        topic = answer.topic
-        if connection.unanswered and connection.unanswered[0] == answer:
-            connection.unanswered.popleft()
-        else:
-            connection.asked.discard(topic)
-        if answer.is_subscribed:
-            connection.subscribed.add(topic)
-            connection.restored += [topic] if topic in self._lost else []
-        elif topic in connection.subscribed:
-            connection.subscribed.discard(topic)
-            if topic in self._wanted and topic not in connection.asked:  # of a sharded channel, when its slot moves
-                self._lost.setdefault(topic, (connection.heard_at, "the server ended the subscription, as it does when a slot moves"))
-                self._unsettle()
-                self._retry_at = 0.0
-        self._let_in(connection)
+        if isinstance(event, Arrival):
+            self._topics.note_message(connection, event)
+        elif event is not None and self._topics.note_answer(connection, event):
+            self._unsettle()
+            self._retry_at = 0.0
 
     def _note_error(self, connection: _Connection, error: ErrorReply) -> None:
-        if not connection.unanswered:
-            return  # to PING, where the user may not send it; a sign of life all the same
-        topic, is_subscribed = connection.unanswered.popleft()
-        connection.asked.discard(topic)
-        if not is_subscribed:  # its slot lives elsewhere, where the subscription was not
-            connection.subscribed.discard(topic)
-        elif error.code == "MOVED" and self._dialer.settings.cluster_nodes:
+        refused = self._topics.note_refusal(connection)
+        if refused is None or not refused.is_subscribed:
+            return
+        if error.code == "MOVED" and self._dialer.settings.cluster_nodes:
             self._engine.router.moved(*read_redirection(str(error), str(connection.node.address[0])))
             self._goes_on_at_once = True
             self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)), doubts=False)
@@ -372,36 +356,12 @@ class Subscriber:
             self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)))
         else:
             self._note_trouble(self._dialer.translate(error))
-        self._let_in(connection)
-
-    def _let_in(self, connection: _Connection) -> None:
-        """Once all is answered: tell of the gap, and then what came after it. The gap of what is everywhere lasts until all are back."""
-        if connection.unanswered:
-            return
-        back = [topic for topic in connection.restored if topic in self._lost and not self._is_everywhere(topic)]
-        connection.restored.clear()
-        if back:
-            self._tell(back)
-        self.events.extend(connection.held)
-        connection.held.clear()
-
-    def _tell(self, back: list[Topic]) -> None:
-        since, reason = min(self._lost.pop(topic) for topic in back)
-        gap = time.monotonic() - since
-        channels = tuple(sorted(topic.name for topic in back if topic.letter != "P"))
-        patterns = tuple(sorted(topic.name for topic in back if topic.letter == "P"))
-        self.events.append(Reconnected(time.time() - gap, gap, channels, patterns, reason))
 
     def _lose(self, connection: _Connection, reason: str) -> None:
         """Close a connection, and note which topics are without one now."""
         del self._connections[connection.node]
         self._inbox.close_link(connection.link)
-        connection.unanswered.clear()
-        self._let_in(connection)
-        for topic in connection.subscribed:
-            if topic in self._wanted:
-                self._lost.setdefault(topic, (connection.heard_at, reason))
-        if self._wanted.keys().isdisjoint(connection.asked | connection.subscribed):
+        if not self._topics.note_end(connection, reason):
             return
         was_settled = self._is_settled
         self._note_trouble(UnreachableError(format_address(connection.node.address), reason))
@@ -411,8 +371,3 @@ class Subscriber:
             self._retry_at = 0.0
             if self._failures > 1:  # it comes and goes
                 self._wait_a_while()
-
-
-def _subscribed_as(message: Message[bytes]) -> tuple[bool, str]:
-    """Return whether it came for a pattern, and which pattern or channel."""
-    return message.pattern is not None, message.pattern or message.channel

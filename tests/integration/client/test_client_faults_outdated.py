@@ -17,6 +17,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import ClusterProxies
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenBoth, OpenClient
+from support.subscribers import connections, expect, reconnection, running
 
 ON_EVERY_SERVER = True
 BUDGET_SECONDS = 10.0
@@ -58,6 +59,38 @@ def test_an_outdated_sentinel_does_not_lead_to_a_server_of_its_own(
             assert client.set("k", 1)
     with clients_of([stray, group.primary()]) as nodes:
         assert [None, b"1"] == [node.get("k") for node in nodes]
+
+
+def test_a_subscription_leaves_a_server_that_most_sentinels_do_not_name(
+    redis_factory: RedisFactory, open_both: OpenBoth, tmp_path: Path, redis_engine: str
+) -> None:
+    """The other Sentinels did not answer when it began."""
+    group, stray = redis_factory.sentinel(), redis_factory.server()
+    with outdated_sentinel(tmp_path / "outdated", redis_engine, stray) as outdated:
+        clients = open_both(asking(group, outdated))
+        for sentinel in group.sentinels:
+            sentinel.pause()
+        subscriptions = [client.subscribe("news", ping_seconds=0.2).__enter__() for client in clients]
+        assert 2 == connections(stray)
+        for sentinel in group.sentinels:
+            sentinel.resume()
+        for subscription in subscriptions:
+            assert ("news",) == reconnection(subscription).channels
+        assert 2 == clients[0].publish("news", 1)
+        for subscription in subscriptions:
+            expect(subscription, "1")
+
+
+def test_a_subscription_follows_a_planned_failover_before_its_server_is_told(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """It hears that the primary is another one now, although it makes no calls."""
+    group = redis_factory.sentinel()
+    clients = open_both(group.settings())
+    subscriptions = [client.subscribe("news").__enter__() for client in clients]
+    with clients_of(group.sentinels) as sentinels:
+        sentinels[0].sentinel_failover(group.service)
+    for subscription in subscriptions:
+        gap = reconnection(subscription)
+        assert (("news",), "another server serves it now") == (gap.channels, gap.reason)
 
 
 def test_a_service_that_no_sentinel_knows_is_an_error_at_once(redis_sentinel: SentinelGroup, open_client: OpenClient) -> None:
@@ -110,6 +143,20 @@ def test_a_node_that_is_cut_off_is_not_believed(redis_factory: RedisFactory, ope
             assert client.set("k", number)
             assert client.set(f"k{number}", number)
         assert "29" == client.get("k")
+
+
+def test_a_subscription_leaves_a_node_that_is_cut_off(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+    """It answers PING and hears nothing that is published at the others."""
+    cluster = redis_factory.cluster(shards=3, replicas=1, directives=CLUSTER)
+    node = isolated(cluster, "news")
+    clients = open_both(only(node, cluster, timeout_seconds=BUDGET_SECONDS))
+    subscriptions = [client.subscribe("news", ping_seconds=0.2).__enter__() for client in clients]
+    for subscription in subscriptions:
+        assert ("news",) == reconnection(subscription).channels
+    with clients_of([other for other in running(cluster) if other is not node][:1]) as (healthy,):
+        healthy.publish("news", 1)
+    for subscription in subscriptions:
+        expect(subscription, "1")
 
 
 @pytest.fixture

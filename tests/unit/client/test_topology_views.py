@@ -148,10 +148,24 @@ def test_one_source_does_not_outvote_the_others_with_the_same_epoch() -> None:
         assert View("true") == world.look(is_doubted=False)
     world.views.update(a=None, b=None)
     assert world.look(is_doubted=False) is None
+    assert View("true") == world.sources.believed
     assert View("stray") == world.look()
     world.views.update(a=View("true"), b=View("true"))
+    assert View("true") == world.look(is_doubted=False)
+
+
+def test_a_source_that_failed_is_not_asked_for_confirmation_for_a_while() -> None:
+    """One that is mute would hold up a call each time."""
+    world = World({"a": None, "b": OLD, "c": OLD})
+    world.look()
+    asked = []
+    for _unused in range(4):
+        world.look(is_doubted=False)
+        asked += world.asked
+    assert ["c", "b", "c", "b"] == asked
     world.clock.now += TROUBLE_SECONDS
-    assert [View("stray"), View("true")] == [world.look(is_doubted=False), world.look(is_doubted=False)]
+    world.look(is_doubted=False)
+    assert "a" in world.asked
 
 
 def test_without_epochs_doubts_lead_round() -> None:
