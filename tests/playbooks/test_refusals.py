@@ -67,6 +67,14 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "systemd_below_a_root": ({"redis_server_service_manager": "systemd"}, ["redis_server_root", "process"]),
     "restart_policy": ({"redis_server_restart_policy": "now"}, ["redis_server_restart_policy", "now", "rolling"]),
     "root_not_absolute": ({"redis_server_root": "here"}, ["redis_server_root", "here", "absolute"]),
+    "root_without_a_parent": (
+        {"redis_server_root": "/proc/none/x"},
+        ["redis_server_root is '/proc/none/x'", "/proc/none does not exist"],
+    ),
+    "score_that_only_root_can_have": (
+        directives(oom_score_adj="absolute", oom_score_adj_values="-1000 0 0"),
+        ["oom-score-adj-values", "-1000", "found", "relative"],
+    ),
     "no_instances": (instances(), ["redis_server_instances", "at least one"]),
     "name_missing": (instances({"port": 7399}), ["name"]),
     "name_with_a_slash": (instances({"name": "../x"}), ["redis_server_instances", "../x"]),

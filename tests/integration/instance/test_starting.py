@@ -20,6 +20,7 @@ import redis
 from keyfleet.core.directives.trial import Conditions, judge, limit_problems
 from keyfleet.core.errors import RefusedError
 from keyfleet.core.host.accounts import account_of
+from keyfleet.core.host.safe_paths import Folder
 from keyfleet.core.install.package import Package
 from keyfleet.core.instance.model import OPEN_FILES, Host, Instance
 from keyfleet.core.instance.ownership import hand_over
@@ -283,3 +284,29 @@ def test_handing_over_gives_no_file_of_somebody_else_away(deployed: Deployed, ro
     with pytest.raises(RefusedError, match="trap .* 2 hard links, so it is not given to daemon:daemon"):
         hand_over(deployed.layout, account.owner)
     assert pwd.getpwnam("bin").pw_uid == elsewhere.stat().st_uid
+
+
+def test_a_hand_over_that_is_killed_is_finished_by_the_next(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After any number of files."""
+    data, accounts = Path(deployed.layout.data_dir), [account_of(user, GROUP[user], all_groups=False) for user in (NEW, OLD)]
+    for name in ("dump.rdb", "appendonlydir/a", "appendonlydir/b"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).touch()
+        os.chown(data / name, *deployed.account.owner)
+    os.chown(data / "appendonlydir", *deployed.account.owner)
+    give = Folder.own
+    for number in range(4):
+        left = [number]
+
+        def killed(*args: object, left: list[int] = left, **options: object) -> None:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            give(*args, **options)  # type: ignore[arg-type]
+
+        owner = accounts[number % 2].owner
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Folder, "own", killed)
+            hand_over(deployed.layout, owner)
+        hand_over(deployed.layout, owner)
+        assert {owner} == deployed.owners()

@@ -142,8 +142,8 @@ def change_problems(host: Host, name: str, status: ServiceStatus, account: Optio
     ]
     return [
         f"{' and '.join(variables)}, and instance {name} runs as {format_owner(owner)}: the files of a running server are not given to "
-        "another. Stop it first, with state 'absent' for it or with destroy.yml, which save and keep its data; the next run starts it with "
-        "its data as the new one"
+        "another. Stop it first, with state 'absent' for it or with destroy.yml: its files stay, and hold what its directives save when it "
+        "stops (save, appendonly). The next run gives them to the new one"
     ]
 
 
