@@ -102,4 +102,12 @@ options:
         type: list
         elements: str
         default: []
+      starter:
+        description: Digest of the unit or specification that starts the instance; another one is a reason for a restart.
+        type: str
+        default: ""
+      maxmemory_computed:
+        description: Whether C(maxmemory) was computed for the instance, since the inventory names none.
+        type: bool
+        default: false
 """

@@ -7,23 +7,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.keyfleet.directives.values import SECRET_DIRECTIVES
-from ..module_utils.keyfleet.instance.acl import acl_text
 from ..module_utils.keyfleet.instance.advice import advice
-from ..module_utils.keyfleet.instance.config import config_text
+from ..module_utils.keyfleet.instance.config import starter_digest
 from ..module_utils.keyfleet.instance.log_rotation import rotation_text
 from ..module_utils.keyfleet.instance.model import OPEN_FILES, Instance, from_variables, module_options, with_password
+from ..module_utils.keyfleet.instance.order import next_restart
 from ..module_utils.keyfleet.instance.validation import problems
 from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
-
-# The beginning of a line of the configuration whose value no diff may show.
-SECRET_LINES = f"(?:{'|'.join(sorted(SECRET_DIRECTIVES))}) "
 
 
 def server_problems(variables: Mapping[str, Any]) -> list[str]:
@@ -50,7 +47,11 @@ def server_advice(
 
 
 def server_plan(
-    variables: Mapping[str, Any], generated_password: Optional[str] = None, default_maxmemory: Optional[Mapping[str, int]] = None
+    variables: Mapping[str, Any],
+    generated_password: Optional[str] = None,
+    default_maxmemory: Optional[Mapping[str, int]] = None,
+    host: Optional[Mapping[str, Any]] = None,
+    unit: str = "",
 ) -> list[dict[str, Any]]:
     """
     Return the instances as the modules redis_preflight, redis_instances and redis_restart take them.
@@ -59,9 +60,22 @@ def server_plan(
         variables: The role's variables.
         generated_password: Of instances that have none of their own; None while it is not known.
         default_maxmemory: Bytes by name, of instances that name no ``maxmemory``.
+        host: As for `server_files`; with it, each instance also says by which unit or specification it is started.
+        unit: Text of the systemd unit.
     """
-    instances = from_variables(variables, default_maxmemory)
-    return [module_options(with_password(instance, generated_password)) for instance in instances]
+    found = []
+    for instance in from_variables(variables, default_maxmemory):
+        starter = "" if host is None else starter_digest(_starter(Layout(variables["root"], instance.name), host, unit))
+        found.append(module_options(replace(with_password(instance, generated_password), starter=starter)))
+    return found
+
+
+def _starter(layout: Layout, host: Mapping[str, Any], unit: str) -> str:
+    """Return the text of what starts an instance: the unit that all share, or its own specification for the runner."""
+    if host["service_manager"] == "systemd":
+        return unit
+    user = {} if host["unprivileged"] else {"user": host["user"], "group": host["group"]}
+    return json.dumps(runner_spec(layout, host["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
 
 
 def server_files(
@@ -74,6 +88,8 @@ def server_files(
 ) -> list[dict[str, Any]]:
     """
     Return the files and directories of the host as the module redis_files takes them.
+
+    What says how an instance finds its data, its configuration and users, is not among them: redis_instances writes it in its time.
 
     Args:
         variables: The role's variables.
@@ -100,12 +116,23 @@ def server_files(
         complete = with_password(instance, generated_password)
         if complete.password is None:
             raise AnsibleFilterError(f"instance {instance.name} has no password: none is given, and none was made")
-        found += _instance_files(complete, {**variables, **host}, header, starter, ours, theirs)
+        found += _instance_files(complete, {**variables, **host}, header, ours, theirs)
     return found
 
 
+def server_next_restart(waiting: Sequence[Sequence[str]], hosts: Sequence[str]) -> dict[str, str]:
+    """
+    Return ``host`` and ``name`` of the instance that restarts next; both empty if none waits.
+
+    Args:
+        waiting: Names of the instances that still wait, for each of *hosts*.
+    """
+    host, name = next_restart(dict(zip(hosts, waiting))) or ("", "")  # noqa: B905 - Python 3.9
+    return {"host": host, "name": name}
+
+
 def _instance_files(
-    instance: Instance, place: Mapping[str, Any], header: str, starter: str, ours: dict[str, Any], theirs: dict[str, Any]
+    instance: Instance, place: Mapping[str, Any], header: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> list[dict[str, Any]]:
     layout = Layout(place["root"], instance.name)
     found = [
@@ -114,23 +141,15 @@ def _instance_files(
         {"path": layout.log_dir, "state": "directory", **theirs, "mode": "0750"},
     ]
     if place["service_manager"] == "process":
-        user = {} if place["unprivileged"] else {"user": place["user"], "group": place["group"]}
-        starter = json.dumps(runner_spec(layout, place["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
-        found.append({"path": layout.spec_file, "content": starter, **ours, "mode": "0640"})
+        found.append({"path": layout.spec_file, "content": _starter(layout, place, ""), **ours, "mode": "0640"})
     if instance.log == "file" and int(place["log_keep_days"]):
         account = None if place["unprivileged"] else (place["user"], place["group"])
         rotation = rotation_text(layout, int(place["log_keep_days"]), header, account)
         found.append({"path": layout.rotation_file, "content": rotation, "mode": "0644"})
     else:
         found.append({"path": layout.rotation_file, "state": "absent"})
-    text = config_text(instance, layout, place["service_manager"], header=header, starter=starter)
-    return [
-        *found,
-        {"path": layout.config_file, "content": text, "hide_lines": SECRET_LINES, **ours, "mode": "0640"},
-        {"path": layout.acl_file, "secret_content": acl_text(instance), **ours, "mode": "0640"},
-        {"path": layout.server_file, "state": "seed", "content": "", **theirs, "mode": "0600"},
-    ]
+    return [*found, {"path": layout.server_file, "state": "seed", "content": "", **theirs, "mode": "0600"}]
 
 
 def _parents(root: str, place: str) -> list[PurePosixPath]:
@@ -156,4 +175,5 @@ class FilterModule:
             "server_advice": server_advice,
             "server_plan": server_plan,
             "server_files": server_files,
+            "server_next_restart": server_next_restart,
         }

@@ -15,7 +15,10 @@ description:
     C(ACL LOAD), as far as the server allows it.
   - The wished values are compared as the server itself writes them, by asking a throw-away server.
   - What only a restart can apply is named in RV(instances[].restart_needed); M(keyfleet.redis.redis_restart) does it.
-  - The files must be there already; see M(keyfleet.redis.redis_files).
+  - Writes the configuration and the users of each instance, at the step where a crash with them loses nothing. A directive that decides
+    which file holds the data keeps its old value in the configuration until the data is there.
+  - Every instance is observed, planned and judged before the first one is touched.
+  - Folders, units and the runner must be there already; see M(keyfleet.redis.redis_files).
 extends_documentation_fragment:
   - keyfleet.redis.server
 author:
@@ -26,7 +29,8 @@ attributes:
     description: Says what a run would change, for running and for new instances.
   diff_mode:
     support: full
-    description: Active and wished value of every directive that is changed live; secret values are hidden.
+    description: The configuration file, the active and the desired value of every directive that is changed live, and the steps; secret
+      values are hidden.
 """
 
 EXAMPLES = r"""
@@ -68,6 +72,16 @@ instances:
       type: list
       elements: str
       returned: always
+    steps:
+      description: What was done in order, a phrase each; in check mode, what would be. Bookkeeping is left out.
+      type: list
+      elements: str
+      returned: always
+    kept:
+      description: Folders with data files that were moved aside; the next run that finds nothing to do removes them.
+      type: list
+      elements: str
+      returned: always
     pid:
       description: The server's process.
       type: int
@@ -81,7 +95,7 @@ deployed:
 
 
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.instance.converge import Outcome, settle
+from ..module_utils.keyfleet.instance.converge import Converged, carry_out, prepare
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
@@ -90,20 +104,21 @@ def main() -> None:
     """Run the module."""
     module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
     host, instances = host_from(module.params), instances_from(module.params)
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, Converged] = {}
     failure: dict[str, str] = {}
-    for instance in sorted(instances, key=lambda one: one.present):  # those that go away first: another may take their port
-        try:
-            outcomes[instance.name] = settle(host, instance, check=module.check_mode)
-        except KeyfleetError as error:
-            failure = {"msg": f"instance {instance.name}: {error}", "error": type(error).__name__}
-            break
+    name = ""
+    try:
+        for prepared in prepare(host, instances):  # every plan is made and judged before the first instance is touched
+            name = prepared.instance.name
+            outcomes[name] = carry_out(host, prepared, check=module.check_mode)
+    except KeyfleetError as error:
+        failure = {"msg": f"instance {name or error.args[-1]}: {error}", "error": type(error).__name__}
     done = [outcomes[instance.name] for instance in instances if instance.name in outcomes]
     result = {
         "changed": any(outcome.changed for outcome in done),
         "instances": [outcome.as_dict() for outcome in done],
         "deployed": host.deployed_names(),
-        "diff": [outcome.diff() for outcome in done if outcome.changed],
+        "diff": [diff for outcome in done if outcome.changed for diff in outcome.diffs()],
     }
     if failure:
         module.fail_json(**failure, **result)

@@ -11,8 +11,11 @@ module: redis_restart
 short_description: Restart instances one after the other, after saving, and measure the gap
 version_added: "0.1.0"
 description:
-  - For each instance in turn, saves the data, restarts the server, and waits until it answers with its data loaded.
-  - If the data cannot be saved, the server is not stopped and the module fails.
+  - For each instance in turn, saves the data, pauses writes, counts the keys, restarts the server, and opens its port when as many keys
+    are there again; keys with a TTL may have expired in between.
+  - Data files whose names change get their new names while the server is stopped; those of before are moved aside.
+  - If the data cannot be saved, or the next start could not read it, the server is not stopped and the module fails.
+  - If keys are missing, or the server does not start, the module starts it again as it was before, and fails.
   - A server that persists nothing keeps its data over this restart all the same.
   - The module restarts what it is given; M(keyfleet.redis.redis_instances) says which instances need it.
 extends_documentation_fragment:
@@ -64,6 +67,16 @@ instances:
     keys:
       description: Keys after loading; some may have expired in between.
       type: int
+      returned: always
+    steps:
+      description: What was done after the stop, a phrase each.
+      type: list
+      elements: str
+      returned: always
+    kept:
+      description: Folders with data files that were moved aside; the next run that finds nothing to do removes them.
+      type: list
+      elements: str
       returned: always
     pid_before:
       description: The server's process before.

@@ -53,6 +53,11 @@ class Layout:
         return self._below("var/lib")
 
     @property
+    def data_record_file(self) -> str:
+        """What the data folder held when keyfleet last stopped the server (JSON); beside the folder, and kept as long as the data is."""
+        return str(PurePosixPath(self.data_dir).parent / f".{self.name}.json")
+
+    @property
     def server_file(self) -> str:
         """The server's own configuration file, the target of CONFIG REWRITE."""
         return f"{self.data_dir}/server.conf"
@@ -86,6 +91,11 @@ class Layout:
     def socket_file(self) -> str:
         """Unix socket of an instance that listens on one."""
         return f"{self.run_dir}/server.sock"
+
+    @property
+    def private_socket_file(self) -> str:
+        """Unix socket of a server that is started without its port until its keys are counted."""
+        return f"{self.run_dir}/private.sock"
 
     @property
     def runner_file(self) -> str:

@@ -18,7 +18,8 @@ from keyfleet.core.host.files import plan
 from keyfleet.core.host.safe_paths import open_folder
 from keyfleet.core.host.text_files import read_lines
 from keyfleet.core.instance.config import forget_written, written_names
-from keyfleet.core.instance.converge import settle
+from keyfleet.core.instance.converge import carry_out, prepare
+from keyfleet.core.instance.datafiles import DataFolder, Place
 from keyfleet.core.instance.maxmemory import inspect_memory
 from keyfleet.core.instance.model import Host, Instance
 from keyfleet.core.instance.ownership import hand_over
@@ -43,7 +44,8 @@ def files(layout: Layout, **entry: object) -> None:
 
 def purge(layout: Layout) -> object:
     """Remove a stopped instance with its data."""
-    return settle(host_of(layout), Instance("cache", state="absent", purge=True))
+    host = host_of(layout)
+    return carry_out(host, *prepare(host, [Instance("cache", state="absent", purge=True)]))
 
 
 def carry(layout: Layout) -> object:
@@ -67,6 +69,14 @@ TOUCHED: dict[str, tuple[Callable[[Layout], object], list[str]]] = {
     "read the end of the log": (lambda layout: tail(layout.log_file), [f"{LOG}/server.log"]),
     "list the data": (lambda layout: inspect_memory(host_of(layout), [Instance("cache")], 50).as_dict(), [f"{DATA}/appendonlydir"]),
     "remove what carried the data": (carry, [f"{DATA}/dump.rdb"]),
+    "look for data files": (lambda layout: DataFolder(layout.data_dir).inspect(), [f"{DATA}/dump.rdb", f"{DATA}/appendonlydir"]),
+    "note the data files": (lambda layout: DataFolder(layout.data_dir).fingerprint(Place()), [f"{DATA}/dump.rdb"]),
+    "give the data another name": (
+        lambda layout: DataFolder(layout.data_dir).relocate(Place(), Place(dbfilename="other.rdb")),
+        [f"{DATA}/dump.rdb", f"{DATA}/other.rdb"],
+    ),
+    "move a data file aside": (lambda layout: DataFolder(layout.data_dir).set_aside(rdb="dump.rdb"), [f"{DATA}/dump.rdb", f"{DATA}/kept"]),
+    "remove what was kept": (lambda layout: DataFolder(layout.data_dir).forget_kept(), [f"{DATA}/kept"]),
     "give to another user": (
         lambda layout: hand_over(layout, (1, 1)),
         [f"{DATA}/dump.rdb", f"{DATA}/appendonlydir", f"{DATA}/appendonlydir/x", f"{LOG}/server.log", f"{RUN}/status.json"],
@@ -84,6 +94,7 @@ def deploy(root: Path) -> Layout:
     for name in (f"{DATA}/server.conf", f"{DATA}/dump.rdb", f"{DATA}/appendonlydir/x", f"{LOG}/server.log", f"{RUN}/started.conf"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("hz 5\nport 7399\n", encoding="utf-8")
+    (root / DATA / "dump.rdb").write_text("REDIS0010\n", encoding="utf-8")
     (root / RUN / "status.json").write_text('{"state": "stopped", "restarts": 0}', encoding="utf-8")
     for top in (DATA, LOG, RUN):
         for path in (root / top, *(root / top).rglob("*")):

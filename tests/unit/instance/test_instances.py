@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.instance.acl import acl_lines, acl_text
-from keyfleet.core.instance.config import config_text
+from keyfleet.core.instance.config import config_text, starter_digest
 from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, user_lines, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile.values import client_address, profile_text, profile_values
@@ -87,7 +87,8 @@ def test_password_is_not_in_repr() -> None:
 
 def test_digest_of_the_starter_ignores_comments() -> None:
     """The configuration changes when the unit does, and not when only a comment of it does."""
-    texts = [config_text(Instance("a"), LAYOUT, "systemd", header="# h", starter=unit) for unit in ("A=1\n", "# c\nA=1\n", "A=2\n")]
+    digests = [starter_digest(unit) for unit in ("A=1\n", "# c\nA=1\n", "A=2\n")]
+    texts = [config_text(Instance("a", starter=digest), LAYOUT, "systemd") for digest in digests]
     assert texts[0] == texts[1] != texts[2]
 
 

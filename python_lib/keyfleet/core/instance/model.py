@@ -123,6 +123,9 @@ OPTIONS = (
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
     Option("users", "list", (), elements="str", in_role=False, secret=True),
+    # What the role knows and the configuration file says.
+    Option("starter", "str", "", in_role=False),
+    Option("maxmemory_computed", "bool", False, in_role=False),
 )
 ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
@@ -147,6 +150,7 @@ class Instance:
         log: Where the server's log goes: a ``file`` of its own, or the ``manager`` (journald, or the log of the runner).
         use: What it is for, for advice alone.
         directives: Everything else, by the server's own names.
+        starter: Digest of what starts the process (``config.starter_digest``); another one needs a restart.
         maxmemory_computed: Whether keyfleet computed ``maxmemory`` among them, since the inventory names none.
     """
 
@@ -161,6 +165,7 @@ class Instance:
     log: str = ROLE_OPTIONS["log"].default
     use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
+    starter: str = ""
     maxmemory_computed: bool = False
 
     @property
@@ -218,19 +223,19 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
         computed = (default_maxmemory or {}).get(options["name"]) if "maxmemory" not in directives else None
         if computed:
             directives["maxmemory"] = str(computed)
-        found.append(from_options({**common, **options, "directives": directives}, maxmemory_computed=bool(computed)))
+        found.append(from_options({**common, **options, "directives": directives, "maxmemory_computed": bool(computed)}))
     return found
 
 
-def from_options(options: Mapping[str, Any], *, maxmemory_computed: bool = False) -> Instance:
+def from_options(options: Mapping[str, Any]) -> Instance:
     """Return the instance that options say; those that are null or missing have their default."""
     given = {name: value for name, value in options.items() if value is not None}
     directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
     if "users" in given:
         directives["user"] = given["users"]
-    fields = {name: value for name, value in given.items() if name in ROLE_OPTIONS}
+    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "starter", "maxmemory_computed")}
     fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
-    return Instance(**fields, maxmemory_computed=maxmemory_computed)
+    return Instance(**fields)
 
 
 def module_options(instance: Instance) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What keyfleet last applied to an instance, kept beside its configuration."""
+"""What keyfleet last applied to an instance, kept beside its configuration, and what its data was when keyfleet stopped it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
 from ..errors import RefusedError
-from ..host.safe_paths import read_bytes, replace_file
+from ..host.safe_paths import read_bytes, remove_file, replace_file
 from ..layout import Layout
+from .datafiles import Place
+from .keys import DatabaseKeys
 from .model import Instance
 
 
@@ -63,4 +65,45 @@ def read_record(layout: Layout) -> Optional[Record]:
 
 def write_record(layout: Layout, record: Record) -> None:
     """Write the record whole or not at all."""
-    replace_file(layout.record_file, json.dumps(asdict(record), sort_keys=True).encode() + b"\n", 0o600)
+    _write(layout.record_file, asdict(record))
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """
+    What an instance held when keyfleet stopped it.
+
+    Attributes:
+        place: Names of its data files.
+        counts: Keys of each database, exact if *files* are unchanged; None if the stop did not save.
+        files: Size and time of change (ns) of each data file, by path below the data folder.
+    """
+
+    place: Place
+    counts: Optional[Mapping[int, DatabaseKeys]] = None
+    files: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+def read_data_record(layout: Layout) -> Optional[DataRecord]:
+    """Return what was recorded of the data; None if nothing was, or it cannot be read: it only ever adds a comparison."""
+    try:
+        stored: dict[str, Any] = json.loads(read_bytes(layout.data_record_file))
+        counts = stored["counts"]
+        found = None if counts is None else {int(number): DatabaseKeys(*pair) for number, pair in counts.items()}
+        return DataRecord(Place(**stored["place"]), found, stored["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_data_record(layout: Layout, record: DataRecord) -> None:
+    """Write what is known of the data whole or not at all."""
+    _write(layout.data_record_file, asdict(record))
+
+
+def forget_data_record(layout: Layout) -> None:
+    """Remove what is recorded of the data."""
+    remove_file(layout.data_record_file)
+
+
+def _write(path: str, content: Mapping[str, Any]) -> None:
+    replace_file(path, json.dumps(content, sort_keys=True).encode() + b"\n", 0o600)

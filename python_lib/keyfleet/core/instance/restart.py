@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Restart one instance: save first, wait until it has loaded, and measure how long it did not answer."""
+"""Restart one instance: save, count, stop, start, compare; and the way of before if keys are missing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
-from ..directives.live import apply_live, read_active
-from ..directives.plan import config_command_in
-from ..errors import RefusedError
+from ..directives.live import apply_live
+from ..errors import KeyfleetError, RefusedError, ServiceError
 from ..host.safe_paths import open_folder
-from ..host.text_files import read_lines
-from .access import POLL_SECONDS, opened, prepare_start, wait_until_ready
+from .access import opened, wait_until_ready
+from .carry_out import Work, reach
+from .config import config_text
+from .datafiles import DataFolder, Place, readable
+from .keys import KeyCounts, count_keys, total
 from .model import Host, Instance
+from .plan import pending_directives, plan, plan_start, refuse_fewer_databases
+from .record import read_record, write_record
+from .saving import background_save, finish_append_only_file
+from .state import Running, State, observe, program_format
+from .stop import stop_counted
 
 if TYPE_CHECKING:
     import redis
@@ -29,6 +36,8 @@ class Restarted:
         gap_seconds: From the stop until the server answered with its data loaded.
         pid_before, pid: The server's processes.
         keys_before, keys: Keys in all databases before the stop and after loading; keys may expire in between.
+        steps: What was done between stop and end, a phrase each.
+        kept: Folders with data files that were moved aside.
     """
 
     saved: str
@@ -37,83 +46,113 @@ class Restarted:
     pid: Optional[int]
     keys_before: int
     keys: int
+    steps: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def restart(host: Host, instance: Instance) -> Restarted:
     """
     Save, restart and wait.
 
-    A server that persists nothing keeps its data over the restart too: the file that carries it is removed after loading, so that
-    a later crash does not bring old data back.
+    Writes are paused from the count of the keys until the stop, and the port opens when as many keys are there again. A server that
+    persists nothing keeps its data over the restart too: the file that carries it is removed after loading, so that a later crash does
+    not bring old data back.
 
     Raises:
-        RefusedError: if the data cannot be saved; the server was not stopped then.
-        ServiceError, UnreachableError: if it does not come back.
+        RefusedError: if the data cannot be saved, moved or read by the program, before the server was stopped; or if keys were missing
+            afterwards, when it runs again as before.
+        ServiceError, UnreachableError: if it does not stop or come back.
     """
-    manager = host.manager(instance.name)
-    started = read_lines(host.layout(instance.name).started_file)
-    before = manager.status()
-    with opened(host, instance, before.pid) as client:
-        saved, carrier = _save(client, started, host.layout(instance.name).data_dir)
-        keys_before = _keys(client)
-    stopped = time.monotonic()
-    manager.stop(host.start_timeout_seconds)
-    prepare_start(host, instance)
-    manager.start()
-    after = manager.status()
-    wait_until_ready(host, instance, after.pid)
+    work, state = Work(host, instance), observe(host, instance)
+    running = state.running
+    if running is None:
+        raise ServiceError(instance.name, "restart", "it does not run: run site.yml, which starts it")
+    plan(host, instance, state)  # refuses what cannot be done, while nothing is touched
+    place = Place.of(running.active) if running.command else state.place
+    for_now = _write_for_now(work, state, running, place)
+    with opened(host, instance, running.pid) as client:
+        reach("save")
+        saved, carrier = _save(client, running, work.layout.data_dir)
+        keys_before = total(count_keys(client))
+        stopped = time.monotonic()
+        try:
+            counts = stop_counted(host, instance, client, place, lambda found: _judge(work, state, found, place))
+        except ServiceError as error:
+            work.manager.start_when_stopped()
+            raise ServiceError(
+                instance.name, "restart", f"{error}; as soon as it has stopped it starts again as it was: run again then"
+            ) from error
+    plan_steps = _start(work, for_now)
     gap_seconds = time.monotonic() - stopped
     if carrier is not None:
-        with open_folder(host.layout(instance.name).data_dir) as folder:
+        with open_folder(work.layout.data_dir) as folder:
             folder.remove(carrier)
-    with opened(host, instance, after.pid) as client:
-        return Restarted(saved, round(gap_seconds, 3), before.pid, after.pid, keys_before, _keys(client))
+    pid = work.manager.status().pid
+    with opened(host, instance, pid) as client:
+        keys = total(count_keys(client))
+    before = keys_before if counts is None else total(counts)
+    return Restarted(saved, round(gap_seconds, 3), running.pid, pid, before, keys, tuple(plan_steps), tuple(work.kept))
 
 
-def _keys(client: redis.Redis) -> int:
-    return sum(int(database["keys"]) for database in client.info("keyspace").values())
+def _write_for_now(work: Work, state: State, running: Running, place: Place) -> str:
+    """Let a start meanwhile, by a crash or by hand, load what the running server has; return the file that says so."""
+    pending = pending_directives(work.instance, state, running) if running.command else {}
+    overrides = {**pending, **(place.directives() if running.command else {})}
+    text = config_text(work.instance, work.layout, work.host.service_manager, overrides)
+    reach("write_for_now")
+    if state.place != place:
+        work.write_files(text)
+    return text
 
 
-def _save(client: redis.Redis, started: list[str], data_dir: str) -> tuple[str, Optional[str]]:
+def _judge(work: Work, state: State, counts: KeyCounts, place: Place) -> None:
+    """Refuse to stop a server whose data the next start could not read."""
+    refuse_fewer_databases(state, counts)
+    data, program = DataFolder(work.layout.data_dir).data_format(place), program_format(work.host.binary)
+    if not readable(data, program):
+        raise RefusedError(
+            f"the data is in the format {data}, and the installed program reads at most {program}, so the server was not stopped: install "
+            "the version that runs, or a newer one"
+        )
+
+
+def _start(work: Work, for_now: str) -> list[str]:
+    """Start the stopped server with the new files; if that fails before its keys are proven, with those of before."""
+    record = read_record(work.layout)
+    try:
+        planned = plan_start(work.host, work.instance, observe(work.host, work.instance))
+        work.run(planned)
+    except KeyfleetError as error:
+        if work.committed:
+            raise
+        reach("restore")
+        work.manager.stop()
+        work.write_files(for_now)
+        if record is not None:
+            write_record(work.layout, record)
+        work.manager.start()
+        wait_until_ready(work.host, work.instance, work.manager.status().pid)
+        kept = f"; what was moved aside is in {', '.join(work.kept)}" if work.kept else ""
+        raise RefusedError(f"{error}. It runs again as before, with its data in {work.layout.data_dir}{kept}") from error
+    return planned.phrases
+
+
+def _save(client: redis.Redis, running: Running, data_dir: str) -> tuple[str, Optional[str]]:
     """Make sure that the data survives a stop; return how, and the name of a file in the data folder to remove after loading."""
     if client.info("persistence").get("aof_enabled"):
-        _finish_append_only_file(client)
+        finish_append_only_file(client)
         return "aof", None
-    command = config_command_in(started)
-    if command is None:  # nobody can ask; a save line of ours, or the server's default, says whether the stop saves
-        _background_save(client)
+    if running.command is None:  # nobody can ask; a save line of ours, or the server's default, says whether the stop saves
+        background_save(client)
         return "rdb", None
-    config = read_active(client, command=command)
+    config = running.active
     carrier = config["dbfilename"]
     with open_folder(data_dir) as folder:  # whatever the server answers, nothing outside of its folder is removed
         existed = folder.status(carrier) is not None
-    _background_save(client)
+    background_save(client)
     if config["save"]:
         return "rdb", None
     if "shutdown-on-sigterm" in config:
         # The stop itself must save what was written since; the setting lives in the process only and ends with it.
-        apply_live(client, {"shutdown-on-sigterm": "save"}, command=command)
+        apply_live(client, {"shutdown-on-sigterm": "save"}, command=running.command)
     return "rdb for the restart only", None if existed else carrier
-
-
-def _finish_append_only_file(client: redis.Redis) -> None:
-    """Wait until a rewrite of the append-only file has ended: the server refuses to stop during the first one."""
-    while True:
-        state = client.info("persistence")
-        if not (state.get("aof_rewrite_in_progress") or state.get("aof_rewrite_scheduled")):
-            break
-        time.sleep(POLL_SECONDS)
-    for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
-        if state.get(name, "ok") != "ok":
-            raise RefusedError(f"the append-only file is not whole ({name}: {state[name]}), so the server was not restarted: see its log")
-
-
-def _background_save(client: redis.Redis) -> None:
-    """Run BGSAVE and wait for it; it takes as long as the data is large, while the server goes on serving."""
-    while client.info("persistence").get("rdb_bgsave_in_progress"):
-        time.sleep(POLL_SECONDS)
-    client.bgsave()
-    while client.info("persistence").get("rdb_bgsave_in_progress"):
-        time.sleep(POLL_SECONDS)
-    if client.info("persistence").get("rdb_last_bgsave_status") != "ok":
-        raise RefusedError("saving failed, so the server was not restarted: see its log, and the free space of its disk")

@@ -73,6 +73,10 @@ class ServiceManager(ABC):
     def stop(self, timeout_seconds: Optional[float] = None) -> None:
         """Stop the server with SIGTERM and return when it has saved and ended; it is never killed by us."""
 
+    @abstractmethod
+    def start_when_stopped(self) -> None:
+        """Have the server started as soon as a stop that is under way has ended; return immediately."""
+
     def restart(self) -> None:
         """Stop, then start."""
         self.stop()

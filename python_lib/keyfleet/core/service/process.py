@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
 from typing import Any, Optional
 
-from ..host.commands import run
+from ..host.commands import CLEAN_ENVIRONMENT, run
 from ..host.safe_paths import read_bytes
 from . import supervisor
 from .manager import ServiceManager, ServiceStatus
@@ -45,6 +46,15 @@ class ProcessManager(ServiceManager):
         """Stop supervisor and server; without a time limit, as long as saving takes."""
         if not self.status().stopped:
             self._run("stop", timeout_seconds)
+
+    def start_when_stopped(self) -> None:
+        """Leave a runner behind that waits for the stop and starts the server; a start by a later run does no harm to it."""
+        words = [sys.executable, "-I", self.layout.runner_file, "start", "--spec", self.layout.spec_file]
+        silent = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in range(3)]
+        try:  # a process that nobody waits for: it outlives this one
+            os.posix_spawn(sys.executable, words, CLEAN_ENVIRONMENT, file_actions=silent, setsid=True)
+        except OSError as error:
+            raise self.failure("start", f"{self.layout.runner_file} cannot be run: {error}") from error
 
     def enable(self) -> None:
         """Do nothing: nobody starts a process with the host."""

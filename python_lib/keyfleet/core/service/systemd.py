@@ -71,6 +71,10 @@ class SystemdManager(ServiceManager):
         """Stop the unit; how long it may save is the unit's TimeoutStopSec."""
         self._systemctl("stop", "stop", self.layout.unit, timeout_seconds=timeout_seconds or float("inf"))
 
+    def start_when_stopped(self) -> None:
+        """Queue a start, which systemd begins when the stop has ended."""
+        self._systemctl("start", "start", "--no-block", self.layout.unit)
+
     def enable(self) -> None:
         """Enable the unit."""
         self._systemctl("enable", "enable", self.layout.unit)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Carry out the steps of a plan, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Callable
+
+from ..directives.live import apply_live
+from ..directives.plan import config_command_in
+from ..errors import FilesError, RefusedError
+from ..host import files
+from ..host.file_entries import FileEntry
+from ..host.safe_paths import open_folder
+from ..host.text_files import read_lines
+from .access import opened, wait_until_ready
+from .acl import acl_text
+from .config import config_text, forget_written
+from .datafiles import DataFolder
+from .keys import count_keys, describe_missing, missing_keys
+from .model import Host, Instance
+from .ownership import hand_over
+from .plan import InstancePlan, Step
+from .record import Record, forget_data_record, read_record, write_record
+from .saving import background_save, switch_off, switch_on
+from .starting import server_account
+
+if TYPE_CHECKING:
+    import redis
+
+# For tests: the process kills itself before the step of this name, as a lost machine would.
+KILL_VARIABLE = "KEYFLEET_TEST_KILL_BEFORE_STEP"
+
+
+def reach(step: str) -> None:
+    """Note that a step is next; tests end the process here."""
+    if os.environ.get(KILL_VARIABLE) == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Work:
+    """
+    One instance while its plan is carried out.
+
+    Attributes:
+        committed: Whether the server has proven to hold its data, so that there is no way back.
+        kept: Folders with what was moved aside.
+    """
+
+    def __init__(self, host: Host, instance: Instance) -> None:
+        self.host, self.instance = host, instance
+        self.layout, self.manager = host.layout(instance.name), host.manager(instance.name)
+        self.committed = False
+        self.kept: list[str] = []
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[redis.Redis]:
+        """Yield a connection to the running server."""
+        with opened(self.host, self.instance, self.manager.status().pid) as client:
+            yield client
+
+    @property
+    def command(self) -> str:
+        """What CONFIG is called on the running server."""
+        return config_command_in(read_lines(self.layout.started_file)) or "CONFIG"
+
+    def run(self, plan: InstancePlan) -> None:
+        """
+        Carry out all steps.
+
+        Raises:
+            KeyfleetError: of the step that failed; those before it are done, and nothing is lost.
+        """
+        for step in plan.steps:
+            reach(step.name)
+            try:
+                STEPS[step.name](self, step)
+            except OSError as error:
+                reason = f"cannot {step.phrase or step.name}: {error.strerror or error}"
+                raise FilesError(str(error.filename or self.layout.data_dir), reason) from error
+
+    def write_files(self, text: str) -> None:
+        """Write configuration and users; both belong to whom their folder belongs to, and are whole or as before."""
+        with open_folder(self.layout.config_dir) as folder:
+            owner, group = (str(number) for number in folder.owner())
+        contents = {self.layout.config_file: text}
+        if self.instance.password is not None:
+            contents[self.layout.acl_file] = acl_text(self.instance)
+        entries = [
+            FileEntry(path, content=content.encode("utf-8", "surrogateescape"), owner=owner, group=group, mode=0o640)
+            for path, content in contents.items()
+        ]
+        files.plan(entries).apply()
+
+
+def _adopt(work: Work, _step: Step) -> None:
+    work.manager.start()
+
+
+def _enable(work: Work, _step: Step) -> None:
+    work.manager.enable()
+
+
+def _stop_retrying(work: Work, _step: Step) -> None:
+    work.manager.stop(work.host.start_timeout_seconds)
+
+
+def _start(work: Work, _step: Step) -> None:
+    work.manager.reload_units()
+    work.manager.start()
+    wait_until_ready(work.host, work.instance, work.manager.status().pid)
+
+
+def _write_record(work: Work, step: Step) -> None:
+    write_record(work.layout, step.arguments["record"])
+
+
+def _write_files(work: Work, step: Step) -> None:
+    work.write_files(config_text(work.instance, work.layout, work.host.service_manager, step.arguments["overrides"]))
+
+
+def _prepare_own(work: Work, _step: Step) -> None:
+    """Give the files to the server's user, and take out of its own file what has left the inventory since it was last applied."""
+    account = server_account(work.host)
+    if account is not None:
+        hand_over(work.layout, account.owner)
+    record = read_record(work.layout)
+    forget_written(work.layout, set(record.applied if record else ()) - set(Record.of(work.instance, work.host.engine).applied))
+
+
+def _relocate(work: Work, step: Step) -> None:
+    DataFolder(work.layout.data_dir).relocate(step.arguments["source"], step.arguments["target"])
+
+
+def _set_aside(work: Work, step: Step) -> None:
+    kept = DataFolder(work.layout.data_dir).set_aside(rdb=step.arguments["rdb"], aof=step.arguments["aof"])
+    if kept is not None:
+        work.kept.append(kept)
+
+
+def _switch_on(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        switch_on(client, work.command)
+
+
+def _switch_off(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        switch_off(client, work.command)
+
+
+def _save(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        background_save(client)
+
+
+def _load_users(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        client.acl_load()
+
+
+def _set_live(work: Work, step: Step) -> None:
+    with work.client() as client:
+        apply_live(client, step.arguments["values"], command=work.command)
+
+
+def _rewrite(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        client.execute_command(work.command, "REWRITE")  # type: ignore[no-untyped-call]
+
+
+def _compare_keys(work: Work, step: Step) -> None:
+    with work.client() as client:
+        lost = missing_keys(step.arguments["counts"], count_keys(client))
+    if lost:
+        raise RefusedError(f"keys are missing after the start: {describe_missing(lost)}")
+
+
+def _commit(work: Work, _step: Step) -> None:
+    """From here on the data is where the server has it now, and what was recorded of its last stop is past."""
+    forget_data_record(work.layout)
+    work.committed = True
+
+
+def _open(work: Work, _step: Step) -> None:
+    with work.client() as client:
+        apply_live(client, {"port": str(work.instance.port)}, command=work.command)
+
+
+STEPS: dict[str, Callable[[Work, Step], None]] = {
+    "adopt": _adopt,
+    "commit": _commit,
+    "compare_keys": _compare_keys,
+    "enable": _enable,
+    "finish_files": _write_files,
+    "load_users": _load_users,
+    "open": _open,
+    "prepare_own": _prepare_own,
+    "relocate": _relocate,
+    "rewrite": _rewrite,
+    "save": _save,
+    "set_aside": _set_aside,
+    "set_live": _set_live,
+    "start": _start,
+    "stop_retrying": _stop_retrying,
+    "switch_off": _switch_off,
+    "switch_on": _switch_on,
+    "write_files": _write_files,
+    "write_record": _write_record,
+}

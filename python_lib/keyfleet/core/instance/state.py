@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""What an instance is now: process, files, record, directives and data; reads only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from ..directives.live import read_active
+from ..directives.plan import config_command_in
+from ..directives.throwaway import config_get, throwaway
+from ..directives.trial import engine_version, judge
+from ..directives.values import Table, table_for
+from ..errors import DeniedError, ServiceError
+from ..host.safe_paths import is_folder, open_folder, read_bytes, status_of
+from ..host.text_files import read_lines
+from ..layout import Layout
+from ..service.manager import ServiceStatus
+from .access import POLL_SECONDS, opened, wait_until_ready
+from .acl import acl_lines
+from .config import STARTER_MARK, values_in, written_names
+from .datafiles import DataFolder, Disk, Place
+from .keys import DatabaseKeys, count_keys
+from .model import Host, Instance
+from .record import DataRecord, Record, read_data_record, read_record
+
+if TYPE_CHECKING:
+    import redis
+
+
+@dataclass(frozen=True)
+class Running:
+    """
+    What a running server says.
+
+    Attributes:
+        pid: Its process.
+        orphaned: Whether no supervisor looks after it.
+        command: What CONFIG is called; None if it answers none.
+        active: Its directives, as CONFIG GET tells them; empty without CONFIG.
+        counts: Keys of each database.
+        users_differ: Whether its users are others than the desired ones.
+        reasons: Why its process is not the one that would be started now.
+    """
+
+    pid: Optional[int]
+    orphaned: bool = False
+    command: Optional[str] = "CONFIG"
+    active: Mapping[str, str] = field(default_factory=dict, repr=False)
+    counts: Mapping[int, DatabaseKeys] = field(default_factory=dict)
+    users_differ: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    What an instance is now.
+
+    Attributes:
+        status: What the service manager says.
+        running: What the server says; None if it does not run.
+        record: What keyfleet applied last.
+        data: What keyfleet knew of the data at its own last stop.
+        data_unchanged: Whether the files of that time are as they were.
+        own: Directives of one value in the server's own file.
+        own_names: All directives in it.
+        written: Directives of one value in the configuration file; None if there is no file.
+        config_text, acl_text: The files; empty if they are missing.
+        files_owned: Whether owner and mode of both are right.
+        started: Lines that the process was started with.
+        disk: Data files.
+        data_format, program_format: Format of the data that a start would read, and the one that the program writes; "" if not known.
+        desired: Every directive as a server with the desired ones has it; empty without a program, in check mode.
+        table: Directives of the program.
+    """
+
+    status: ServiceStatus
+    running: Optional[Running] = None
+    record: Optional[Record] = None
+    data: Optional[DataRecord] = None
+    data_unchanged: bool = False
+    own: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own_names: frozenset[str] = frozenset()
+    written: Optional[Mapping[str, str]] = field(default=None, repr=False)
+    config_text: str = field(default="", repr=False)
+    acl_text: str = field(default="", repr=False)
+    files_owned: bool = True
+    started: tuple[str, ...] = field(default=(), repr=False)
+    disk: Disk = field(default_factory=Disk)
+    data_format: str = ""
+    program_format: str = ""
+    desired: Mapping[str, str] = field(default_factory=dict, repr=False)
+    table: Optional[Table] = None
+
+    @property
+    def place(self) -> Place:
+        """Names under which a start would look for the data now; before a first deployment, those of the last one."""
+        if self.written is None and self.data is not None:
+            return self.data.place
+        return Place.of({**self.own, **(self.written or {})})
+
+
+def observe(host: Host, instance: Instance) -> State:
+    """
+    Read everything that a plan for an instance needs.
+
+    A server that is starting or stopping is waited for, since neither can be planned with.
+
+    Raises:
+        ServiceError, UnreachableError: if it neither starts nor stops in time.
+        CredentialsError: if it refuses the passwords at hand.
+    """
+    layout = host.layout(instance.name)
+    status = _settled(host, instance)
+    running = None
+    if status.active or status.pid is not None:
+        wait_until_ready(host, instance, status.pid)
+        running = _ask(host, instance, status)
+    written = values_in(read_lines(layout.config_file)) if status_of(layout.config_file) else None
+    program = os.access(host.binary, os.X_OK)
+    state = State(
+        status=status,
+        running=running,
+        record=read_record(layout),
+        data=read_data_record(layout),
+        own=values_in(read_lines(layout.server_file)),
+        own_names=frozenset(written_names(layout)),
+        written=written,
+        config_text=_text(layout.config_file),
+        acl_text=_text(layout.acl_file),
+        files_owned=_owned(layout),
+        started=tuple(read_lines(layout.started_file)),
+        disk=DataFolder(layout.data_dir).inspect(),
+        desired=judge(host.binary, instance.directives).values if program else {},
+        table=table_for(*engine_version(host.binary)) if program else None,
+    )
+    return _with_data(host, state, layout) if running is None and state.disk.names and program else state
+
+
+def _settled(host: Host, instance: Instance) -> ServiceStatus:
+    """Return the status once the server neither starts nor stops."""
+    deadline = time.monotonic() + host.start_timeout_seconds
+    while True:
+        status = host.manager(instance.name).status()
+        if status.state not in ("starting", "stopping"):
+            return status
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                instance.name, "wait for", f"it is still {status.state} after {host.start_timeout_seconds:g} s: run again later"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _with_data(host: Host, state: State, layout: Layout) -> State:
+    """Add what is known of the data of a stopped server."""
+    folder = DataFolder(layout.data_dir)
+    unchanged = False
+    if state.data is not None and state.data.files:
+        with contextlib.suppress(OSError):
+            unchanged = folder.fingerprint(state.data.place) == dict(state.data.files)
+    found = {"data_unchanged": unchanged, "data_format": folder.data_format(state.place), "program_format": program_format(host.binary)}
+    return State(**{**vars(state), **found})
+
+
+def program_format(binary: str) -> str:
+    """Return the format of RDB files that a program writes, such as ``REDIS0010``."""
+    with throwaway(binary, []) as ask:
+        ask("SAVE")
+        return DataFolder(config_get(ask, "dir")["dir"]).data_format(Place())
+
+
+def _text(path: str) -> str:
+    try:
+        return read_bytes(path).decode("utf-8", "surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _owned(layout: Layout) -> bool:
+    """Return whether both files belong to whom their folder belongs to, and nobody else can read them."""
+    if not is_folder(layout.config_dir):
+        return False
+    with open_folder(layout.config_dir) as folder:
+        owner, found = folder.owner(), [status_of(path) for path in (layout.config_file, layout.acl_file)]
+    return all(status is not None and (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (*owner, 0o640) for status in found)
+
+
+def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
+    """Ask a running server."""
+    layout = host.layout(instance.name)
+    record = read_record(layout) or Record.of(instance, host.engine)
+    started = read_lines(layout.started_file)
+    command = config_command_in(started)
+    with opened(host, instance, status.pid) as client:
+        active: Mapping[str, str] = {}
+        try:
+            if command is not None:
+                active = read_active(client, [*instance.directives, *record.applied], command=command)
+        except DeniedError:
+            command = None
+        return Running(
+            pid=status.pid,
+            orphaned=not status.active,
+            command=command,
+            active=active,
+            counts=count_keys(client),
+            users_differ=_users_differ(client, host, instance),
+            reasons=(*_process_reasons(client, host, status.pid), *_starter_reasons(host, instance, started)),
+        )
+
+
+def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:
+    """Return why the running process is not the installed program."""
+    _unused, version = engine_version(host.binary)
+    info = client.info("server")
+    running = str(info.get("valkey_version") or info.get("redis_version"))
+    if running != version:
+        return [f"version {version} is installed and {running} runs"]
+    with contextlib.suppress(OSError):
+        program, desired = str(Path(f"/proc/{pid}/exe").readlink()), os.path.realpath(host.binary)
+        if program.endswith(" (deleted)"):
+            return ["the program was replaced since the server started"]
+        if program != desired:
+            return [f"binary changed: {program} runs and shall be {desired}"]
+    return []
+
+
+def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list[str]:
+    """Return whether the unit or the runner's specification changed since the server started."""
+    marks = [line.rstrip() for line in started if line.startswith(STARTER_MARK)]
+    if marks == [f"{STARTER_MARK}{instance.starter}".rstrip()]:
+        return []
+    return ["its systemd unit changed" if host.service_manager == "systemd" else "the runner's specification changed"]
+
+
+def _users_differ(client: redis.Redis, host: Host, instance: Instance) -> bool:
+    """Compare the users with the desired ones, as the server writes both; ``default`` goes by another name there, so that it answers."""
+    renamed = [line.replace("user default ", "user default-as-desired ", 1) for line in acl_lines(instance)]
+    with throwaway(host.binary, renamed) as ask:
+        listed = [str(line) for line in ask("ACL", "LIST")]
+    desired = [line.replace("default-as-desired", "default", 1) for line in listed if not line.startswith("user default ")]
+    active = [line.decode() if isinstance(line, bytes) else str(line) for line in client.acl_list()]
+    # Redis 7.0 lists the rules for single commands in another order in each process; what they say does not depend on it.
+    return sorted(sorted(line.split()) for line in desired) != sorted(sorted(line.split()) for line in active)
