@@ -75,8 +75,10 @@ class Blocking:
         return repr(self._subject)
 
     def _call(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = [item._subject if isinstance(item, Blocking) else item for item in args]
+
         async def call() -> Any:
-            result = method(*args, **kwargs)
+            result = method(*given, **kwargs)
             return await result if hasattr(result, "__await__") else result
 
         return self._shown(self._loop.run(call()))

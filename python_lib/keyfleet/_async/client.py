@@ -10,11 +10,23 @@ from .calls.pipeline import AsyncPipelining
 from .calls.pubsub import AsyncMessageCalls
 from .calls.scripting import AsyncScripting
 from .calls.server import AsyncServerCalls
+from .calls.sets import AsyncSetCalls
+from .calls.sorted_sets import AsyncSortedSetCalls
 
 
-class AsyncClient(AsyncKeyCalls, AsyncHashCalls, AsyncListCalls, AsyncPipelining, AsyncScripting, AsyncServerCalls, AsyncMessageCalls):
+class AsyncClient(
+    AsyncKeyCalls,
+    AsyncHashCalls,
+    AsyncListCalls,
+    AsyncSetCalls,
+    AsyncSortedSetCalls,
+    AsyncPipelining,
+    AsyncScripting,
+    AsyncServerCalls,
+    AsyncMessageCalls,
+):
     """
-    Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for asyncio.
+    Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names, for asyncio.
 
     Make one with `from_env`, `from_url` or `from_settings`, share it between tasks, and close it, best as a context manager. It may be
     used in several event loops, and after a fork: each has its own connections. Keys are given and returned without the prefix of

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from .resp import Argument
@@ -35,10 +35,10 @@ def checked_key(key: str) -> str:
     return key
 
 
-def key_list(keys: Iterable[str]) -> list[str]:
-    """Return *keys* as a list; TypeError if they are a single text."""
+def key_list(keys: Iterable[str], called: str = "keys") -> list[str]:
+    """Return *keys* as a list; TypeError if they are a single text, each letter of which would be one."""
     if isinstance(keys, (str, bytes)):
-        raise TypeError(f"keys is a single {type(keys).__name__}; give a list of texts")
+        raise TypeError(f"{called} is a single {type(keys).__name__}; give a list of texts")
     return list(keys)
 
 
@@ -130,6 +130,26 @@ def milliseconds(ttl_seconds: Any, longest_ms: int = LONGEST_MS) -> int:
     if not 0 < ttl <= longest_ms // 1000:
         raise ValueError(f"ttl_seconds is {ttl}; allowed are numbers above 0, up to {longest_ms // 1000}")
     return math.ceil(ttl * 1000)
+
+
+def epoch_milliseconds(when: Any) -> int:
+    """Return *when*, a datetime with a time zone or seconds since the epoch, in milliseconds since the epoch."""
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ValueError("when has no time zone; give one, as in datetime.now(timezone.utc)")
+        when = when.timestamp()
+    if isinstance(when, bool) or not isinstance(when, (int, float)):
+        raise TypeError(f"when is of type {type(when).__name__}; it must be a datetime, or seconds since the epoch")
+    if not 0 <= when <= LONGEST_MS // 1000:
+        raise ValueError(f"when is {when}; allowed are 0 and above, up to {LONGEST_MS // 1000}")
+    return math.ceil(when * 1000)
+
+
+def exclusive(*, nx: bool, xx: bool, gt: bool, lt: bool) -> list[str]:
+    """Return the words of the options that are on; ValueError if they exclude each other."""
+    if (nx and (xx or gt or lt)) or (gt and lt):
+        raise ValueError("nx excludes xx, gt and lt; gt and lt exclude each other")
+    return [word for word, is_on in (("NX", nx), ("XX", xx), ("GT", gt), ("LT", lt)) if is_on]
 
 
 def block_seconds(timeout_seconds: Any) -> float:

@@ -11,7 +11,10 @@ from .building.hashes import HashOperations
 from .building.keys import KeyOperations
 from .building.lists import ListOperations
 from .building.lists import Side as Side
+from .building.sets import SetOperations
+from .building.sorted_sets import Bound as Bound
+from .building.sorted_sets import SortedSetOperations
 
 
-class Commands(KeyOperations, HashOperations, ListOperations, GeneralOperations):
+class Commands(KeyOperations, HashOperations, ListOperations, SetOperations, SortedSetOperations, GeneralOperations):
     """Builds operations on keys under one prefix."""

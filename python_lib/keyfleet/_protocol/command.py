@@ -122,7 +122,7 @@ class Command(Operation[T]):
     def fallback(self) -> Any:
         """Return the answer of an empty server."""
         answer = self.kind.fallback
-        return answer.copy() if isinstance(answer, dict) else answer
+        return answer.copy() if isinstance(answer, (dict, list, set)) else answer
 
     def error_in(self, reply: Any) -> ErrorReply | None:
         """Return the error that *reply* is, None if it is an answer."""

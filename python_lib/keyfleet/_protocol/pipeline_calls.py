@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .builder import Commands
+from .builder import Commands, Value
 from .command import Operation
+from .scripts import PreparedScript
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 P = ParamSpec("P")
 Calls = TypeVar("Calls", bound="PipelineCalls")
@@ -42,9 +46,26 @@ class PipelineCalls:
         """Return how many calls wait for `execute`."""
         return len(self._operations)
 
+    def command(self, *arguments: Value, repeatable: bool = False) -> Self:
+        """Queue any command, as the client's `execute` takes it, except those that wait on the server."""
+        command = self._commands.execute(*arguments, repeatable=repeatable)
+        self._operations.append(command)
+        return self
+
+    def run_script(self, script: PreparedScript, keys: Iterable[str] = (), arguments: Iterable[Value] = ()) -> Self:
+        """
+        Queue a run of *script*, which the client's `script` made; *keys* and *arguments* as when it is called.
+
+        Its text is sent once in a pipeline, on a cluster once for each slot, and its SHA-1 behind that.
+        """
+        self._operations.append(self._commands.script(script.script, keys, arguments, script.is_repeatable))
+        return self
+
     get = queued(Commands.get)
     get_bytes = queued(Commands.get_bytes)
     set = queued(Commands.set)
+    getdel = queued(Commands.getdel)
+    getex = queued(Commands.getex)
     get_json = queued(Commands.get_json)
     set_json = queued(Commands.set_json)
     get_many = queued(Commands.get_many)
@@ -55,6 +76,7 @@ class PipelineCalls:
     unlink = queued(Commands.unlink)
     exists = queued(Commands.exists)
     expire = queued(Commands.expire)
+    expireat = queued(Commands.expireat)
     persist = queued(Commands.persist)
     ttl = queued(Commands.ttl)
     incr = queued(Commands.incr)
@@ -63,6 +85,8 @@ class PipelineCalls:
     hset_json = queued(Commands.hset_json)
     hget = queued(Commands.hget)
     hget_json = queued(Commands.hget_json)
+    hmget = queued(Commands.hmget)
+    hexists = queued(Commands.hexists)
     hgetall = queued(Commands.hgetall)
     hgetall_json = queued(Commands.hgetall_json)
     hdel = queued(Commands.hdel)
@@ -77,3 +101,23 @@ class PipelineCalls:
     lrange = queued(Commands.lrange)
     lrem = queued(Commands.lrem)
     lmove = queued(Commands.lmove)
+    sadd = queued(Commands.sadd)
+    srem = queued(Commands.srem)
+    smembers = queued(Commands.smembers)
+    sismember = queued(Commands.sismember)
+    smismember = queued(Commands.smismember)
+    scard = queued(Commands.scard)
+    spop = queued(Commands.spop)
+    srandmember = queued(Commands.srandmember)
+    zadd = queued(Commands.zadd)
+    zincrby = queued(Commands.zincrby)
+    zrem = queued(Commands.zrem)
+    zscore = queued(Commands.zscore)
+    zrank = queued(Commands.zrank)
+    zcard = queued(Commands.zcard)
+    zcount = queued(Commands.zcount)
+    zrange = queued(Commands.zrange)
+    zrangebyscore = queued(Commands.zrangebyscore)
+    zremrangebyscore = queued(Commands.zremrangebyscore)
+    zpopmin = queued(Commands.zpopmin)
+    zpopmax = queued(Commands.zpopmax)

@@ -21,6 +21,16 @@ def truth(reply: Any, _key: str) -> bool:
     return bool(reply)
 
 
+def truths(reply: list[int], _key: str) -> list[bool]:
+    """Return for each item whether it is not 0."""
+    return list(map(bool, reply))
+
+
+def number(reply: bytes | None, _key: str) -> Any:
+    """Return the number in *reply*, None for None."""
+    return None if reply is None else float(reply)
+
+
 def text(reply: bytes | None, key: str) -> Any:
     """Return the text in *reply*, None for None."""
     if reply is None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
+
+from redis.crc import key_slot
 
 from .command import Command, Kind
 from .resp import Argument
@@ -33,6 +35,19 @@ class Script:
         return ScriptCommand(self, kind, names, arguments, key, decode)
 
 
+class PreparedScript:
+    """
+    A script of a caller.
+
+    Attributes:
+        script: The script.
+        is_repeatable: Whether it may be sent again when its reply was lost.
+    """
+
+    def __init__(self, source: str, is_repeatable: bool) -> None:
+        self.script, self.is_repeatable = Script(source), is_repeatable
+
+
 class ScriptCommand(Command[T]):
     """EVALSHA; a server that answers NOSCRIPT gets the same as EVAL."""
 
@@ -53,6 +68,25 @@ class ScriptCommand(Command[T]):
     def with_source(self) -> Command[T]:
         """Return the same call with the script's text, which the server then keeps."""
         return Command(self.kind, ("EVAL", self.script.source, *self.arguments[2:]), self.name, self.key, self.decode)
+
+
+def texts_first(commands: Iterable[Command[Any]], is_cluster: bool) -> list[Command[Any]]:
+    """
+    Return *commands* of one pipeline with each script's text where the script is called first, and its SHA-1 behind that.
+
+    So its server, on a cluster the server of its slot, knows it when the SHA-1 comes: NOSCRIPT would leave the script to be run after
+    the calls behind it.
+    """
+    known: set[tuple[str, int]] = set()
+    sent: list[Command[Any]] = []
+    for command in commands:
+        if isinstance(command, ScriptCommand):
+            slot = key_slot(command.name.encode()) if is_cluster and command.name is not None else 0
+            if (command.script.sha1, slot) not in known:
+                known.add((command.script.sha1, slot))
+                command = command.with_source()
+        sent.append(command)
+    return sent
 
 
 @cache

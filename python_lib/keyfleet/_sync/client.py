@@ -10,11 +10,23 @@ from .calls.pipeline import Pipelining
 from .calls.pubsub import MessageCalls
 from .calls.scripting import Scripting
 from .calls.server import ServerCalls
+from .calls.sets import SetCalls
+from .calls.sorted_sets import SortedSetCalls
 
 
-class Client(KeyCalls, HashCalls, ListCalls, Pipelining, Scripting, ServerCalls, MessageCalls):
+class Client(
+    KeyCalls,
+    HashCalls,
+    ListCalls,
+    SetCalls,
+    SortedSetCalls,
+    Pipelining,
+    Scripting,
+    ServerCalls,
+    MessageCalls,
+):
     """
-    Keys, JSON values, hashes and lists on a server, a cluster or the primary that Sentinel names, for threads.
+    Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names, for threads.
 
     Make one with `from_env`, `from_url` or `from_settings`, share it between threads, and close it, best as a context manager. It may be
     used after a fork, which has its own connections then. Keys are given and returned without the prefix of

@@ -11,6 +11,7 @@ import pytest
 from keyfleet import AsyncClient, Pipeline
 from keyfleet._protocol.builder import Commands
 from keyfleet._protocol.command import Command, Operation
+from keyfleet._protocol.scripts import PreparedScript, texts_first
 
 COMMANDS = {name for name in dir(Commands) if not name.startswith("_")}
 ASKED_OFTEN = {"ping", "scan"}  # the client sends them to all servers, or step by step
@@ -58,3 +59,14 @@ def test_many_keys_are_cut_into_commands(is_cluster: bool) -> None:
     read = Commands("p:", is_cluster).get_many(keys)
     answers = [key.encode() for key in keys] if is_cluster else [[key.encode() for key in keys[at : at + 1000]] for at in (0, 1000, 2000)]
     assert {key: key for key in keys} == read.combine(answers)
+
+
+@pytest.mark.parametrize("is_cluster", [False, True])
+def test_the_text_of_a_script_goes_before_its_digest(is_cluster: bool) -> None:
+    """Once for each script, on a cluster once for each slot of it."""
+    make = Commands("", is_cluster)
+    first, second = PreparedScript("return 1", False), PreparedScript("return 2", False)
+    order = [(first, "a"), (first, "a"), (second, "a"), (first, "b"), (first, "b"), (second, "b")]
+    commands = texts_first([make.script(script.script, [key], [], False) for script, key in order], is_cluster)
+    expected = ["EVAL", "EVALSHA", "EVAL", "EVAL", "EVALSHA", "EVAL"] if is_cluster else ["EVAL", "EVALSHA", "EVAL"] + ["EVALSHA"] * 3
+    assert expected == [command.arguments[0] for command in commands]

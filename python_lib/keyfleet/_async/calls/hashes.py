@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
 from ..._protocol.builder import Seconds, Undecodable, Value
@@ -58,6 +58,24 @@ class AsyncHashCalls(AsyncClientBase):
     async def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Any:
         """Return what the JSON in one field means, *default* if there is no such field or key; *undecodable* as for `get_json`."""
         return await self._run(self._commands.hget_json(key, field, default, undecodable=undecodable))
+
+    @overload
+    async def hmget(
+        self, key: str, fields: Iterable[str], *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> dict[str, str | None]: ...
+
+    @overload
+    async def hmget(
+        self, key: str, fields: Iterable[str], *, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> dict[str, bytes | None]: ...
+
+    async def hmget(self, key: str, fields: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> dict[str, Any]:
+        """Return the value of each of *fields* of the hash *key*, None where there is none; options as for `hget`."""
+        return await self._run(self._commands.hmget(key, fields, as_bytes=as_bytes, undecodable=undecodable))
+
+    async def hexists(self, key: str, field: str) -> bool:
+        """Return whether the hash *key* has *field*."""
+        return await self._run(self._commands.hexists(key, field))
 
     @overload
     async def hgetall(self, key: str, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise") -> dict[str, str]: ...

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Literal, overload
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from ..._protocol.builder import Seconds, Undecodable, Value
 from ..lifecycle import AsyncClientBase
+
+if TYPE_CHECKING:
+    from ..._protocol.decoders import BytesDecoder
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 SCAN_COUNT = 1000
 
@@ -98,15 +105,97 @@ class AsyncKeyCalls(AsyncClientBase):
         )
         return answer
 
-    async def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Any:
+    @overload
+    async def getdel(self, key: str, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise") -> str | None: ...
+
+    @overload
+    async def getdel(self, key: str, *, as_bytes: Literal[True], undecodable: Undecodable = "raise") -> bytes | None: ...
+
+    async def getdel(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Any:
+        """
+        Return the value of *key* and delete it in one step, None if it does not exist.
+
+        Args:
+            as_bytes: Return the value as it is instead of as a text.
+            undecodable: Whether a value that is not UTF-8 raises DecodeError, in whose ``data`` it is, or is logged, counted and taken
+                for missing; the key is deleted in both cases.
+        Raises:
+            OutcomeUnknown: if the reply was lost; the value may be gone.
+        """
+        return await self._run(self._commands.getdel(key, as_bytes=as_bytes, undecodable=undecodable))
+
+    @overload
+    async def getex(
+        self,
+        key: str,
+        *,
+        ttl_seconds: Seconds | None = None,
+        persist: bool = False,
+        as_bytes: Literal[False] = False,
+        undecodable: Undecodable = "raise",
+    ) -> str | None: ...
+
+    @overload
+    async def getex(
+        self,
+        key: str,
+        *,
+        ttl_seconds: Seconds | None = None,
+        persist: bool = False,
+        as_bytes: Literal[True],
+        undecodable: Undecodable = "raise",
+    ) -> bytes | None: ...
+
+    async def getex(
+        self,
+        key: str,
+        *,
+        ttl_seconds: Seconds | None = None,
+        persist: bool = False,
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Any:
+        """
+        Return the value of *key* and change its TTL in one step; None if it does not exist.
+
+        Args:
+            ttl_seconds: The new TTL, in seconds or as a timedelta.
+            persist: Remove the TTL instead.
+            as_bytes: Return the value as it is instead of as a text.
+            undecodable: As for `get`.
+        Raises:
+            ValueError: if neither *ttl_seconds* nor *persist* is given, or both.
+        """
+        command = self._commands.getex(key, ttl_seconds=ttl_seconds, persist=persist, as_bytes=as_bytes, undecodable=undecodable)
+        return await self._run(command)
+
+    @overload
+    async def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise", decoder: None = None) -> Any: ...
+
+    @overload
+    async def get_json(
+        self, key: str, default: D, *, undecodable: Undecodable = "raise", decoder: Callable[[Any], T] | BytesDecoder[T]
+    ) -> T | D: ...
+
+    @overload
+    async def get_json(
+        self, key: str, *, undecodable: Undecodable = "raise", decoder: Callable[[Any], T] | BytesDecoder[T]
+    ) -> T | None: ...
+
+    async def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise", decoder: Any = None) -> Any:
         """
         Return what the JSON in *key* means.
+
+            user = client.get_json("user:7", decoder=User)
 
         Args:
             default: What to return if the key does not exist.
             undecodable: Whether a value that is not JSON raises DecodeError, or is logged, counted and taken for missing.
+            decoder: Makes something of what the JSON means: a dataclass, of its fields; a pydantic model; a msgspec struct; or any
+                function. An object with a method ``decode``, as ``msgspec.json.Decoder(list[User])``, gets the bytes instead. What it
+                refuses, with ValueError, TypeError, LookupError or msgspec's errors, is as what is not JSON.
         """
-        return await self._run(self._commands.get_json(key, default, undecodable=undecodable))
+        return await self._run(self._commands.get_json(key, default, undecodable=undecodable, decoder=decoder))
 
     async def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> bool:
         """
@@ -138,9 +227,17 @@ class AsyncKeyCalls(AsyncClientBase):
         """
         return await self._run(self._commands.get_many(keys, as_bytes=as_bytes, undecodable=undecodable))
 
-    async def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise") -> dict[str, Any]:
-        """Return what the JSON in each of *keys* means, None where there is none; *undecodable* as for `get_json`."""
-        return await self._run(self._commands.get_many_json(keys, undecodable=undecodable))
+    @overload
+    async def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise", decoder: None = None) -> dict[str, Any]: ...
+
+    @overload
+    async def get_many_json(
+        self, keys: Iterable[str], *, undecodable: Undecodable = "raise", decoder: Callable[[Any], T] | BytesDecoder[T]
+    ) -> dict[str, T | None]: ...
+
+    async def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise", decoder: Any = None) -> dict[str, Any]:
+        """Return what the JSON in each of *keys* means, None where there is none; *undecodable* and *decoder* as for `get_json`."""
+        return await self._run(self._commands.get_many_json(keys, undecodable=undecodable, decoder=decoder))
 
     async def set_many(self, values: Mapping[str, Value], *, ttl_seconds: Seconds | None = None) -> bool:
         """
@@ -174,14 +271,32 @@ class AsyncKeyCalls(AsyncClientBase):
         """Return how many of *keys* exist; a key named twice counts twice."""
         return await self._run(self._commands.exists(*keys))
 
-    async def expire(self, key: str, ttl_seconds: Seconds) -> bool:
+    async def expire(
+        self, key: str, ttl_seconds: Seconds, *, nx: bool = False, xx: bool = False, gt: bool = False, lt: bool = False
+    ) -> bool:
         """
-        Let *key* live *ttl_seconds* from now and return whether it exists.
+        Let *key* expire *ttl_seconds* from now and return whether that was set: not if it does not exist, or an option forbade it.
 
+        Args:
+            ttl_seconds: In seconds or as a timedelta.
+            nx, xx: Only if the key has no TTL, or only if it has one; Redis 7.0 and newer, Valkey.
+            gt, lt: Only if that is later, or only if it is earlier, than the key would expire; one without TTL never does.
         Raises:
-            ValueError: if *ttl_seconds* is not above 0; use `delete`.
+            ValueError: if *ttl_seconds* is not above 0 (use `delete`) or too long, or options exclude each other.
+            OutcomeUnknown: with an option, if the reply was lost.
         """
-        return await self._run(self._commands.expire(key, ttl_seconds))
+        return await self._run(self._commands.expire(key, ttl_seconds, nx=nx, xx=xx, gt=gt, lt=lt))
+
+    async def expireat(
+        self, key: str, when: datetime | float, *, nx: bool = False, xx: bool = False, gt: bool = False, lt: bool = False
+    ) -> bool:
+        """
+        Let *key* expire at the time *when*, by the clock of the server; a time that has passed deletes it. Otherwise like `expire`.
+
+        Args:
+            when: A datetime with a time zone, or seconds since the epoch.
+        """
+        return await self._run(self._commands.expireat(key, when, nx=nx, xx=xx, gt=gt, lt=lt))
 
     async def persist(self, key: str) -> bool:
         """Let *key* stay forever and return whether it had a TTL before."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._protocol.command import Command, Operation, Transaction
 from ..._protocol.pipeline_calls import PipelineCalls
-from ..._protocol.scripts import ScriptCommand
+from ..._protocol.scripts import texts_first
 from ..._transport.failures import NO_ANSWER
 from ...core.errors import KeyfleetError, ServerError
 from ..executor import Call, Engine
@@ -55,8 +55,7 @@ class AsyncPipeline(PipelineCalls):
             KeyfleetError: what the calls of the client raise, for the first of those that failed.
         """
         operations, self._operations, self.results = self._operations, [], []
-        # A script that its server does not know would run after the calls behind it, so it is sent as a text.
-        commands = [_with_source(command) for operation in operations for command in operation.commands]
+        commands = texts_first((command for operation in operations for command in operation.commands), self._commands.is_cluster)
         run = self._client._run_transaction if self._is_transaction else self._client._run_each
         answers = iter(await run(commands) if commands else [])
         self.results = [_combined(operation, list(islice(answers, len(operation.commands)))) for operation in operations]
@@ -133,7 +132,3 @@ def _combined(operation: Operation[Any], answers: list[Any]) -> Any:
         return operation.combine(answers)
     except KeyfleetError as undecodable:
         return undecodable
-
-
-def _with_source(command: Command[Any]) -> Command[Any]:
-    return command.with_source() if isinstance(command, ScriptCommand) else command

@@ -6,21 +6,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..._protocol import scripts as _scripts
 from ..._protocol.builder import Seconds, Value
+from ..._protocol.scripts import PreparedScript
 from ..lifecycle import AsyncClientBase
 
 
-class AsyncScript:
+class AsyncScript(PreparedScript):
     """
-    A Lua script that the server runs in one step; made by the client's `script` and called like a function.
+    A Lua script that the server runs in one step; made by the client's `script` and called like a function, or by a pipeline's
+    `run_script`.
 
     The server is told its SHA-1, and its text only where it does not know it, so that neither SCRIPT nor anything else of @dangerous is
     needed.
     """
 
     def __init__(self, client: AsyncScripting, source: str, repeatable: bool) -> None:
-        self._client, self._script, self._is_repeatable = client, _scripts.Script(source), repeatable
+        super().__init__(source, repeatable)
+        self._client = client
 
     async def __call__(self, keys: Iterable[str] = (), arguments: Iterable[Value] = ()) -> Any:
         """
@@ -34,7 +36,7 @@ class AsyncScript:
             OutcomeUnknown: if the reply was lost; it is sent again only if the script was made as repeatable.
             ServerError: what the script, or a command that it calls, raises.
         """
-        return await self._client._run(self._client._commands.script(self._script, keys, arguments, self._is_repeatable))
+        return await self._client._run(self._client._commands.script(self.script, keys, arguments, self.is_repeatable))
 
 
 class AsyncScripting(AsyncClientBase):

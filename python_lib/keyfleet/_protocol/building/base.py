@@ -86,9 +86,14 @@ class BaseOperations:
             return same if as_bytes else texts
         return same if as_bytes else self._left_texts
 
-    def _json_reader(self, undecodable: Undecodable) -> Reader:
-        """Return what reads JSON: MISSING if there is none, or it is no JSON and *undecodable* says so."""
-        return from_json if _raises(undecodable) else self._reading_or(from_json, MISSING)
+    def _json_reader(self, undecodable: Undecodable, decoder: Any = None) -> Reader:
+        """Return what reads JSON: MISSING if there is none, or it is no JSON, or not for *decoder*, and *undecodable* says so."""
+        read: Reader = from_json
+        if decoder is not None:
+            from ..decoders import reading_with  # for the programs that use one
+
+            read = reading_with(decoder)
+        return read if _raises(undecodable) else self._reading_or(read, MISSING)
 
     def _mapping_reader(self, read: Reader, as_bytes: bool, undecodable: Undecodable) -> Reader:
         """Return what reads the fields of a hash, their values with *read*; others are left out if *undecodable* says so."""

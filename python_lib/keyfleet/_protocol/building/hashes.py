@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import json as _json
-from ..arguments import LONGEST_FIELD_MS, Seconds, Value, field_mapping, milliseconds, plain, whole
+from ..arguments import LONGEST_FIELD_MS, Seconds, Value, field_mapping, key_list, milliseconds, plain, whole
 from ..command import Command, Operation
-from ..kinds import HDEL, HEXPIRE, HGET, HGET_JSON, HGETALL, HINCRBY, HSET, HTTL, MISSING
-from ..replies import count_ones, field_seconds_left, from_json, same, text
+from ..kinds import HDEL, HEXISTS, HEXPIRE, HGET, HGET_JSON, HGETALL, HINCRBY, HMGET, HSET, HTTL, MISSING
+from ..replies import count_ones, field_seconds_left, from_json, same, text, truth
 from .base import Arguments, BaseOperations, Undecodable, or_default
 
 
@@ -39,6 +39,25 @@ class HashOperations(BaseOperations):
     def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
         name = self._name(key)
         return or_default(Command(HGET_JSON, ("HGET", name, plain(key, field)), name, key, self._json_reader(undecodable)), default)
+
+    def hmget(
+        self, key: str, fields: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise"
+    ) -> Operation[dict[str, Any]]:
+        name, asked, read = self._name(key), key_list(fields, "fields"), self._text_reader(as_bytes, undecodable)
+        if not asked:
+            return Operation((), lambda _answers: {})
+        arguments: Arguments = ("HMGET", name, *[plain(key, field) for field in asked])
+        command: Command[list[bytes | None] | None] = Command(HMGET, arguments, name, key, same)
+
+        def combine(answers: list[list[bytes | None] | None]) -> dict[str, Any]:
+            values = answers[0] or [None] * len(asked)  # None where the policy fell back
+            return {field: read(value, key) for field, value in zip(asked, values, strict=True)}
+
+        return Operation((command,), combine)
+
+    def hexists(self, key: str, field: str) -> Command[bool]:
+        name = self._name(key)
+        return Command(HEXISTS, ("HEXISTS", name, plain(key, field)), name, key, truth)
 
     def hgetall(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[dict[Any, Any]]:
         name = self._name(key)

@@ -5,18 +5,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from .. import json as _json
 from .. import scripts as _scripts
-from ..arguments import Seconds, Value, checked_key, key_list, milliseconds, plain, whole
+from ..arguments import Seconds, Value, checked_key, epoch_milliseconds, exclusive, key_list, milliseconds, plain, whole
 from ..command import Command, Operation
 from ..kinds import (
     DEL,
     EXISTS,
     EXPIRE,
+    EXPIRE_ONCE,
+    EXPIREAT,
+    EXPIREAT_ONCE,
     GET,
     GET_JSON,
+    GETDEL,
+    GETEX,
     INCR,
     MGET,
     MISSING,
@@ -73,9 +79,28 @@ class KeyOperations(BaseOperations):
             return Command(SET_GET, ("SET", name, stored, *options), name, key, text)
         return Command(SET_ONCE if nx or xx else SET, ("SET", name, stored, *options), name, key, truth)
 
-    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
+    def getdel(self, key: str, *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Command[Any]:
         name = self._name(key)
-        return or_default(Command(GET_JSON, ("GET", name), name, key, self._json_reader(undecodable)), default)
+        return Command(GETDEL, ("GETDEL", name), name, key, self._text_reader(as_bytes, undecodable))
+
+    def getex(
+        self,
+        key: str,
+        *,
+        ttl_seconds: Seconds | None = None,
+        persist: bool = False,
+        as_bytes: bool = False,
+        undecodable: Undecodable = "raise",
+    ) -> Command[Any]:
+        name = self._name(key)
+        if (ttl_seconds is None) != persist:
+            raise ValueError("getex takes either ttl_seconds or persist=True")
+        options: Arguments = ("PERSIST",) if ttl_seconds is None else ("PX", milliseconds(ttl_seconds))
+        return Command(GETEX, ("GETEX", name, *options), name, key, self._text_reader(as_bytes, undecodable))
+
+    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise", decoder: Any = None) -> Operation[Any]:
+        name = self._name(key)
+        return or_default(Command(GET_JSON, ("GET", name), name, key, self._json_reader(undecodable, decoder)), default)
 
     def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> Command[bool]:
         return self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)
@@ -83,8 +108,8 @@ class KeyOperations(BaseOperations):
     def get_many(self, keys: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
         return self._read_many(keys, self._text_reader(as_bytes, undecodable))
 
-    def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise") -> Operation[dict[str, Any]]:
-        read = self._json_reader(undecodable)
+    def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise", decoder: Any = None) -> Operation[dict[str, Any]]:
+        read = self._json_reader(undecodable, decoder)
 
         def decode(value: bytes | None, key: str) -> Any:
             return None if value is None or (found := read(value, key)) is MISSING else found
@@ -133,9 +158,19 @@ class KeyOperations(BaseOperations):
     def exists(self, *keys: str) -> Operation[int]:
         return self._count(EXISTS, keys)
 
-    def expire(self, key: str, ttl_seconds: Seconds) -> Command[bool]:
-        name = self._name(key)
-        return Command(EXPIRE, ("PEXPIRE", name, milliseconds(ttl_seconds)), name, key, truth)
+    def expire(
+        self, key: str, ttl_seconds: Seconds, *, nx: bool = False, xx: bool = False, gt: bool = False, lt: bool = False
+    ) -> Command[bool]:
+        name, options = self._name(key), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
+        kind = EXPIRE_ONCE if options else EXPIRE
+        return Command(kind, ("PEXPIRE", name, milliseconds(ttl_seconds), *options), name, key, truth)
+
+    def expireat(
+        self, key: str, when: datetime | float, *, nx: bool = False, xx: bool = False, gt: bool = False, lt: bool = False
+    ) -> Command[bool]:
+        name, options = self._name(key), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
+        kind = EXPIREAT_ONCE if options else EXPIREAT
+        return Command(kind, ("PEXPIREAT", name, epoch_milliseconds(when), *options), name, key, truth)
 
     def persist(self, key: str) -> Command[bool]:
         name = self._name(key)

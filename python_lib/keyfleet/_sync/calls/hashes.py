@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
 from ..._protocol.builder import Seconds, Undecodable, Value
@@ -58,6 +58,24 @@ class HashCalls(ClientBase):
     def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Any:
         """Return what the JSON in one field means, *default* if there is no such field or key; *undecodable* as for `get_json`."""
         return self._run(self._commands.hget_json(key, field, default, undecodable=undecodable))
+
+    @overload
+    def hmget(
+        self, key: str, fields: Iterable[str], *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise"
+    ) -> dict[str, str | None]: ...
+
+    @overload
+    def hmget(
+        self, key: str, fields: Iterable[str], *, as_bytes: Literal[True], undecodable: Undecodable = "raise"
+    ) -> dict[str, bytes | None]: ...
+
+    def hmget(self, key: str, fields: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise") -> dict[str, Any]:
+        """Return the value of each of *fields* of the hash *key*, None where there is none; options as for `hget`."""
+        return self._run(self._commands.hmget(key, fields, as_bytes=as_bytes, undecodable=undecodable))
+
+    def hexists(self, key: str, field: str) -> bool:
+        """Return whether the hash *key* has *field*."""
+        return self._run(self._commands.hexists(key, field))
 
     @overload
     def hgetall(self, key: str, *, as_bytes: Literal[False] = False, undecodable: Undecodable = "raise") -> dict[str, str]: ...
