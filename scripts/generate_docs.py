@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Write docs/reference from what the code says: argument specs of the roles, documentation of the modules, the client's table of commands.
+Write docs/reference from what the code says: argument specs of the roles, documentation of the modules, the client's
+calls and its table of commands.
 
 Usage: python scripts/generate_docs.py [--check]     (--check writes nothing and fails when a page is out of date)
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from keyfleet import Client, Pipeline, Policy, Script, Subscription
 from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
+from keyfleet._protocol.kinds import MISSING
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -167,6 +171,75 @@ def repeats_page() -> str:
     return page("What is sent again", "python_lib/keyfleet/_protocol/kinds.py", intro, *sections)
 
 
+def api_page() -> str:
+    """Return the page of all calls of the client, from their docstrings."""
+    sections = [
+        [
+            "Every call is one of `Client`, and of `AsyncClient` with `await` before what waits (`async for` over `scan`, `async with` for",
+            "blocks). A pipeline takes the calls marked †. [Guarantees](../../client/guarantees.md) say what is tried again when.",
+        ]
+    ]
+    queued = {name for name in dir(Pipeline) if not name.startswith("_")}
+    for base in Client.__mro__:
+        if not base.__module__.startswith("keyfleet._sync") or base is Client:
+            continue
+        calls = {name: member for name, member in vars(base).items() if not name.startswith("_")}
+        sections.append([f"## {docstring(base)[0].rstrip('.')}"])
+        sections += [api_entry(name, member, name in queued) for name, member in calls.items()]
+    for kind, title in ((Pipeline, "Pipelines"), (Script, "Scripts"), (Subscription, "Subscriptions"), (Policy, "Policy")):
+        sections += [[f"## {title}"], docstring(kind)]
+        for name, member in vars(kind).items():
+            if callable(member) and (not name.startswith("_") or name == "__call__"):
+                sections.append(api_entry(name, member, False))
+    return page("Python client", "the docstrings of python_lib/keyfleet/_async", *sections)
+
+
+def api_entry(name: str, member: Any, is_queued: bool) -> list[str]:
+    """Return the section of one call or property."""
+    heading = f"### `{name}`{' †' if is_queued else ''}"
+    if isinstance(member, property):
+        return [heading, "", *docstring(member)]
+    call = getattr(member, "__func__", member)
+    signature = inspect.signature(call)
+    parameters = [item for item in signature.parameters.values() if item.name not in ("self", "cls")]
+    shown = str(signature.replace(parameters=parameters)).replace(repr(MISSING), "…")
+    shown = re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown).replace("'", '"')
+    return [heading, "", "```python", f"{name}{shown}", "```", "", *docstring(call)]
+
+
+def docstring(subject: Any) -> list[str]:
+    """Return the docstring of *subject* as Markdown: sections become lists, indented examples code."""
+    lines: list[str] = []
+    section = example = False
+    for line in (inspect.getdoc(subject) or "").splitlines():
+        text = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if not indent and text in ("Args:", "Returns:", "Raises:", "Attributes:", "Yields:"):
+            lines += ["", f"**{text.removesuffix(':')}**", ""]
+            section = True
+        elif section and indent == 4:
+            names, colon, rest = text.partition(": ")
+            is_named = bool(colon) and all(re.fullmatch(r"\*?\w+", word) for word in names.split(", "))
+            lines.append(f"- {', '.join(f'`{word}`' for word in names.split(', '))}: {rest}" if is_named else f"- {text}")
+        elif indent and not section:
+            lines += ["", "```python"] if not example else []
+            lines.append(line[4:])
+            example = True
+            continue
+        else:
+            section = section and bool(indent or not text)
+            lines.append(f"  {text}" if section and text else text)
+        if example:
+            lines.insert(-1, "```")
+            example = False
+    return _single_spaced([*lines, *(["```"] if example else [])])
+
+
+def _single_spaced(lines: list[str]) -> list[str]:
+    spaced_once = [line for position, line in enumerate(lines) if line or (position and lines[position - 1])]
+    return [line.replace("``", "`") if not line.startswith("```") else line for line in spaced_once]
+
+
 def index_page(pages: Mapping[Path, str]) -> str:
     """Return the list of all *pages*."""
     links = [f"- [{text.splitlines()[2].removeprefix('# ')}]({path})" for path, text in pages.items()]
@@ -177,6 +250,7 @@ def pages() -> dict[Path, str]:
     """Return every page by its path below docs/reference."""
     made = {Path("roles", f"{spec.parts[-3]}.md"): role_page(spec) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
     made |= {Path("modules", f"{source.stem}.md"): module_page(source) for source in sorted(ROOT.glob("plugins/modules/*.py"))}
+    made[Path("client", "api.md")] = api_page()
     made[Path("client", "repeats.md")] = repeats_page()
     return {Path("README.md"): index_page(made), **made}
 

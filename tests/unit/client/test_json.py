@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keyfleet._protocol import json as _json
 from keyfleet.core.keys import json_text
@@ -209,6 +209,9 @@ TEXTS = st.one_of(
 )
 
 
+SLOWLY = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+
+
 def outcome(call: Callable[[Any], Any], value: Any) -> tuple[str, Any]:
     """Return what *call* makes of *value*, or that it refuses it."""
     try:
@@ -217,21 +220,21 @@ def outcome(call: Callable[[Any], Any], value: Any) -> tuple[str, Any]:
         return "refused", isinstance(error, ValueError)
 
 
-@settings(deadline=None, max_examples=300)
+@SLOWLY
 @given(VALUES)
 def test_orjson_writes_what_the_standard_library_writes(value: Any) -> None:
     """Whatever it is."""
     assert outcome(json_text.encode, value) == outcome(_json.dumps, value)
 
 
-@settings(deadline=None, max_examples=300)
+@SLOWLY
 @given(TEXTS)
 def test_orjson_reads_what_the_standard_library_reads(data: bytes) -> None:
     """Whatever it is."""
     assert outcome(json_text.decode, data) == outcome(_json.loads, data)
 
 
-@settings(deadline=None, max_examples=200)
+@SLOWLY
 @given(VALUES)
 def test_what_was_written_is_read(value: Any) -> None:
     """And written again the same."""
