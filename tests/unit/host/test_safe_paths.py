@@ -155,6 +155,17 @@ def test_a_sticky_folder_is_ours_and_one_that_all_may_write_is_not(tmp_path: Pat
         names_in(str(tmp_path / "shared" / "link"))
 
 
+def test_a_tree_that_is_too_deep_is_refused(tmp_path: Path) -> None:
+    """Its owner could exhaust descriptors or the stack with it; one of a hundred folders is removed."""
+    deepest = [tmp_path.joinpath(str(number), *["x"] * number) for number in (99, 101)]
+    for path in deepest:
+        path.mkdir(parents=True)
+    assert remove_tree(str(tmp_path / "99"))
+    with pytest.raises(RefusedError, match="100 folders deep"):
+        remove_tree(str(tmp_path / "101"))
+    assert deepest[1].exists()
+
+
 def _read(path: str) -> object:
     return read_bytes(path)
 

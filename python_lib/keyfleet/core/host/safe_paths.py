@@ -42,6 +42,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 UNCHANGED = (-1, -1)  # an owner, as the system calls take it
+_MOST_FOLDERS = 100  # each costs a descriptor and stack frames while a tree is walked
 _MOST_LINKS = 40  # as many as the kernel follows in one path
 
 
@@ -54,8 +55,8 @@ class Folder:
         trusted: Whether nobody but root and the user who runs this can replace its entries, see the module.
     """
 
-    def __init__(self, descriptor: int, path: str, trusted: bool) -> None:
-        self._descriptor, self.path, self.trusted = descriptor, path, trusted
+    def __init__(self, descriptor: int, path: str, trusted: bool, depth: int = 0) -> None:
+        self._descriptor, self.path, self.trusted, self._depth = descriptor, path, trusted, depth
 
     def __enter__(self) -> Folder:
         return self
@@ -82,7 +83,9 @@ class Folder:
         return status.st_uid, status.st_gid
 
     def folder(self, name: str) -> Folder:
-        """Open a folder below, which must not be a link."""
+        """Open a folder below, which must not be a link; RefusedError below 100 of them, which no server makes."""
+        if self._depth == _MOST_FOLDERS:
+            raise RefusedError(f"{self.path} is {_MOST_FOLDERS} folders deep, and nothing below is opened: see what it is, and remove it")
         descriptor = os.open(_plain(name), _INSPECT, dir_fd=self._descriptor)
         try:
             status = os.fstat(descriptor)
@@ -91,7 +94,7 @@ class Folder:
         except BaseException:
             os.close(descriptor)
             raise
-        return Folder(descriptor, self._path_of(name), self.trusted and _is_ours(status))
+        return Folder(descriptor, self._path_of(name), self.trusted and _is_ours(status), self._depth + 1)
 
     def make_folder(self, name: str, mode: int = 0o700, owner: Optional[tuple[int, int]] = None) -> Folder:
         """Make a folder and open it; its owner is that of this folder unless *owner* says otherwise. FileExistsError if it is there."""
