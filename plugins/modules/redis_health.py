@@ -199,7 +199,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, settings_from_params
 from ..module_utils.keyfleet.connect.redis_py import HAS_REDIS, REDIS_IMPORT_ERROR
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.health.checks import Expect, Thresholds
+from ..module_utils.keyfleet.health.model import Expect, Thresholds
 from ..module_utils.keyfleet.health.report import HealthReport, wait_for_health
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.errors import ServerError, UnreachableError
-from ..core.health.checks import DEGRADED, FAILED, OK, SKIPPED, Check, judged
+from ..core.health.model import DEGRADED, FAILED, OK, SKIPPED, Check, judged
 from ..core.health.probes import PROBE_SECONDS
 from .info import ServerInfo
 from .resp import ErrorReply

@@ -13,7 +13,7 @@ import pytest
 from conftest import Target
 from keyfleet import Client, ClosedError, HealthReport, Policy, Prefix, UnreachableError
 from keyfleet._protocol.health import CLIENT_CHECKS
-from keyfleet.core.health.checks import Check
+from keyfleet.core.health.model import Check
 from keyfleet.core.health.report import CHECKS
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from keyfleet.core.connect.client import close
 from keyfleet.core.connect.redis_py import AnyClient
-from keyfleet.core.health.checks import Check, Expect, Thresholds
+from keyfleet.core.health.model import Check, Expect, Thresholds
 from keyfleet.core.health.report import HealthReport, wait_for_health
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.servers import Server, start_cluster, start_server

@@ -17,7 +17,8 @@ from keyfleet._protocol.info import (
     scan_names,
     slow_log,
 )
-from keyfleet.core.health.checks import Expect, Thresholds, judge_info
+from keyfleet.core.health.checks import judge_info
+from keyfleet.core.health.model import Expect, Thresholds
 
 VALKEY = b"""# Server\r
 server_name:valkey\r

@@ -10,7 +10,7 @@ from ssl import PEM_cert_to_DER_cert
 
 import pytest
 from keyfleet.core.connect.settings import Settings
-from keyfleet.core.health.checks import Check
+from keyfleet.core.health.model import Check
 from keyfleet.core.health.probes import certificate_expiry
 from keyfleet.core.health.report import CHECKS, HealthReport, wait_for_health
 from keyfleet.testing._certificates import make_certificates

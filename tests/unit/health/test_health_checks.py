@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.health.checks import INFO_CHECKS, Check, Expect, Thresholds, engine_of, judge_cluster, judge_info, worst
+from keyfleet.core.health.checks import INFO_CHECKS, engine_of, judge_cluster, judge_info
+from keyfleet.core.health.model import Check, Expect, Thresholds, worst
 
 THRESHOLDS, NO_WISH = Thresholds(), Expect()
 MIB = 1024 * 1024

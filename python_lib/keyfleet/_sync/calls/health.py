@@ -18,7 +18,8 @@ from ..._transport.stats import Stats
 from ..._transport.thread_link import Link
 from ..._transport.thread_pool import Node
 from ...core.errors import CertificateError, CredentialsError, ServerError, UnreachableError
-from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, SKIPPED, Check, judge_cluster, judge_info, judge_ping, unknown
+from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, judge_cluster, judge_info, judge_ping
+from ...core.health.model import SKIPPED, Check, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
 from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
 from ..executor import Engine

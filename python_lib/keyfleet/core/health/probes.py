@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Optional, Union, cast
 
 from ..connect.redis_py import translated
 from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
-from .checks import DEGRADED, FAILED, NO_CLUSTER, OK, SKIPPED, Check, Info, Thresholds, judge_cluster, judge_ping, judged
+from .checks import NO_CLUSTER, judge_cluster, judge_ping
+from .model import DEGRADED, FAILED, OK, SKIPPED, Check, Info, Thresholds, judged
 
 try:
     from redis.cluster import RedisCluster

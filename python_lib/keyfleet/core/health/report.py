@@ -17,7 +17,8 @@ from ..connect.client import close, connect
 from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translated
 from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
-from .checks import DEGRADED, FAILED, INFO_CHECKS, SKIPPED, Check, Expect, Info, Thresholds, judge_info, unknown, worst
+from .checks import INFO_CHECKS, judge_info
+from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, unknown, worst
 from .probes import check_certificate, check_cluster, check_ping, check_round_trip
 
 if TYPE_CHECKING:

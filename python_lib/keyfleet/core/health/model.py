@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""What a health check says, where a value stops being good, and what a caller expects of a server; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
+
+OK, DEGRADED, FAILED, SKIPPED = "ok", "degraded", "failed", "skipped"
+_BY_WEIGHT = (SKIPPED, OK, DEGRADED, FAILED)
+_MIB = 1024 * 1024
+
+Info = Mapping[str, Any]
+Problem = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """
+    Where a value stops being good: a check is ``degraded`` beyond its threshold.
+
+    Attributes:
+        latency_ms: Best of three PINGs, in milliseconds.
+        memory_percent: Used memory of ``maxmemory``; not applied with a policy ``allkeys-*``, since such a cache is meant to be full.
+        fragmentation_ratio, fragmentation_bytes: Resident to used memory, and what that wastes in bytes; both must be exceeded, so
+            that small servers pass.
+        save_age_seconds: Age of the last snapshot while changes wait for one; ``None`` does not look, because without CONFIG nobody
+            knows whether snapshots are wished.
+        replica_lag_seconds, replica_lag_bytes: How far a replica is behind. An idle primary speaks only every 10 s.
+        clients_percent: Connections of ``maxclients``.
+        evicted_keys, rejected_connections: Counts since the server started; ``None`` does not look.
+        certificate_days: Days that the server's certificate is still valid.
+    Source:
+        Fragmentation: defaults of ``active-defrag-ignore-bytes``; idle time: default of ``repl-ping-replica-period`` (redis.conf of 7.0).
+    """
+
+    latency_ms: float = 100.0
+    memory_percent: float = 90.0
+    fragmentation_ratio: float = 1.5
+    fragmentation_bytes: int = 100 * _MIB
+    save_age_seconds: Optional[int] = None
+    replica_lag_seconds: int = 30
+    replica_lag_bytes: int = 10 * _MIB
+    clients_percent: float = 90.0
+    evicted_keys: Optional[int] = None
+    rejected_connections: Optional[int] = 0
+    certificate_days: int = 14
+
+
+@dataclass(frozen=True)
+class Expect:
+    """
+    What the caller wishes a server to be; ``None`` is no wish.
+
+    Attributes:
+        role: ``primary`` or ``replica``.
+        engine: ``redis`` or ``valkey``.
+        version: Whole version or its first parts: ``7.0`` holds for 7.0.15 and not for 7.02.
+        replicas: Exact number of replicas that are connected and in sync, for each node asked.
+    """
+
+    role: Optional[str] = None
+    engine: Optional[str] = None
+    version: Optional[str] = None
+    replicas: Optional[int] = None
+
+    def wishes(self, check: str) -> dict[str, Any]:
+        """Return the wishes that the named check has to verify, as ``{name: value}``."""
+        names = {"engine": ("engine", "version"), "role": ("role",), "replication": ("replicas",)}.get(check, ())
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    Result of one check on one node.
+
+    Attributes:
+        name: Name of the check.
+        status: ``ok``, ``degraded``, ``failed`` or ``skipped``.
+        reason: Why it is not ok; empty when it is.
+        found: Values found; their names carry the unit (``_ms``, ``_bytes``, ``_seconds``, ``_percent``, ``_days``).
+        node: Address of the node that was asked.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+    node: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain dictionary."""
+        return asdict(self)
+
+
+def worst(statuses: list[str]) -> str:
+    """Return the gravest of the statuses; ``ok`` if there is none or all are skipped."""
+    return max([OK, *statuses], key=_BY_WEIGHT.index)
+
+
+def judged(name: str, found: Mapping[str, Any], problems: list[Problem]) -> Check:
+    """Build a check from what was found and its ``(status, reason)`` problems; ``ok`` when there is none."""
+    return Check(name, worst([status for status, _reason in problems]), "; ".join(reason for _status, reason in problems), found)
+
+
+def unknown(name: str, reason: str, expect: Expect) -> Check:
+    """Build the check of something that cannot be told: skipped, or failed when *expect* has a wish about it."""
+    wishes = expect.wishes(name)
+    if not wishes:
+        return Check(name, SKIPPED, reason)
+    wished = ", ".join(f"{wish} {value}" for wish, value in wishes.items())
+    return Check(name, FAILED, f"wished {wished}, which cannot be verified: {reason}")
+
+
+def number(info: Info, name: str) -> Any:
+    """Return a number of INFO; a KeyError with the name when it is missing or no number."""
+    value = info.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise KeyError(name)
+    return value
