@@ -14,8 +14,10 @@ author:
   - keyfleet maintainers (@keyfleet)
 description:
   - Asks the server, or every primary of a cluster, and returns one verdict with its reasons and one result for each check.
-  - C(CONFIG) is not needed, and no field of C(INFO) is. A command that the server does not offer to the user makes its check V(skipped)
-    with the reason, so the module works on managed services as well.
+  - C(CONFIG) is not needed, and no field of C(INFO) is. After a failed snapshot, and where C(min-replicas-to-write) is set, C(CONFIG GET)
+    is asked what the server does then; where it is denied, what cannot be known counts as the server's default.
+  - A command that the server does not offer to the user makes its check V(skipped) with the reason, so the module works on managed
+    services as well.
   - A server that cannot be reached, or refuses the password, has the verdict V(failed) with that reason.
   - Nothing is changed. O(write_probe) writes a key of its own and deletes it again.
 extends_documentation_fragment:
@@ -173,8 +175,8 @@ checks:
   contains:
     name:
       description:
-        - V(ping), V(engine), V(role), V(loading), V(memory), V(fragmentation), V(persistence), V(replication), V(clients), V(evicted_keys),
-          V(rejected_connections), V(cluster), V(certificate) or V(round_trip).
+        - V(ping), V(engine), V(role), V(loading), V(pause), V(memory), V(fragmentation), V(persistence), V(replication), V(clients),
+          V(evicted_keys), V(rejected_connections), V(cluster), V(certificate) or V(round_trip).
         - Where a node does not answer, V(ping) is failed and the others are skipped.
       type: str
     node:

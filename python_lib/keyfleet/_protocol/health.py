@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.errors import ServerError, UnreachableError
-from ..core.health.model import DEGRADED, FAILED, OK, SKIPPED, Check, judged
-from ..core.health.probes import PROBE_SECONDS
+from ..core.errors import ServerError
+from ..core.health.model import DEGRADED, FAILED, OK, SKIPPED, Check, judged, reason_of
+from ..core.health.probes import PROBE_SECONDS, no_round_trip
 from .info import ServerInfo
 from .resp import ErrorReply
 
@@ -57,7 +57,7 @@ def judge_discovery(trouble: ServerError | None) -> Check:
     """Judge whether the deployment told which servers serve; *trouble* says why it did not."""
     if trouble is None:
         return Check("discovery", OK)
-    reason = trouble.reason if isinstance(trouble, UnreachableError) else str(trouble)
+    reason = reason_of(trouble)
     return Check("discovery", DEGRADED, f"nobody says which servers serve, so those known before were asked: {reason}")
 
 
@@ -73,14 +73,9 @@ def judge_round_trip(value: bytes, replies: Sequence[Any], latency_ms: float) ->
     if error is not None and error.code == "READONLY":
         return Check("round_trip", SKIPPED, "a replica takes no writes")
     if error is not None:
-        return no_round_trip(error)
+        return no_round_trip(str(error), timed_out=False)
     found = {"latency_ms": latency_ms}
     if read_back != value:
         return judged("round_trip", found, [(FAILED, "the probe key was read back with another value")])
     left = f"the probe key could not be deleted ({deleted}) and expires after {PROBE_SECONDS} s" if isinstance(deleted, ErrorReply) else ""
     return Check("round_trip", OK, left, found)
-
-
-def no_round_trip(why: Exception) -> Check:
-    """Return the check of a write probe that failed."""
-    return Check("round_trip", FAILED, f"the probe was not written and read back: {why}")

@@ -60,9 +60,9 @@ class ServerInfo:
 
     @property
     def replica_addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each replica that it lists, which a service may leave out."""
+        """Host and port of each replica that it lists and that has announced them; a service may leave the list out."""
         rows = [_row(text) for name, text in self.fields.items() if _REPLICA.fullmatch(name)]
-        return [(row["ip"], int(row["port"])) for row in rows if "ip" in row and row.get("port", "").isdigit()]
+        return [(row["ip"], int(row["port"])) for row in rows if row.get("ip") and row.get("port", "").strip("0").isdigit()]
 
     @property
     def values(self) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def test_replicas_are_listed_with_their_addresses() -> None:
     """IPv6 addresses have colons and no brackets; a row without a port is none."""
     assert [("10.0.0.1", 6379), ("fd00::1", 6380)] == read_info(VALKEY).replica_addresses
     assert [] == read_info(b"slave0:ip=10.0.0.1,state=online\r\n").replica_addresses
+    assert [] == read_info(b"slave0:ip=10.0.0.1,port=0,state=wait_bgsave\r\n").replica_addresses
 
 
 def test_the_checks_of_the_core_read_it() -> None:

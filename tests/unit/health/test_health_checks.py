@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from keyfleet.core.health.checks import INFO_CHECKS, engine_of, judge_cluster, judge_info
-from keyfleet.core.health.model import Check, Expect, Thresholds, worst
+from keyfleet.core.health.checks import INFO_CHECKS, deciding_directives, engine_of, judge_cluster, judge_info
+from keyfleet.core.health.model import Check, Expect, Thresholds, placed, worst
 
 THRESHOLDS, NO_WISH = Thresholds(), Expect()
 MIB = 1024 * 1024
@@ -39,6 +39,9 @@ FRESH: dict[str, Any] = {
     "connected_slaves": 0,
     "master_repl_offset": 0,
     "cluster_enabled": 0,
+    "paused_reason": "none",  # as Valkey from 8.1 on
+    "paused_actions": "none",
+    "paused_timeout_milliseconds": 0,
 }
 REPLICA = {
     "role": "slave",
@@ -162,9 +165,45 @@ def test_fragmentation_needs_ratio_and_size(ratio: float, wasted_mib: int, statu
     assert status == judge("fragmentation", mem_fragmentation_ratio=ratio, mem_fragmentation_bytes=wasted_mib * MIB).status
 
 
-def test_failed_snapshot_fails() -> None:
-    """The server refuses writes after a failed snapshot."""
-    assert "failed" == judge("persistence", rdb_last_bgsave_status="err").status
+@pytest.mark.parametrize(
+    ("directives", "status", "part"),
+    [
+        ({}, "failed", "by default the server then refuses writes with MISCONF"),
+        ({"stop-writes-on-bgsave-error": "yes", "save": "3600 1"}, "failed", "; the server refuses writes with MISCONF"),
+        ({"stop-writes-on-bgsave-error": "no", "save": "3600 1"}, "degraded", "stop-writes-on-bgsave-error is no"),
+        ({"stop-writes-on-bgsave-error": "yes", "save": ""}, "degraded", "save is empty"),
+    ],
+)
+def test_failed_snapshot_is_judged_by_what_the_server_does_then(directives: dict[str, str], status: str, part: str) -> None:
+    """It refuses writes, unless it is told to take them or to make no snapshots; where that is not known, it is taken to refuse."""
+    check = judge("persistence", rdb_last_bgsave_status="err", **directives)
+    assert (status, True) == (check.status, part in check.reason)
+    assert ("stop-writes-on-bgsave-error", "save") == deciding_directives({**FRESH, "rdb_last_bgsave_status": "err"})
+
+
+@pytest.mark.parametrize(
+    ("good", "required", "status"), [(0, None, "failed"), (1, None, "ok"), (0, "1", "failed"), (1, "1", "ok"), (1, "2", "failed")]
+)
+def test_replicas_that_writes_require(good: int, required: str | None, status: str) -> None:
+    """The server reports the number only where some are required; without CONFIG, none is certainly too few."""
+    fields = {} if required is None else {"min-replicas-to-write": required}
+    check = judge("replication", min_slaves_good_slaves=good, **fields)
+    assert (status, status == "failed", good) == (check.status, "NOREPLICAS" in check.reason, check.found["good_replicas"])
+    assert (("min-replicas-to-write",) if good else ()) == deciding_directives({**FRESH, "min_slaves_good_slaves": good})
+
+
+def test_nothing_is_asked_of_config_while_all_is_well() -> None:
+    """A denied CONFIG leaves an entry in the server's ACL LOG each time."""
+    assert () == deciding_directives(FRESH)
+    assert () == deciding_directives({})
+    assert () == deciding_directives({**FRESH, **REPLICA, "min_slaves_good_slaves": 1})
+
+
+def test_paused_commands_are_degraded() -> None:
+    """The pause ends without anybody's help; what is paused, why, and for how long yet."""
+    check = judge("pause", paused_actions="write", paused_reason="failover_in_progress", paused_timeout_milliseconds=300)
+    assert ("degraded", "writes are paused for another 300 ms (failover_in_progress)") == (check.status, check.reason)
+    assert "commands (all) are paused" in judge("pause", paused_actions="all", paused_reason="client_pause").reason
 
 
 def test_append_only_file_is_judged_only_when_it_is_on() -> None:
@@ -215,6 +254,28 @@ def test_primary_reports_each_replica() -> None:
     assert ("degraded", 1) == (check.status, check.found["online_replicas"])
     assert {"address": "127.0.0.2:6379", "state": "online", "lag_seconds": 1, "lag_bytes": 10} == check.found["replicas"][0]
     assert "replica 127.0.0.3:6379 is not in sync yet (state wait_bgsave)" == check.reason
+
+
+def test_a_replica_that_announced_no_address_has_none() -> None:
+    """INFO lists it with port 0 until it has."""
+    row = {"ip": "127.0.0.1", "port": 0, "state": "wait_bgsave", "offset": 0, "lag": 0}
+    check = judge("replication", connected_slaves=1, slave0=row)
+    assert "a replica that has announced no address yet is not in sync yet (state wait_bgsave)" == check.reason
+    assert "" == check.found["replicas"][0]["address"]
+
+
+@pytest.mark.parametrize("node", ["10.0.0.1:6379", "[fd00::1]:6379", "unix:/run/s"])
+def test_reasons_do_not_repeat_the_address_of_the_node(node: str) -> None:
+    """Libraries write it into their texts; that of another node stays."""
+    bare = node.removeprefix("unix:").replace("[", "").replace("]", "")
+    texts = {
+        f"Error 111 connecting to {bare}. Connection refused.": "Error 111. Connection refused.",
+        f"Error while reading from {bare} : (104, 'Connection reset by peer')": "Error: (104, 'Connection reset by peer')",
+        "Error 111 connecting to 10.0.0.9:1. Connection refused.": "Error 111 connecting to 10.0.0.9:1. Connection refused.",
+    }
+    found = placed([Check("ping", "failed", text) for text in texts], node)
+    assert list(texts.values()) == [check.reason for check in found]
+    assert {node} == {check.node for check in found}
 
 
 def test_clients_are_compared_with_the_limit_that_is_reported() -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, no_round_trip, show_counters
-from ..._protocol.info import ServerInfo, read_fields, read_info
+from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, show_counters
+from ..._protocol.info import ServerInfo, printable, read_fields, read_info
 from ..._protocol.resp import Argument, ErrorReply, pack
 from ..._transport.dialer import Address, Dialer, format_address
 from ..._transport.failures import LostError, NotSentError
@@ -18,9 +18,9 @@ from ..._transport.stats import Stats
 from ..._transport.thread_link import Link
 from ..._transport.thread_pool import Node
 from ...core.errors import CertificateError, CredentialsError, ServerError, UnreachableError
-from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, judge_cluster, judge_info, judge_ping
-from ...core.health.model import SKIPPED, Check, unknown
-from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, probe_name
+from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, deciding_directives, judge_cluster, judge_info, judge_ping
+from ...core.health.model import SKIPPED, Check, placed, reason_of, unknown
+from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, no_round_trip, probe_name
 from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
 from ..executor import Engine
 
@@ -109,7 +109,7 @@ def check_servers(
         probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
         reports += [examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
     whole = (judge_discovery(trouble), show_counters(asdict(stats())))
-    reports.append(HealthReport(tuple(replace(check, node=dialer.settings.address) for check in whole)))
+    reports.append(HealthReport(placed(whole, dialer.settings.address)))
     return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
 
 
@@ -126,7 +126,7 @@ def _check_ways(node: Node, dialer: Dialer) -> HealthReport:
     """Judge how the client's calls reach *node*."""
     pool = judge_pool(node.connection_count, dialer.policy.max_connections, node.is_exhausted)
     breaker = judge_breaker(node.breaker.failures, node.breaker.opened, node.breaker.is_open)
-    return HealthReport(tuple(replace(check, node=format_address(node.address)) for check in (pool, breaker)))
+    return HealthReport(placed((pool, breaker), format_address(node.address)))
 
 
 def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> HealthReport:
@@ -153,7 +153,7 @@ def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | st
         return silent(error, node)
     finally:
         visit.end()
-    return HealthReport(tuple(replace(check, node=node) for check in checks))
+    return HealthReport(placed(checks, node))
 
 
 def _best_ping(visit: Visit) -> float | ServerError:
@@ -172,10 +172,11 @@ def _info_checks(visit: Visit, keeps: Sequence[str]) -> list[Check]:
     reply = visit.answer("INFO")
     if isinstance(reply, ServerError):
         info = ServerInfo()
-        checks = [unknown(name, str(reply), NO_WISHES) for name in INFO_CHECKS]
+        checks = [unknown(name, reason_of(reply), NO_WISHES) for name in INFO_CHECKS]
     else:
         info = read_info(reply)
-        checks = judge_info(info.values, DEFAULT_THRESHOLDS, NO_WISHES)
+        directives = _directives(visit, deciding_directives(info.values))
+        checks = judge_info({**info.values, **directives}, DEFAULT_THRESHOLDS, NO_WISHES)
     if info.fields.get("cluster_enabled") == "0":
         cluster = NO_CLUSTER
     else:
@@ -184,13 +185,19 @@ def _info_checks(visit: Visit, keeps: Sequence[str]) -> list[Check]:
     return [*checks, cluster, judge_eviction(info, keeps)]
 
 
+def _directives(visit: Visit, names: Sequence[str]) -> dict[str, str]:
+    """Return the values of directives, without those that CONFIG does not know; none where it is denied."""
+    replies = visit.ask_all(*(("CONFIG", "GET", name) for name in names)) if names else []
+    return {name: printable(reply[1]) for name, reply in zip(names, replies, strict=True) if isinstance(reply, list) and len(reply) == 2}
+
+
 def _round_trip(visit: Visit, key: str) -> Check:
     """Write a key, read it back, delete it; should deleting fail, it expires."""
     value, started = secrets.token_hex(16).encode(), time.monotonic()
     try:
         replies = visit.ask_all(("SET", key, value, "EX", PROBE_SECONDS), ("GET", key), ("DEL", key))
     except ServerError as error:
-        return no_round_trip(error)
+        return no_round_trip(reason_of(error), timed_out=isinstance(error.__cause__, LostError) and error.__cause__.timed_out)
     return judge_round_trip(value, replies, _milliseconds_since(started))
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Callable, Union
 
 from ..errors import DeniedError, ServerError
-from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, judged, number, unknown
-from .persistence import judge_persistence
-from .replication import judge_replication
+from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, judged, number, reason_of, unknown
+from .persistence import SAVE, STOP_WRITES, judge_persistence
+from .replication import MIN_REPLICAS, judge_replication
 
 ROLES = {"master": "primary", "slave": "replica"}
 SLOTS = 16384
@@ -27,7 +27,7 @@ def judge_ping(best: Union[float, ServerError], thresholds: Thresholds) -> Check
     if isinstance(best, DeniedError):
         return Check("ping", SKIPPED, str(best))
     if isinstance(best, ServerError):
-        return Check("ping", FAILED, f"PING is answered with an error: {best}")
+        return Check("ping", FAILED, f"PING is answered with an error: {reason_of(best)}")
     limit = thresholds.latency_ms
     problems = [(DEGRADED, f"the best of three PINGs took {best} ms, more than {limit} ms")] if best > limit else []
     return judged("ping", {"latency_ms": best}, problems)
@@ -38,7 +38,7 @@ def judge_info(info: Info, thresholds: Thresholds, expect: Expect) -> list[Check
     Judge the reply of INFO, as redis-py parses it.
 
     Args:
-        info: Field names and values; any field may be missing.
+        info: Field names and values, and directives (`deciding_directives`); any of them may be missing.
         thresholds, expect: Where a value stops being good, and what the server should be.
     Returns:
         One check for each name in `INFO_CHECKS`, in that order, without ``node``.
@@ -52,13 +52,24 @@ def judge_info(info: Info, thresholds: Thresholds, expect: Expect) -> list[Check
     return checks
 
 
+def deciding_directives(info: Info) -> tuple[str, ...]:
+    """
+    Return the directives whose value decides what *info* means, most often none.
+
+    Where CONFIG GET offers them, their values go into *info* under the names with dashes; where not, less is known for sure.
+    """
+    failed_snapshot = str(info.get("rdb_last_bgsave_status", "ok")) != "ok"
+    some_replicas = bool(info.get("min_slaves_good_slaves")) and info.get("role") != "slave"
+    return (*((STOP_WRITES, SAVE) if failed_snapshot else ()), *((MIN_REPLICAS,) if some_replicas else ()))
+
+
 def judge_cluster(fields: Union[Mapping[str, str], ServerError]) -> Check:
     """Judge the reply of CLUSTER INFO, given as names and texts, or the error that answered."""
     if isinstance(fields, DeniedError):
         return Check("cluster", SKIPPED, str(fields))
     if isinstance(fields, ServerError):
-        off = "cluster support disabled" in str(fields)
-        return NO_CLUSTER if off else Check("cluster", FAILED, str(fields))
+        off = "cluster support disabled" in fields.reason
+        return NO_CLUSTER if off else Check("cluster", FAILED, reason_of(fields))
     found: dict[str, Any] = {"state": fields.get("cluster_state", "unknown")}
     for name in ("slots_assigned", "slots_ok", "slots_pfail", "slots_fail", "known_nodes", "size"):
         text = fields.get(f"cluster_{name}", "")
@@ -122,6 +133,15 @@ def _loading(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     return judged("loading", found, problems)
 
 
+def _pause(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
+    """Judge whether commands wait (CLIENT PAUSE, a failover, a shutdown); Valkey reports it from 8.1 on, Redis does not."""
+    actions, left = str(info["paused_actions"]), info.get("paused_timeout_milliseconds", 0)
+    found = {"actions": actions, "reason": str(info.get("paused_reason", "none")), "remaining_ms": left}
+    paused = "writes are" if actions == "write" else f"commands ({actions}) are"
+    problems = [(DEGRADED, f"{paused} paused for another {left} ms ({found['reason']})")] if actions != "none" else []
+    return judged("pause", found, problems)
+
+
 def _memory(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     limit, policy = number(info, "maxmemory"), str(info.get("maxmemory_policy", "noeviction"))
     # Buffers of replicas and the append-only file do not count when the server decides whether memory is full.
@@ -177,6 +197,7 @@ _JUDGES: Mapping[str, Callable[[Info, Thresholds, Expect], Check]] = {
     "engine": _engine,
     "role": _role,
     "loading": _loading,
+    "pause": _pause,
     "memory": _memory,
     "fragmentation": _fragmentation,
     "persistence": judge_persistence,

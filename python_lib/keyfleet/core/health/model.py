@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
+
+from ..errors import CredentialsError, DeniedError, ServerError
 
 OK, DEGRADED, FAILED, SKIPPED = "ok", "degraded", "failed", "skipped"
 _BY_WEIGHT = (SKIPPED, OK, DEGRADED, FAILED)
@@ -120,3 +123,17 @@ def number(info: Info, name: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise KeyError(name)
     return value
+
+
+def reason_of(error: ServerError) -> str:
+    """Return what *error* says without the address, which a report names beside it."""
+    if isinstance(error, CredentialsError):
+        return f"the server refused the credentials: {error.reason}"
+    return str(error) if isinstance(error, DeniedError) else error.reason
+
+
+def placed(checks: Iterable[Check], node: str) -> tuple[Check, ...]:
+    """Return *checks* as those of *node*; its address, which libraries write into their texts, is dropped from the reasons."""
+    address = re.escape(node.removeprefix("unix:").replace("[", "").replace("]", ""))
+    mention = re.compile(rf"(?: while)? (?:connecting to|reading from|writing to) (?:unix socket: |unix:)?{address} ?(?=[.:])")
+    return tuple(replace(check, node=node, reason=mention.sub("", check.reason)) for check in checks)

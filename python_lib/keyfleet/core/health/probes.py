@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Optional, Union, cast
 from ..connect.redis_py import translated
 from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from .checks import NO_CLUSTER, judge_cluster, judge_ping
-from .model import DEGRADED, FAILED, OK, SKIPPED, Check, Info, Thresholds, judged
+from .model import DEGRADED, FAILED, OK, SKIPPED, Check, Info, Thresholds, judged, reason_of
 
 try:
     from redis.cluster import RedisCluster
     from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 except ImportError:
     pass
 
@@ -154,11 +155,17 @@ def check_round_trip(client: AnyClient, node: Primary, settings: Settings, clock
             finally:
                 reason = _delete(node, key)
     except ServerError as error:
-        return Check("round_trip", FAILED, f"the probe was not written and read back: {error}")
+        return no_round_trip(reason_of(error), timed_out=isinstance(error.__cause__, RedisTimeoutError))
     found = {"latency_ms": round(1000 * (clock() - started), 3)}
     if read_back != value:
         return judged("round_trip", found, [(FAILED, f"the probe key {key!r} was read back with another value")])
     return Check("round_trip", OK, reason, found)
+
+
+def no_round_trip(reason: str, *, timed_out: bool) -> Check:
+    """Return the check of a write probe that failed; *timed_out* means that no reply came although PING was answered before."""
+    paused = "; the server answers PING, so writes may be paused (CLIENT PAUSE, a failover)" if timed_out else ""
+    return Check("round_trip", FAILED, f"the probe was not written and read back: {reason}{paused}")
 
 
 def _delete(node: Primary, key: str) -> str:

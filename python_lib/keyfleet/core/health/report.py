@@ -9,7 +9,7 @@ reached or refuses the password is a verdict too, not an exception.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from ..connect.client import close, connect
 from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translated
 from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
-from .checks import INFO_CHECKS, judge_info
-from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, unknown, worst
+from .checks import INFO_CHECKS, deciding_directives, judge_info
+from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, placed, reason_of, unknown, worst
 from .probes import check_certificate, check_cluster, check_ping, check_round_trip
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _examine(
     except ServerError as error:
         return silent(error, node.address)
     checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "no write probe was made"))
-    return HealthReport(tuple(replace(check, node=node.address) for check in checks))
+    return HealthReport(placed(checks, node.address))
 
 
 def _ask_info(node: Primary, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
@@ -161,17 +161,28 @@ def _ask_info(node: Primary, settings: Settings, thresholds: Thresholds, expect:
     except (UnreachableError, CertificateError, CredentialsError):
         raise
     except ServerError as error:
-        return {}, [unknown(name, str(error), expect) for name in INFO_CHECKS]
-    return info, judge_info(info, thresholds, expect)
+        return {}, [unknown(name, reason_of(error), expect) for name in INFO_CHECKS]
+    return info, judge_info({**info, **_directives(node, settings, deciding_directives(info))}, thresholds, expect)
+
+
+def _directives(node: Primary, settings: Settings, names: Iterable[str]) -> dict[str, str]:
+    """Return the values of directives, without those that CONFIG does not know; none where it is denied."""
+    values: dict[str, str] = {}
+    try:
+        with translated(settings):
+            for name in names:
+                values.update(node.client.config_get(name))
+    except (UnreachableError, CertificateError, CredentialsError):
+        raise
+    except ServerError:
+        return {}
+    return values
 
 
 def silent(error: ServerError, node: str) -> HealthReport:
     """Return the report of a node that gives no answers."""
-    reason = str(error)
-    if isinstance(error, UnreachableError):
-        reason = f"the server cannot be reached: {error.reason}"
-    elif isinstance(error, CredentialsError):
-        reason = f"the server refused the credentials: {error.reason}"
-    failed = Check("ping", FAILED, reason, node=node)
-    others = [Check(name, SKIPPED, "the server does not answer", node=node) for name in CHECKS if name != "ping"]
-    return HealthReport((failed, *others), refused=isinstance(error, CredentialsError))
+    reason = reason_of(error)
+    if isinstance(error, (UnreachableError, CertificateError)):
+        reason = f"the server cannot be reached: {reason}"
+    others = [Check(name, SKIPPED, "the server does not answer") for name in CHECKS if name != "ping"]
+    return HealthReport(placed([Check("ping", FAILED, reason), *others], node), refused=isinstance(error, CredentialsError))
