@@ -8,6 +8,7 @@ here in the commit that makes it; a row changes only with a reason in the commit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def test_rooms_and_files_of_the_client_have_no_cycle() -> None:
     """Neither a room nor a file imports, through others, itself."""
     assert [] == cycle(CLIENT_MAY_IMPORT)
     assert [] == cycle(arrows([path for path in CLIENT_FILES if path.name != "__init__.py"], PACKAGE))
+
+
+def test_the_pictures_are_the_tables() -> None:
+    """docs/architecture.md draws every arrow of the tables, but for those to errors."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"^```mermaid\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for picture, table in zip(pictures, (MAY_IMPORT, CLIENT_MAY_IMPORT), strict=True):
+        drawn = {(source, target.replace("core_", "core/")) for source, target in re.findall(r"(\w+) --> (\w+)", picture)}
+        assert drawn == {(source, target) for source, targets in table.items() for target in targets if "errors" not in target}
 
 
 def test_packages_of_the_core_are_docstrings() -> None:
