@@ -44,7 +44,7 @@ FIELD_OF_OPTION = {
     "timeout_seconds": "timeout_seconds",
 }
 ADDRESS_OPTIONS = ("url", "login_host", "login_port", "login_unix_socket", "startup_nodes", "sentinels")
-DEFAULT_TIMEOUT_SECONDS = 5.0  # a playbook is more patient than an application
+DEFAULT_TIMEOUT_SECONDS = 5.0  # a playbook can wait longer than an application
 CONNECTION_CONSTRAINTS: dict[str, Any] = {
     "mutually_exclusive": [
         ("url", "login_host", "login_unix_socket", "startup_nodes", "sentinels"),
@@ -59,7 +59,7 @@ CONNECTION_CONSTRAINTS: dict[str, Any] = {
 
 
 def connection_argument_spec() -> dict[str, dict[str, Any]]:
-    """Return a new argument spec of the connection options; no option has a default here, so that what was given can be told."""
+    """Return a new argument spec of the connection options; no option has a default here, so that given options are distinguishable."""
     return {
         "url": {"type": "str", "no_log": True},
         "login_host": {"type": "str"},
@@ -119,7 +119,7 @@ def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
     Open the connection, do the work, close it; any error of the library ends the module with its fields.
 
     Args:
-        module: Supplies the options, and is told the password so that it masks it in all output.
+        module: Supplies the options, and receives the password to mask it in all output.
         work: Gets the redis-py client and the settings.
     Returns:
         What *work* returned.
@@ -127,11 +127,11 @@ def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
     if not HAS_REDIS:
         module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
     try:
-        with warnings.catch_warnings(record=True) as doubts:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             settings = settings_from_params(module.params)
-        for doubt in doubts:
-            module.warn(str(doubt.message))
+        for warning in caught:
+            module.warn(str(warning.message))
         module.no_log_values.update(filter(None, (settings.password, settings.sentinel_password)))
         client = connect(settings)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_health
-short_description: Tell whether a Redis or Valkey deployment is well, and wait until it is
+short_description: Report the health of a Redis or Valkey deployment, and wait until it is well
 version_added: 0.1.0
 author:
   - keyfleet maintainers (@keyfleet)
@@ -60,7 +60,7 @@ options:
         type: int
         description:
           - Age of the last snapshot, in seconds, judged only while there are unsaved changes.
-          - Without it the age is not judged, because nobody knows without C(CONFIG) whether snapshots are wished.
+          - Without it the age is not judged, because only C(CONFIG) shows whether snapshots are configured.
       replica_lag_seconds:
         type: int
         default: 30
@@ -87,8 +87,8 @@ options:
   expect:
     type: dict
     description:
-      - What each server asked should be. A mismatch is V(failed), and the reason names the value found and the one wished.
-      - So is a wish that cannot be verified, because the server denies C(INFO) or leaves out the field.
+      - What each server asked should be. A mismatch is V(failed), and the reason names the value found and the one expected.
+      - So is an expectation that cannot be verified, because the server denies C(INFO) or leaves out the field.
     suboptions:
       role:
         type: str
@@ -115,9 +115,9 @@ options:
     type: float
     default: 0
     description:
-      - How long to look again and again, in seconds, until the verdict is not as bad as O(fail_on) says; also while the server cannot be
-        reached or loads its data. With O(fail_on=never) it waits as with O(fail_on=failed). V(0) looks once.
-      - Refused credentials end the wait at once. The last look may end a second late.
+      - How long to repeat the checks, in seconds, until the verdict is not as bad as O(fail_on) says; also while the server cannot be
+        reached or loads its data. With O(fail_on=never) it waits as with O(fail_on=failed). V(0) checks once.
+      - Refused credentials end the wait immediately. The last check may end a second late.
   fail_on:
     type: str
     choices: [failed, degraded, never]
@@ -235,8 +235,8 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def look(module: AnsibleModule) -> HealthReport:
-    """Return the report on the server that the options name; the connection is opened anew for each look, so `run` does not fit."""
+def inspect(module: AnsibleModule) -> HealthReport:
+    """Return the report on the server that the options name; the connection is opened anew for each attempt, so `run` does not fit."""
     if not HAS_REDIS:
         module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
     params = module.params
@@ -257,7 +257,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **CONNECTION_CONSTRAINTS)
     try:
-        report = look(module)
+        report = inspect(module)
     except KeyfleetError as error:
         fail(module, error)
     if report.fails(module.params["fail_on"]):

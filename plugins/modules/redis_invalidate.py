@@ -98,22 +98,22 @@ matched:
   description:
     - Number of keys found. Exact in check mode, up to what other clients do meanwhile. In a run, a key that another client creates again
       after it was deleted may count twice.
-  returned: when keys were looked for
+  returned: when keys were searched
   type: int
   sample: 20000
 deleted:
   description: Number of keys that the servers said they removed.
-  returned: when keys were looked for
+  returned: when keys were searched
   type: int
   sample: 20000
 unconfirmed:
   description: Number of keys that may have been removed, because the connection broke after the command was sent.
-  returned: when keys were looked for
+  returned: when keys were searched
   type: int
   sample: 0
 nodes:
   description: The same counts for each node.
-  returned: when keys were looked for
+  returned: when keys were searched
   type: list
   elements: dict
   contains:

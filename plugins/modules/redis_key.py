@@ -32,7 +32,7 @@ attributes:
     description:
       - Shows type, TTL and value of the first hundred keys that change, before and after, except as O(hide_values) says.
       - A value of more than 16 KiB is shown by its size and checksum, bytes that are not UTF-8 as V(b'\\xff'). Of a stream whose
-        entries have ids, it shows what lies between the first and the last id wished.
+        entries have ids, it shows what lies between the first and the last desired id.
   idempotent:
     support: full
     description: A second run changes nothing, except that TTLs are renewed as O(ttl_tolerance_seconds) says.
@@ -97,7 +97,7 @@ options:
       - V(stream) takes a list of entries, mappings with C(fields) and perhaps C(id), such as C(1700000000000-0). They are added to what
         the stream holds, nothing is removed. Either all entries have an id or none. With ids, an entry is in place if its id holds the
         same fields; other fields, or an id below the highest that the stream has reached, are a failure. Without ids, an entry is in place
-        if the stream holds the same fields anywhere, n times if it is wished n times. An entry that the stream has trimmed is added again.
+        if the stream holds the same fields anywhere, n times if it is given n times. An entry that the stream has trimmed is added again.
       - Without O(value), only the TTL of an existing key of any type is managed.
   type:
     type: str
@@ -121,7 +121,7 @@ options:
     type: int
     description:
       - How far the remaining time may have run down, in seconds, 0 or more. Half of O(ttl_seconds) if not given.
-      - A key is left alone while its remaining time is between O(ttl_seconds) minus this and O(ttl_seconds); below, the TTL is renewed,
+      - A key is kept as it is while its remaining time is between O(ttl_seconds) minus this and O(ttl_seconds); below, the TTL is renewed,
         above, it is shortened. So a second run is unchanged as long as it comes within the tolerance, and a key that is managed more often
         than that never expires. With V(0) the TTL is renewed by every run.
       - Whenever the value is written, the TTL starts anew.
@@ -160,7 +160,7 @@ EXAMPLES = r"""
     key: feature:checkout
     value: true
 
-- name: Keep a hash, with a TTL that every run within 12 hours leaves alone
+- name: Keep a hash, with a TTL that every run within 12 hours keeps
   keyfleet.redis.redis_key:
     login_host: cache.example.com
     login_password: "{{ vault_redis_password }}"

@@ -213,9 +213,9 @@ def test_renamed_commands_are_like_denied_ones(tmp_path: Path) -> None:
         assert "ok" == run_module("redis_health", at(server, write_probe=True))["verdict"]
     with start_server(tmp_path / "info", directives={"rename-command": ['INFO ""']}) as server:
         result = run_module("redis_health", at(server))
-        wished = run_module("redis_health", at(server, expect={"role": "primary"}))
+        expected = run_module("redis_health", at(server, expect={"role": "primary"}))
     assert ("ok", "skipped") == (result["verdict"], check(result, "memory")["status"])
-    assert "which cannot be verified" in wished["reasons"][0]
+    assert "which cannot be verified" in expected["reasons"][0]
 
 
 def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
@@ -232,10 +232,10 @@ def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expect", "reason"),
     [
-        ({"role": "replica"}, "the role is primary, wished: replica"),
-        ({"engine": "valkey"}, "the engine is redis, wished: valkey"),
-        ({"version": "99.1"}, ", wished: 99.1"),
-        ({"replicas": 1}, "0 replicas are in sync, wished: 1"),
+        ({"role": "replica"}, "the role is primary, expected: replica"),
+        ({"engine": "valkey"}, "the engine is redis, expected: valkey"),
+        ({"version": "99.1"}, ", expected: 99.1"),
+        ({"replicas": 1}, "0 replicas are in sync, expected: 1"),
     ],
     ids=["role", "engine", "version", "replicas"],
 )

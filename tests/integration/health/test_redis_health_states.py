@@ -203,7 +203,7 @@ def test_wait_ends_in_time_with_the_last_verdict() -> None:
 
 
 def test_wait_holds_until_a_wish_holds(tmp_path: Path) -> None:
-    """A replica that is promoted meanwhile becomes what was wished."""
+    """A replica that is promoted meanwhile becomes what was expected."""
     with start_server(tmp_path) as server, client_of(server) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", free_port("127.0.0.1"))
         with soon(lambda: client.execute_command("REPLICAOF", "NO", "ONE")):

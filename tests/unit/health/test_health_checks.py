@@ -105,25 +105,25 @@ def test_managed_service_is_named() -> None:
     assert "Amazon ElastiCache" == judge("engine", os="Amazon ElastiCache").found["service"]
 
 
-@pytest.mark.parametrize(("wished", "status"), [("7", "ok"), ("7.0", "ok"), ("7.0.15", "ok"), ("7.0.1", "failed"), ("8", "failed")])
-def test_version_is_compared_by_its_parts(wished: str, status: str) -> None:
+@pytest.mark.parametrize(("expected", "status"), [("7", "ok"), ("7.0", "ok"), ("7.0.15", "ok"), ("7.0.1", "failed"), ("8", "failed")])
+def test_version_is_compared_by_its_parts(expected: str, status: str) -> None:
     """A wish names the first parts of the version; 7.0.1 is not the beginning of 7.0.15."""
-    assert status == judge("engine", expect=Expect(version=wished)).status
+    assert status == judge("engine", expect=Expect(version=expected)).status
 
 
 def test_mismatches_name_what_was_found_and_wished() -> None:
     """A wish that does not hold fails with both values."""
-    assert "the engine is redis, wished: valkey" == judge("engine", expect=Expect(engine="valkey")).reason
-    assert "the version is 7.0.15, wished: 8.0" == judge("engine", expect=Expect(version="8.0")).reason
-    assert "the role is primary, wished: replica" == judge("role", expect=Expect(role="replica")).reason
-    assert "0 replicas are in sync, wished: 2" == judge("replication", expect=Expect(replicas=2)).reason
+    assert "the engine is redis, expected: valkey" == judge("engine", expect=Expect(engine="valkey")).reason
+    assert "the version is 7.0.15, expected: 8.0" == judge("engine", expect=Expect(version="8.0")).reason
+    assert "the role is primary, expected: replica" == judge("role", expect=Expect(role="replica")).reason
+    assert "0 replicas are in sync, expected: 2" == judge("replication", expect=Expect(replicas=2)).reason
     assert "failed" == judge("replication", expect=Expect(replicas=2)).status
 
 
 def test_wish_that_cannot_be_verified_fails() -> None:
     """A missing field skips a check, unless somebody relies on its value."""
     check = judge("role", expect=Expect(role="primary"), without="role")
-    assert ("failed", "wished role primary, which cannot be verified: the server does not report role") == (check.status, check.reason)
+    assert ("failed", "expected role primary, which cannot be verified: the server does not report role") == (check.status, check.reason)
 
 
 def test_loading_server_fails_with_its_progress() -> None:
@@ -214,7 +214,7 @@ def test_append_only_file_is_judged_only_when_it_is_on() -> None:
 
 
 def test_age_of_the_snapshot_counts_only_with_a_threshold_and_unsaved_changes() -> None:
-    """An idle server needs no new snapshot, and without CONFIG nobody knows whether snapshots are wished."""
+    """An idle server needs no new snapshot, and only CONFIG shows whether snapshots are configured."""
     old = FRESH["rdb_last_save_time"] - 7_200
     hour = Thresholds(save_age_seconds=3_600)
     assert "ok" == judge("persistence", rdb_last_save_time=old, rdb_changes_since_last_save=5).status

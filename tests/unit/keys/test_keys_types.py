@@ -62,7 +62,7 @@ SECRET = "s3cr3t"
         ("stream", [], "use state absent"),
         ("stream", [{"a": SECRET}], "must be a mapping with fields"),
         ("stream", [{"fields": {}}], "at least one field"),
-        ("stream", [{"id": "1", "fields": {"a": SECRET}}], "must look like 1700000000000-0"),
+        ("stream", [{"id": "1", "fields": {"a": SECRET}}], "must have the form 1700000000000-0"),
         ("stream", [{"id": "1-1", "fields": {"a": 1}}, {"fields": {"a": 1}}], "every entry of a stream has an id or none has"),
         ("stream", [{"id": "2-1", "fields": {"a": 1}}, {"id": "1-9", "fields": {"a": 1}}], "must rise"),
         ("stream", [{"id": "1-1", "fields": {"a": 1}}, {"id": "1-1", "fields": {"a": 1}}], "must rise"),

@@ -21,7 +21,7 @@ from ...core.errors import CertificateError, CredentialsError, ServerError, Unre
 from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, deciding_directives, judge_cluster, judge_info, judge_ping
 from ...core.health.model import SKIPPED, Check, placed, reason_of, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, no_round_trip, probe_name
-from ...core.health.report import DEFAULT_THRESHOLDS, NO_WISHES, HealthReport, silent
+from ...core.health.report import DEFAULT_THRESHOLDS, NO_EXPECTATIONS, HealthReport, silent
 from ..executor import Engine
 
 PINGS = 3
@@ -119,7 +119,7 @@ def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
         name = probe_name(prefix)
         if engine.router.find(name, False) is node:
             return name
-    return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+    return Check("round_trip", SKIPPED, "no key with the prefix belongs to this node")
 
 
 def _check_ways(node: Node, dialer: Dialer) -> HealthReport:
@@ -172,11 +172,11 @@ def _info_checks(visit: Visit, keeps: Sequence[str]) -> list[Check]:
     reply = visit.answer("INFO")
     if isinstance(reply, ServerError):
         info = ServerInfo()
-        checks = [unknown(name, reason_of(reply), NO_WISHES) for name in INFO_CHECKS]
+        checks = [unknown(name, reason_of(reply), NO_EXPECTATIONS) for name in INFO_CHECKS]
     else:
         info = read_info(reply)
         directives = _directives(visit, deciding_directives(info.values))
-        checks = judge_info({**info.values, **directives}, DEFAULT_THRESHOLDS, NO_WISHES)
+        checks = judge_info({**info.values, **directives}, DEFAULT_THRESHOLDS, NO_EXPECTATIONS)
     if info.fields.get("cluster_enabled") == "0":
         cluster = NO_CLUSTER
     else:

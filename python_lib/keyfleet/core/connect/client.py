@@ -3,7 +3,7 @@
 From Settings to a connected redis-py client.
 
 Retries. redis-py repeats a command whose reply was lost, so that one ``incr`` may count twice, and tries a refused password
-again and again. Here only *connecting* is repeated: a connection class of ours does it, and redis-py's own retry of commands is
+again and again. Here only *connecting* is repeated: a connection class of keyfleet does it, and redis-py's own retry of commands is
 off. A pooled connection that the server has closed is noticed and replaced before it is used. On a cluster, where redis-py
 repeats commands in ways that cannot be turned off in every version, a reply that does not come raises ReplyLostError, which it
 does not repeat; what was surely not run (no connection, MOVED, ASK, TRYAGAIN, CLUSTERDOWN) it tries again.
@@ -51,7 +51,7 @@ def connect(settings: Settings) -> AnyClient:
     """
     Return a redis-py client whose replies are bytes; close it with `close`.
 
-    A single server is connected when the first command is sent, a cluster and Sentinel are asked at once. RESP2 is spoken, which
+    A single server is connected when the first command is sent, a cluster and Sentinel are asked immediately. RESP2 is spoken, which
     all versions of redis-py answer alike.
 
     Raises:
@@ -82,7 +82,7 @@ def close(client: AnyClient) -> None:
         sentinel.connection_pool.disconnect()
 
 
-class _PatientConnection:
+class _RetryingConnection:
     """Mixin for redis-py's connections: connecting is tried again, a refused password is not."""
 
     attempts = 0
@@ -100,11 +100,11 @@ class _PatientConnection:
             return
         self._connecting = True
         try:
-            self._connect_patiently(super().connect)  # type: ignore[misc]
+            self._connect_retryingly(super().connect)  # type: ignore[misc]
         finally:
             self._connecting = False
 
-    def _connect_patiently(self, once: Callable[[], None]) -> None:
+    def _connect_retryingly(self, once: Callable[[], None]) -> None:
         started, delay = time.monotonic(), self.delay_seconds
         for attempt in range(self.attempts + 1):
             try:
@@ -119,7 +119,7 @@ class _PatientConnection:
         return None
 
 
-class _PatientClusterConnection(_PatientConnection):
+class _RetryingClusterConnection(_RetryingConnection):
     """A connection to a cluster node: what may have run is not reported as a failed connection, which RedisCluster would repeat."""
 
     def send_packed_command(self, *args: Any, **kwargs: Any) -> Any:
@@ -145,16 +145,16 @@ class _PatientClusterConnection(_PatientConnection):
             raise ReplyLostError(f"{error}; the command may have run") from error
 
 
-def _patient(settings: Settings, base: type, mixin: type = _PatientConnection) -> type:
+def _retrying(settings: Settings, base: type, mixin: type = _RetryingConnection) -> type:
     """Return a connection class of redis-py that connects as the settings say; a class, since RedisCluster drops unknown options."""
-    patience = {
+    attributes = {
         "attempts": _connect_attempts(settings),
         "delay_seconds": settings.retry_delay_ms / 1000,
         "deadline_seconds": settings.timeout_seconds,
-        # redis-py before 6 does not check host names unless told, and its RedisCluster cannot be told
+        # redis-py before 6 checks host names only on request, which its RedisCluster cannot pass on
         "fixed_options": {"ssl_check_hostname": settings.tls_verify} if settings.tls else {},
     }
-    return type(f"Patient{base.__name__}", (mixin, base), patience)
+    return type(f"Retrying{base.__name__}", (mixin, base), attributes)
 
 
 def _connect_attempts(settings: Settings) -> int:
@@ -194,7 +194,7 @@ def _connect_single(settings: Settings) -> AnyClient:
         options["path"] = settings.unix_socket
     else:
         options.update(host=settings.host, port=settings.port)
-    return redis.Redis(connection_pool=ConnectionPool(connection_class=_patient(settings, base), **options))
+    return redis.Redis(connection_pool=ConnectionPool(connection_class=_retrying(settings, base), **options))
 
 
 def _connect_sentinel(settings: Settings) -> AnyClient:
@@ -206,7 +206,7 @@ def _connect_sentinel(settings: Settings) -> AnyClient:
     base = SentinelManagedSSLConnection if settings.tls else SentinelManagedConnection
     return sentinel.master_for(
         settings.sentinel_service,
-        connection_class=_patient(settings, base),
+        connection_class=_retrying(settings, base),
         username=settings.username,
         password=settings.password,
         db=settings.db,
@@ -221,13 +221,13 @@ def _connect_cluster(settings: Settings) -> AnyClient:
         {"retry": Retry(NoBackoff(), _connect_attempts(settings))} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
     )
     cluster_class: Any = RedisCluster
-    if redis.VERSION[0] < 5:  # looking for a new primary, it deep-copies a bound method of the client, which fails at its lock
+    if redis.VERSION[0] < 5:  # to find a new primary, it deep-copies a bound method of the client, which fails at its lock
         cluster_class = type("CopyableCluster", (RedisCluster,), {"__deepcopy__": lambda self, memo: self})
     try:
         return cluster_class(
             url=f"redis://{format_nodes([first])}",
             startup_nodes=[ClusterNode(host, port) for host, port in others],  # type: ignore[no-untyped-call]
-            connection_class=_patient(settings, SSLConnection if settings.tls else Connection, _PatientClusterConnection),
+            connection_class=_retrying(settings, SSLConnection if settings.tls else Connection, _RetryingClusterConnection),
             username=settings.username,
             password=settings.password,
             require_full_coverage=False,  # a key is served although another slot is not
@@ -242,7 +242,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
 
 
 def _raise_cluster_reason(settings: Settings) -> None:
-    """Ask each node for itself and raise what it says; RedisCluster does not always tell why it found no cluster."""
+    """Ask each node for itself and raise its error; RedisCluster does not always say why it found no cluster."""
     silent: list[UnreachableError] = []
     for host, port in settings.cluster_nodes:
         single = replace(settings, cluster_nodes=(), host=host, port=port, retry_attempts=0)

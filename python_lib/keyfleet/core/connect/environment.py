@@ -70,7 +70,7 @@ def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Gi
 
 
 def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each REDIS_ variable that is none of ours and looks most like one that is not set."""
+    """Yield a sentence for each REDIS_ variable that keyfleet does not know and that resembles one that is not set."""
     variables = _set_variables(environ)
     for name in variables:
         if name.startswith("REDIS_") and name not in VARIABLES:
@@ -99,7 +99,7 @@ def _add(given: Given, name: str, stated: Stated, problems: list[str]) -> None:
 
 
 def _agree(name: str, one: Any, other: Any) -> bool:
-    """Tell whether two values mean the same; the order of nodes means nothing."""
+    """Return whether two values mean the same; the order of nodes means nothing."""
     try:
         found, wanted = CONVERTERS[name](one), CONVERTERS[name](other)
     except ConversionError:

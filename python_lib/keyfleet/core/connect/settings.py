@@ -3,7 +3,7 @@
 Where a server is and how to talk to it.
 
 Settings come from the environment, a URL or a mapping. All three collect what was given, field by field with the name the
-user knows it by, and every problem is reported at once in one SettingsError.
+user knows it by, and all problems are reported together in one SettingsError.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .values import CONVERTERS, SECRET_FILES, SECRETS, UNKNOWN, ConversionError,
 
 
 class SettingsWarning(UserWarning):
-    """The environment can be used, and something in it is unsafe or looks like a slip; silenced or made an error like any warning."""
+    """The environment can be used, and something in it is unsafe or is probably a mistake; silenced or made an error like any warning."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Settings:
         """
         Read the REDIS_ variables that docs/client/configuration.md lists; an empty variable counts as not set.
 
-        A SettingsWarning is given for a TLS certificate that is not checked, and for a variable that looks like a misspelt one.
+        A SettingsWarning is given for a TLS certificate that is not checked, and for a variable that is probably a misspelt one.
 
         Args:
             environ: Variables to read instead of the process's environment.
@@ -132,7 +132,7 @@ class Settings:
             url: ``rediss`` is TLS, ``valkey`` and ``valkeys`` mean the same as ``redis`` and ``rediss``. Each may have ``+cluster``
                 (``redis+cluster://host1:7000,host2:7000``) or ``+sentinel`` (``redis+sentinel://host1,host2/service/0``; user name and
                 password are the server's). ``unix:///run/redis.sock?db=0`` is a socket. User name, password, host, service and path are
-                percent-decoded; an IPv6 host stands in brackets.
+                percent-decoded; an IPv6 host is in brackets.
             overrides: Further fields of Settings; they win over the URL.
         Raises:
             SettingsError: for every problem of the URL and the fields together.

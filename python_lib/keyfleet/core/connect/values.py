@@ -20,7 +20,7 @@ DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 SECRETS = ("password", "sentinel_password")
 SECRET_FILES = {"password_file": "password", "sentinel_password_file": "sentinel_password"}
-# The value of a field that the user stated in a way that cannot be read: its problem is told already, and nothing follows from it.
+# The value of a field that the user stated in a way that cannot be read: its problem is reported already, and nothing follows from it.
 UNKNOWN = object()
 
 

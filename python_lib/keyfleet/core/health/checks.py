@@ -3,7 +3,7 @@
 What the fields of INFO and CLUSTER INFO say about a server's health; pure.
 
 Every field is optional, because managed services leave many of them out: a check whose field is missing is ``skipped``, unless the caller
-wished for a value of it (`Expect`), since a wish that cannot be verified does not hold.
+expects a value of it (`Expect`), since an expectation that cannot be verified does not hold.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def engine_of(info: Info) -> tuple[str, str]:
     Return engine and version, such as ``("valkey", "8.1.1")``.
 
     Source:
-        Valkey keeps ``redis_version:7.2.4`` and tells its own in ``server_name`` and ``valkey_version``, also with
+        Valkey keeps ``redis_version:7.2.4`` and reports its own in ``server_name`` and ``valkey_version``, also with
         ``extended-redis-compatibility``, the default on ElastiCache; Redis has neither field.
     """
     name = str(info.get("server_name", "valkey" if "valkey_version" in info else "redis")).lower()
@@ -110,15 +110,15 @@ def _engine(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
         found["service"] = str(info["os"])
     problems = []
     if expect.engine not in (None, engine):
-        problems.append((FAILED, f"the engine is {engine}, wished: {expect.engine}"))
+        problems.append((FAILED, f"the engine is {engine}, expected: {expect.engine}"))
     if expect.version is not None and not f"{version}.".startswith(f"{expect.version}."):
-        problems.append((FAILED, f"the version is {version}, wished: {expect.version}"))
+        problems.append((FAILED, f"the version is {version}, expected: {expect.version}"))
     return judged("engine", found, problems)
 
 
 def _role(info: Info, thresholds: Thresholds, expect: Expect) -> Check:
     role = ROLES.get(str(info["role"]), str(info["role"]))
-    problems = [(FAILED, f"the role is {role}, wished: {expect.role}")] if expect.role not in (None, role) else []
+    problems = [(FAILED, f"the role is {role}, expected: {expect.role}")] if expect.role not in (None, role) else []
     return judged("role", {"role": role}, problems)
 
 

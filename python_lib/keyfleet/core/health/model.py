@@ -28,11 +28,11 @@ class Thresholds:
         memory_percent: Used memory of ``maxmemory``; not applied with a policy ``allkeys-*``, since such a cache is meant to be full.
         fragmentation_ratio, fragmentation_bytes: Resident to used memory, and what that wastes in bytes; both must be exceeded, so
             that small servers pass.
-        save_age_seconds: Age of the last snapshot while changes wait for one; ``None`` does not look, because without CONFIG nobody
-            knows whether snapshots are wished.
+        save_age_seconds: Age of the last snapshot while changes wait for one; ``None`` does not judge it, because only CONFIG
+            shows whether snapshots are configured.
         replica_lag_seconds, replica_lag_bytes: How far a replica is behind. An idle primary speaks only every 10 s.
         clients_percent: Connections of ``maxclients``.
-        evicted_keys, rejected_connections: Counts since the server started; ``None`` does not look.
+        evicted_keys, rejected_connections: Counts since the server started; ``None`` does not judge them.
         certificate_days: Days that the server's certificate is still valid.
     Source:
         Fragmentation: defaults of ``active-defrag-ignore-bytes``; idle time: default of ``repl-ping-replica-period`` (redis.conf of 7.0).
@@ -54,7 +54,7 @@ class Thresholds:
 @dataclass(frozen=True)
 class Expect:
     """
-    What the caller wishes a server to be; ``None`` is no wish.
+    What a server should be; ``None`` accepts anything.
 
     Attributes:
         role: ``primary`` or ``replica``.
@@ -68,8 +68,8 @@ class Expect:
     version: Optional[str] = None
     replicas: Optional[int] = None
 
-    def wishes(self, check: str) -> dict[str, Any]:
-        """Return the wishes that the named check has to verify, as ``{name: value}``."""
+    def of_check(self, check: str) -> dict[str, Any]:
+        """Return the expectations that the named check has to verify, as ``{name: value}``."""
         names = {"engine": ("engine", "version"), "role": ("role",), "replication": ("replicas",)}.get(check, ())
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -109,12 +109,11 @@ def judged(name: str, found: Mapping[str, Any], problems: list[Problem]) -> Chec
 
 
 def unknown(name: str, reason: str, expect: Expect) -> Check:
-    """Build the check of something that cannot be told: skipped, or failed when *expect* has a wish about it."""
-    wishes = expect.wishes(name)
-    if not wishes:
+    """Return the check of something that the server does not report: skipped, or failed when *expect* names a value for it."""
+    expected = ", ".join(f"{what} {value}" for what, value in expect.of_check(name).items())
+    if not expected:
         return Check(name, SKIPPED, reason)
-    wished = ", ".join(f"{wish} {value}" for wish, value in wishes.items())
-    return Check(name, FAILED, f"wished {wished}, which cannot be verified: {reason}")
+    return Check(name, FAILED, f"expected {expected}, which cannot be verified: {reason}")
 
 
 def number(info: Info, name: str) -> Any:

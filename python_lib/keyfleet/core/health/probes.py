@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROBE_PREFIX = "keyfleet:probe:"
 PROBE_SECONDS = 10
-PROBE_ATTEMPTS = 10_000  # to find a name that lives on a certain node
+PROBE_ATTEMPTS = 10_000  # to find a name whose slot is on a certain node
 DAY_SECONDS = 86400
 
 Clock = Callable[[], float]
@@ -143,7 +143,7 @@ def check_round_trip(client: AnyClient, node: Primary, settings: Settings, clock
     """
     key, value = _probe_key(client, node, settings), secrets.token_hex(16).encode()
     if key is None:
-        return Check("round_trip", SKIPPED, "no key with our prefix lives on this node")
+        return Check("round_trip", SKIPPED, "no key with the prefix belongs to this node")
     started, reason = clock(), ""
     try:
         with translated(settings):
@@ -182,7 +182,7 @@ def probe_name(prefix: str) -> str:
 
 
 def _probe_key(client: AnyClient, node: Primary, settings: Settings) -> Optional[str]:
-    """Return a random key that lives on *node*; None if none was found: it lost its slots, or the prefix has a hash tag."""
+    """Return a random key of *node*; None if none was found: it lost its slots, or the prefix has a hash tag."""
     for _attempt in range(PROBE_ATTEMPTS):
         key = probe_name(settings.key_prefix)
         if _owner(client, key, node.address) == node.address:

@@ -19,7 +19,7 @@ def judge_replication(info: Info, thresholds: Thresholds, expect: Expect) -> Che
     problems += _followers(info, thresholds, found)
     problems += _required(info, found)
     if expect.replicas not in (None, found["online_replicas"]):
-        problems.append((FAILED, f"{found['online_replicas']} replicas are in sync, wished: {expect.replicas}"))
+        problems.append((FAILED, f"{found['online_replicas']} replicas are in sync, expected: {expect.replicas}"))
     return judged("replication", found, problems)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHECKS = ("ping", *INFO_CHECKS, "cluster", "certificate", "round_trip")
 POLL_SECONDS = 0.2
-DEFAULT_THRESHOLDS, NO_WISHES = Thresholds(), Expect()
+DEFAULT_THRESHOLDS, NO_EXPECTATIONS = Thresholds(), Expect()
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def check_health(
     settings: Settings,
     *,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
-    expect: Expect = NO_WISHES,
+    expect: Expect = NO_EXPECTATIONS,
     write_probe: bool = False,
 ) -> HealthReport:
     """
@@ -95,7 +95,7 @@ def wait_for_health(
     settings: Settings,
     *,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
-    expect: Expect = NO_WISHES,
+    expect: Expect = NO_EXPECTATIONS,
     write_probe: bool = False,
     timeout_seconds: float = 0.0,
     fail_on: str = FAILED,

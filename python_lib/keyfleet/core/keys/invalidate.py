@@ -175,7 +175,7 @@ def invalidate(
 
 
 def _refuse_wrong_targets(client: AnyClient, nodes: Sequence[Primary], settings: Settings) -> None:
-    """Refuse a replica, and a single node that is part of a cluster; where INFO is denied nobody knows, and the run goes on."""
+    """Refuse a replica, and a single node that is part of a cluster; where INFO is denied that is not known, and the run continues."""
     for node in nodes:
         try:
             with translated(settings):

@@ -45,7 +45,7 @@ class KeyEntry:
         key: Full name, prefix included.
         present: Whether the key should exist.
         kind, value: Type and comparable value; *value* is None when only the TTL is managed.
-        ttl_ms, tolerance_ms: Remaining time wished, and how far it may have run down before it is renewed; in milliseconds.
+        ttl_ms, tolerance_ms: Desired TTL, and how far it may have run down before it is renewed; in milliseconds.
         persist: The key shall have no TTL.
         only_if: None, ``missing`` or ``exists``.
         replace_type: A key of another type may be replaced.
@@ -185,7 +185,7 @@ def make_plan(entry: KeyEntry, found: Found) -> KeyPlan:
 
     Raises:
         WrongTypeError: if it holds another type and that may not be replaced.
-        RefusedError: if the wish cannot be fulfilled.
+        RefusedError: if the entry cannot be applied to what is there.
     """
     exists = found.type != MISSING
     if not entry.present:
@@ -208,7 +208,7 @@ def make_plan(entry: KeyEntry, found: Found) -> KeyPlan:
 
 
 def _plan_ttl(entry: KeyEntry, found: Found) -> KeyPlan:
-    """Plan for a key whose value is as wished, or none of our business."""
+    """Plan for a key whose value is as desired, or not managed."""
     if entry.persist and found.ttl_ms >= 0:
         return KeyPlan("ttl", found, Found(found.type, -1, found.value), ("PERSIST", entry.key))
     if entry.ttl_ms is not None and not max(0, entry.ttl_ms - entry.tolerance_ms) <= found.ttl_ms <= entry.ttl_ms:

@@ -151,14 +151,14 @@ class Distinct:
 
 class Pace:
     """
-    Decides how many keys go at once, and when.
+    Decides how many keys one command removes, and when it is sent.
 
     Args:
         rate: Keys per second, None for no bound; time that passes without removing anything is not saved up.
         limit: Keys in total, None for no bound.
         clock, sleep: Of the module time.
     Attributes:
-        chunk: Keys that go at once.
+        chunk: Keys that one command removes.
     """
 
     def __init__(self, rate: Optional[float], limit: Optional[int], clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -189,7 +189,7 @@ def sweep(remover: Remover, selection: Selection, keys: Sequence[bytes], pace: P
 
     Args:
         keys: Those of the selection's names that the node holds.
-        seen: Is told each page before it is removed.
+        seen: Called with each page before it is removed.
     """
     for page in pages(remover.ask, selection, keys):
         remover.tally.matched += len(page)

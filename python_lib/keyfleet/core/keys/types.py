@@ -164,7 +164,7 @@ def _canonical_json(text: bytes) -> str:
 
 
 class HashType(ValueType):
-    """Fields and their values; fields that are not wished are removed."""
+    """Fields and their values; fields that are not desired are removed."""
 
     name = stored_as = "hash"
 
@@ -207,7 +207,7 @@ class ListType(ValueType):
 
 
 class SetType(ValueType):
-    """Members without order; members that are not wished are removed."""
+    """Members without order; members that are not desired are removed."""
 
     name = stored_as = "set"
 
@@ -230,7 +230,7 @@ class SetType(ValueType):
 
 
 class SortedSetType(ValueType):
-    """Members and their scores; members that are not wished are removed."""
+    """Members and their scores; members that are not desired are removed."""
 
     name = stored_as = "zset"
 
@@ -280,10 +280,10 @@ class Stream(NamedTuple):
 
 class StreamType(ValueType):
     """
-    A log: the wished entries must be in it, others stay.
+    A log: the desired entries must be in it, others stay.
 
     With ids, an entry is present if its id holds the same fields. Without, as many entries with the same fields must be in the
-    stream as are wished, wherever they stand; those that are missing are appended in the order given.
+    stream as are desired, at any position; those that are missing are appended in the order given.
     """
 
     name = stored_as = "stream"
@@ -308,7 +308,7 @@ class StreamType(ValueType):
             raise ValueError("every entry of a stream must be a mapping with fields (a mapping with at least one field) and perhaps an id")
         given = str(raw.get("id") or "")
         if given and not re.fullmatch("[0-9]{1,20}-[0-9]{1,20}", given):
-            raise ValueError("the id of a stream's entry must look like 1700000000000-0")
+            raise ValueError("the id of a stream's entry must have the form 1700000000000-0")
         fields = {encode_scalar(field): encode_scalar(value) for field, value in raw["fields"].items()}
         return StreamEntry(given.encode(), fields)
 
