@@ -138,6 +138,14 @@ def test_modules_send_what_they_need(path: Path) -> None:
     assert PAYLOAD[path.stem] == rooms(closure([path]))
 
 
+@pytest.mark.parametrize("layer", ["unit", "integration"])
+def test_tests_are_laid_out_as_the_rooms(layer: str) -> None:
+    """A folder of tests has the name of a room; client and testing are those of the library, modules is what modules have in common."""
+    folders = {path.parent.relative_to(ROOT / "tests" / layer).parts for path in (ROOT / "tests" / layer).rglob("test_*.py")}
+    known = {(name,) for name in (*MAY_IMPORT, "client", "testing", "modules")} | ({()} if layer == "unit" else set())
+    assert [] == sorted(folders - known)
+
+
 def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
     """In functions, below TYPE_CHECKING, of modules and of names in them, and of packages."""
     for name in ("pair/__init__.py", "pair/left.py", "right.py", "shown.py", "lazy.py"):
