@@ -156,7 +156,7 @@ def repeats_page() -> str:
     for repeat, by_execute in ((Repeat.READ, _kinds.READS), (Repeat.SAME, _kinds.SAMES), (Repeat.NEVER, None)):
         named = []
         for name in sorted({kind.name for kind in kinds if kind.repeat is repeat}):
-            condition = " with an option that looks at what was there" if repeat is Repeat.NEVER and name in repeatable else ""
+            condition = " with an option that depends on what was there" if repeat is Repeat.NEVER and name in repeatable else ""
             named.append(f"`{name}`{condition}")
         others = "all others" if by_execute is None else ", ".join(f"`{name}`" for name in sorted(by_execute))
         title = "Never sent again" if repeat is Repeat.NEVER else "Sent again"
@@ -164,7 +164,7 @@ def repeats_page() -> str:
     intro = [
         "What was surely not run is sent again while the budget of the call lasts. This page is about commands that were sent and whose",
         "reply did not come. One that is never sent again raises `OutcomeUnknown`. A script is sent again if it was made with",
-        "`repeatable=True`, and so is what `execute` was given with that. `execute` looks at names alone: what is named differently there",
+        "`repeatable=True`, and so is what `execute` was given with that. `execute` knows names alone: what is named differently there",
         "has options with which running it twice is not running it once. The calls of a pipeline or transaction that a lost connection",
         "left unanswered are sent again together, if each of them may be and none of them reads what another one of the pipeline changes.",
     ]

@@ -15,7 +15,7 @@ start_parts() {
     SECONDS=0
 }
 
-# part NAME COMMAND...: run it and go on, whether it fails or not; finish_parts tells. A skipped test is a failure: it did not run.
+# part NAME COMMAND...: run it and continue, whether it fails or not; finish_parts reports. A skipped test is a failure: it did not run.
 part() {
     local name=$1 started=$SECONDS result=ok
     shift

@@ -8,7 +8,7 @@ Read out of real server binaries which directives they know, and keep the table 
 
 Rows of engines and versions that are not given stay as they are, so that each version is read where its binary is.
 Everything is asked of the server itself: names by CONFIG GET (the hidden ones are found among the strings of the binary), type, choices and
-range by what it answers to bad values, live or not by CONFIG SET, aliases by setting one name and looking which other changed.
+range by what it answers to bad values, live or not by CONFIG SET, aliases by setting one name and comparing which other changed.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def read(binary: str) -> tuple[Key, list[Row]]:
 
 
 def change_of(ask: Ask, name: str, value: str) -> str:
-    """Tell how the value of a running server may be changed: live, start (only when it starts) or protected."""
+    """Return how the value of a running server may be changed: live, start (only when it starts) or protected."""
     try:
         ask("CONFIG", "SET", name, value)
     except AnswerError as error:
@@ -135,7 +135,7 @@ def row(binary: str, name: str, default: str, change: str) -> Row:
 
 
 def many(binary: str, name: str, kind: str, complaint: str) -> str:
-    """Tell whether a directive takes one word, several words, or several lines."""
+    """Return whether a directive takes one word, several words, or several lines."""
     if name in SEVERAL_LINES:
         return "lines"
     refuses_one = complaint == "wrong number of arguments"
@@ -154,7 +154,7 @@ def complaint_about(binary: str, line: str) -> str:
 
 
 def is_known(binary: str, name: str) -> bool:
-    """Tell whether a starting server accepts a name that CONFIG GET does not list."""
+    """Return whether a starting server accepts a name that CONFIG GET does not list."""
     try:
         with throwaway(binary, [f"{name} 1"]):
             return True
@@ -165,10 +165,10 @@ def is_known(binary: str, name: str) -> bool:
 def aliases(binary: str, rows: Sequence[Row]) -> dict[str, str]:
     """Find names that change together: ``{alias: name that CONFIG REWRITE writes}``."""
     found: dict[str, str] = {}
-    looks = [item[1:] for item in rows]
+    shapes = [item[1:] for item in rows]
     for item in rows:
         name, value = item[0], another_value(item)
-        if value is None or name in found or name in found.values() or looks.count(item[1:]) < 2:
+        if value is None or name in found or name in found.values() or shapes.count(item[1:]) < 2:
             continue
         twins, primary = changed_together(binary, name, value, {other[0] for other in rows if other[1:] == item[1:]})
         found.update({twin: primary for twin in twins if twin != primary})

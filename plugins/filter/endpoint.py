@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the role redis_endpoint and of the playbooks: where instances are reached, and how to tell. Not for other playbooks."""
+"""Filters of the role redis_endpoint and of the playbooks: where instances are reached, and the files for it. Not for other playbooks."""
 
 from __future__ import annotations
 
@@ -58,48 +58,48 @@ def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
     return {name: [rule[1:] for rule in rules if rule.startswith("#")] for name, *rules in (line.split() for line in users)}
 
 
-def endpoint_problems(wish: Mapping[str, Any]) -> list[str]:
+def endpoint_problems(desired: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the variables of the role; empty when nothing is."""
-    return profile_problems(wish["instances"], wish["forms"], wish["users"], wish["ecs_secret_arns"])
+    return profile_problems(desired["instances"], desired["forms"], desired["users"], desired["ecs_secret_arns"])
 
 
-def endpoint_files(wish: Mapping[str, Any]) -> list[dict[str, Any]]:
+def endpoint_files(desired: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     Return the files of all profiles as the module redis_files takes them.
 
     Args:
-        wish: Variables of the role: ``instances`` (from `server_endpoints`), ``absent``, ``host``, ``path``, ``key_prefix``, ``forms``,
+        desired: Variables of the role: ``instances`` (from `server_endpoints`), ``absent``, ``host``, ``path``, ``key_prefix``, ``forms``,
             ``folder`` (of the forms), ``own_folders`` (to be made), ``users``, ``ecs_secret_arns``.
     Raises:
         AnsibleFilterError: if the variables are wrong.
     """
-    problems = endpoint_problems(wish)
+    problems = endpoint_problems(desired)
     if problems:
         raise AnsibleFilterError("; ".join(problems))
-    files: list[dict[str, Any]] = [{"path": path, "state": "directory", "mode": "0700"} for path in wish["own_folders"]]
-    for endpoint in wish["instances"]:
-        files += _profile_files(wish, endpoint, "", wish["ecs_secret_arns"].get(endpoint["name"], ""))
-        for user in wish["users"]:
+    files: list[dict[str, Any]] = [{"path": path, "state": "directory", "mode": "0700"} for path in desired["own_folders"]]
+    for endpoint in desired["instances"]:
+        files += _profile_files(desired, endpoint, "", desired["ecs_secret_arns"].get(endpoint["name"], ""))
+        for user in desired["users"]:
             if applies(user, endpoint):
                 login = {**endpoint, "username": user["name"], "password": user["password"]}
-                files += _profile_files(wish, login, user["name"], user.get("ecs_secret_arn") or "")
+                files += _profile_files(desired, login, user["name"], user.get("ecs_secret_arn") or "")
             else:
-                files += _absent_files(wish, endpoint["name"], user["name"])
-    for name in wish["absent"]:
-        for user_name in ("", *(user["name"] for user in wish["users"])):
-            files += _absent_files(wish, name, user_name)
+                files += _absent_files(desired, endpoint["name"], user["name"])
+    for name in desired["absent"]:
+        for user_name in ("", *(user["name"] for user in desired["users"])):
+            files += _absent_files(desired, name, user_name)
     return files
 
 
-def _profile_files(wish: Mapping[str, Any], endpoint: Mapping[str, Any], user: str, arn: str) -> list[dict[str, Any]]:
-    """Return the env file and all forms of one user of one instance; a form that is not wished is removed, since it holds the password."""
-    place = profile_path(wish["path"], endpoint["name"], wish["host"], user)
+def _profile_files(desired: Mapping[str, Any], endpoint: Mapping[str, Any], user: str, arn: str) -> list[dict[str, Any]]:
+    """Return the env file and all forms of one user of one instance; a form that is not desired is removed, since it holds the password."""
+    place = profile_path(desired["path"], endpoint["name"], desired["host"], user)
     title = f"Ansible managed: how applications reach instance {endpoint['name']}" + (f" as user {user}" if user else "")
-    values = profile_values(endpoint, wish["key_prefix"])
+    values = profile_values(endpoint, desired["key_prefix"])
     profile = Profile(PurePosixPath(place).stem, title, values, arn)
     files: list[dict[str, Any]] = [{"path": place, "secret_content": profile_text(title, values), "mode": "0600"}]
-    for form, paths in all_paths(wish["folder"], profile.stem).items():
-        if form not in wish["forms"]:
+    for form, paths in all_paths(desired["folder"], profile.stem).items():
+        if form not in desired["forms"]:
             files += [{"path": path, "state": "absent"} for path in paths]
             continue
         for path, file in zip(paths, form_files(form, profile)):
@@ -112,9 +112,9 @@ def _profile_files(wish: Mapping[str, Any], endpoint: Mapping[str, Any], user: s
     return files
 
 
-def _absent_files(wish: Mapping[str, Any], name: str, user: str) -> list[dict[str, Any]]:
-    place = profile_path(wish["path"], name, wish["host"], user)
-    paths = [place, *(path for paths in all_paths(wish["folder"], PurePosixPath(place).stem).values() for path in paths)]
+def _absent_files(desired: Mapping[str, Any], name: str, user: str) -> list[dict[str, Any]]:
+    place = profile_path(desired["path"], name, desired["host"], user)
+    paths = [place, *(path for paths in all_paths(desired["folder"], PurePosixPath(place).stem).values() for path in paths)]
     return [{"path": path, "state": "absent"} for path in paths]
 
 

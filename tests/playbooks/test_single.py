@@ -172,7 +172,7 @@ def test_unlisted_instance_is_reported_and_left_alone(deployment: Deployment, po
     deployment.run(redis_server_instances=[{"name": "default", "port": port}, {"name": "extra", "port": other}]).ok()
     pid = pid_of(deployment, other)
     run = deployment.run(**instance(port)).ok()
-    assert "left alone: extra" in run.output
+    assert "kept as they are: extra" in run.output
     assert [] == run.changed
     assert pid == pid_of(deployment, other)
 
