@@ -194,15 +194,63 @@ class Engine:
         await self._go_on(calls, deadline, in_order)
         return calls
 
+    async def run_pipeline(self, commands: Sequence[Command[Any]], deadline: float) -> list[Any]:
+        """Return the reply to each of *commands*, an ErrorReply or the error for the caller included; those of one slot run in order."""
+        repeats = {command.kind.repeat for command in commands}
+        in_order = repeats != {Repeat.READ}
+        groups = self._groups(commands, not in_order)
+        if groups is None:
+            return [call.result for call in await self.run_all([Call(command) for command in commands], deadline, in_order=True)]
+        # The fast path: answers at the first attempt need no Calls and no verdicts.
+        now, version = time.monotonic(), self.router.version
+        until = deadline if Repeat.NEVER in repeats else now + attempt_seconds(deadline - now)
+        requests = []
+        for node, positions in groups.items():
+            data = b"".join([pack(commands[position].arguments) for position in positions])
+            requests.append(Request(node, data, len(positions), until, until))
+        outcomes = await exchange_all(requests)
+        if all(_is_plain(positions, outcome) for positions, outcome in zip(groups.values(), outcomes, strict=True)):
+            replies: list[Any] = [None] * len(commands)
+            for positions, outcome in zip(groups.values(), outcomes, strict=True):
+                for position, reply in zip(positions, outcome, strict=True):  # type: ignore[arg-type]
+                    replies[position] = reply
+            return replies
+        calls = [Call(command) for command in commands]
+        for node, positions in groups.items():
+            for position in positions:
+                call = calls[position]
+                call.node, call.version, call.sent_at = node, version, now
+        sent = [[calls[position] for position in positions] for positions in groups.values()]
+        self._take(calls, list(zip(sent, outcomes, strict=True)), in_order)
+        await self._go_on(calls, deadline, in_order=True)
+        return [call.result for call in calls]
+
+    def _groups(self, commands: Sequence[Command[Any]], reads: bool) -> dict[Node, Sequence[int]] | None:
+        """Return which of *commands* go to each server, by position; None if one is not known, or calls to it have failed."""
+        if not self._rules.is_cluster:
+            node = self.router.find(None, reads)
+            return None if node is None or node.breaker.failures else {node: range(len(commands))}
+        groups: dict[Node, list[int]] = {}
+        for position, command in enumerate(commands):
+            node = self.router.find(command.name, reads)
+            if node is None or node.breaker.failures:
+                return None
+            groups.setdefault(node, []).append(position)
+        return groups  # type: ignore[return-value]
+
     def decoded(self, call: Call) -> Any:
         """Return what the settled *call* answers, or raise its error."""
-        if isinstance(call.result, KeyfleetError):
-            raise call.result
-        if isinstance(call.result, ErrorReply):
-            if call.result.code == "WRONGTYPE" and call.command.kind.wanted:
-                raise WrongTypeError(call.command.key, call.command.kind.wanted, "value of another type")
-            raise self._dialer.translate(call.result)
-        return call.command.decode(call.result, call.command.key)
+        return self.answer(call.command, call.result)
+
+    def answer(self, command: Command[T], reply: Any) -> T:
+        """Return what *reply* means as the answer to *command*, or raise the error that it is."""
+        if isinstance(reply, KeyfleetError):
+            raise reply
+        if isinstance(reply, ErrorReply):
+            if reply.code == "WRONGTYPE" and command.kind.wanted:
+                raise WrongTypeError(command.key, command.kind.wanted, "value of another type")
+            raise self._dialer.translate(reply)
+        return command.decode(reply, command.key)
 
     async def _go_on(self, calls: Sequence[Call], deadline: float, in_order: bool = False) -> None:
         """Attempt again what is not settled, until it is or its time is over."""
@@ -486,7 +534,7 @@ def _outcome(came: Any) -> Outcome:
     return NotSent(came.cause) if isinstance(came, NotSentError) else Answer(came)
 
 
-def _is_plain(group: Sequence[Call], outcome: list[Any] | Failure) -> bool:
+def _is_plain(group: Sequence[Any], outcome: list[Any] | Failure) -> bool:
     """Say whether every call of a write has its own reply, and none of them is an error."""
     if outcome.__class__ is not list or len(outcome) != len(group):
         return False

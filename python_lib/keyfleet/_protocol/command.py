@@ -46,6 +46,7 @@ class Kind(NamedTuple):
 
 
 NO_FALLBACK = object()
+OF_NIL: Any = object()  # the fallback is what the call returns for a key that does not exist
 _SCRIPTS = frozenset(["EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO"])
 _TELLING_NOTHING = frozenset(["SET", "MSET", "SETEX", "PSETEX", "HMSET", "FLUSHDB"])  # their answers do not depend on what was there
 _OF_TTL = frozenset(["EXPIRE", "PEXPIRE", "HEXPIRE", "HPEXPIRE", "PERSIST"])  # they change no value that others tell of
@@ -122,6 +123,8 @@ class Command(Operation[T]):
     def fallback(self) -> Any:
         """Return the answer of an empty server."""
         answer = self.kind.fallback
+        if answer is OF_NIL:
+            return self.decode(None, self.key)
         return answer.copy() if isinstance(answer, (dict, list, set)) else answer
 
     def error_in(self, reply: Any) -> ErrorReply | None:

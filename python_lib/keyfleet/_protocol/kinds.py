@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .command import NO_FALLBACK, Kind, Repeat
+from .command import NO_FALLBACK, OF_NIL, Kind, Repeat
 
 MISSING: Any = object()
 
 PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK, names=None)
 GET = Kind("GET", Repeat.READ, "string")
-GET_JSON = Kind("GET", Repeat.READ, "string", MISSING)
+GET_JSON = Kind("GET", Repeat.READ, "string", OF_NIL)
 SET = Kind("SET", Repeat.SAME, fallback=False)
 SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
 SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
@@ -38,7 +38,7 @@ MEMORY_USAGE = Kind("MEMORY USAGE", Repeat.READ, fallback=NO_FALLBACK, names=sli
 FLUSHDB = Kind("FLUSHDB", Repeat.SAME, fallback=NO_FALLBACK, names=None)
 HSET = Kind("HSET", Repeat.SAME, "hash", 0)
 HGET = Kind("HGET", Repeat.READ, "hash")
-HGET_JSON = Kind("HGET", Repeat.READ, "hash", MISSING)
+HGET_JSON = Kind("HGET", Repeat.READ, "hash", OF_NIL)
 HGETALL = Kind("HGETALL", Repeat.READ, "hash", {})
 HMGET = Kind("HMGET", Repeat.READ, "hash")
 HEXISTS = Kind("HEXISTS", Repeat.READ, "hash", False)

@@ -64,6 +64,11 @@ def from_json(reply: bytes | None, key: str) -> Any:
         raise DecodeError(key, "JSON", data=reply) from error
 
 
+def json_or_none(reply: bytes | None, key: str) -> Any:
+    """Return what the JSON in *reply* means, None for None."""
+    return None if reply is None else from_json(reply, key)
+
+
 def seconds_left(reply: int, _key: str) -> float | None:
     """Return the seconds in the reply to PTTL: ``math.inf`` where nothing expires, None where nothing is."""
     if reply < 0:

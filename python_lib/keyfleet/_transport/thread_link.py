@@ -174,6 +174,18 @@ class Link:
             raise LostError("no reply in time", timed_out=True)
         return reply
 
+    def receive_all(self, count: int, deadline: float, replies: list[Any]) -> None:
+        """Put the next *count* replies on the list *replies*; what came before a LostError is on it."""
+        gets = self._reader.gets
+        while len(replies) < count:
+            replies.append(self.receive(deadline))
+            try:  # the fast path: what came with it waits for nothing
+                while len(replies) < count and (reply := gets()) is not INCOMPLETE:
+                    replies.append(reply)
+            except FOREIGN_ERRORS as error:
+                self.close()
+                raise LostError(str(error)) from error
+
     def exchange(self, data: bytes, reply_count: int, deadline: float) -> list[Any]:
         """Send commands and return their replies."""
         self.send(data, deadline, reply_count)

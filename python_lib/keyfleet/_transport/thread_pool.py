@@ -368,8 +368,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]:
 def _replies(link: Link, request: Request) -> list[Any] | Failure:
     replies: list[Any] = []
     try:
-        while len(replies) < request.reply_count:
-            replies.append(link.receive(request.deadline))
+        link.receive_all(request.reply_count, request.deadline, replies)
     except LostError as failure:
         failure.replies = replies
         return failure

@@ -12,7 +12,7 @@ from ...core.errors import DecodeError
 from ..arguments import checked_key
 from ..command import Command, Kind, Operation
 from ..kinds import MISSING
-from ..replies import bytes_mapping, from_json, same, text, texts
+from ..replies import bytes_mapping, from_json, json_or_none, same, text, texts
 from ..resp import Argument
 
 Undecodable = Literal["raise", "miss"]
@@ -95,6 +95,18 @@ class BaseOperations:
             read = reading_with(decoder)
         return read if _raises(undecodable) else self._reading_or(read, MISSING)
 
+    def _json_or(self, default: Any, undecodable: Undecodable, decoder: Any = None) -> Reader:
+        """Return what reads JSON like `_json_reader`, to *default* where that gives MISSING."""
+        if default is None and decoder is None and undecodable == "raise":
+            return json_or_none  # the fast path
+        read = self._json_reader(undecodable, decoder)
+
+        def reading(reply: bytes | None, key: str) -> Any:
+            value = read(reply, key)
+            return default if value is MISSING else value
+
+        return reading
+
     def _mapping_reader(self, read: Reader, as_bytes: bool, undecodable: Undecodable) -> Reader:
         """Return what reads the fields of a hash, their values with *read*; others are left out if *undecodable* says so."""
         is_strict = _raises(undecodable)
@@ -135,8 +147,3 @@ def _raises(undecodable: object) -> bool:
     if undecodable not in ("raise", "miss"):
         raise ValueError(f"undecodable is {undecodable!r}; allowed: raise, miss")
     return undecodable == "raise"
-
-
-def or_default(command: Command[Any], default: Any) -> Operation[Any]:
-    """Return an operation that answers what *command* does, *default* for MISSING."""
-    return Operation((command,), lambda answers: default if answers[0] is MISSING else answers[0])

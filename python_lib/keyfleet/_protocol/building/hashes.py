@@ -11,7 +11,7 @@ from ..arguments import LONGEST_FIELD_MS, Seconds, Value, field_mapping, key_lis
 from ..command import Command, Operation
 from ..kinds import HDEL, HEXISTS, HEXPIRE, HGET, HGET_JSON, HGETALL, HINCRBY, HMGET, HSET, HTTL, MISSING
 from ..replies import count_ones, field_seconds_left, from_json, same, text, truth
-from .base import Arguments, BaseOperations, Undecodable, or_default
+from .base import Arguments, BaseOperations, Undecodable
 
 
 class HashOperations(BaseOperations):
@@ -36,9 +36,9 @@ class HashOperations(BaseOperations):
         name = self._name(key)
         return Command(HGET, ("HGET", name, plain(key, field)), name, key, self._text_reader(as_bytes, undecodable))
 
-    def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Operation[Any]:
+    def hget_json(self, key: str, field: str, default: Any = None, *, undecodable: Undecodable = "raise") -> Command[Any]:
         name = self._name(key)
-        return or_default(Command(HGET_JSON, ("HGET", name, plain(key, field)), name, key, self._json_reader(undecodable)), default)
+        return Command(HGET_JSON, ("HGET", name, plain(key, field)), name, key, self._json_or(default, undecodable))
 
     def hmget(
         self, key: str, fields: Iterable[str], *, as_bytes: bool = False, undecodable: Undecodable = "raise"

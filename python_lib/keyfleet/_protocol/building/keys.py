@@ -38,7 +38,7 @@ from ..kinds import (
     UNLINK,
 )
 from ..replies import same, seconds_left, text, truth, word
-from .base import Arguments, BaseOperations, Reader, Undecodable, or_default
+from .base import Arguments, BaseOperations, Reader, Undecodable
 
 
 class KeyOperations(BaseOperations):
@@ -98,9 +98,9 @@ class KeyOperations(BaseOperations):
         options: Arguments = ("PERSIST",) if ttl_seconds is None else ("PX", milliseconds(ttl_seconds))
         return Command(GETEX, ("GETEX", name, *options), name, key, self._text_reader(as_bytes, undecodable))
 
-    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise", decoder: Any = None) -> Operation[Any]:
+    def get_json(self, key: str, default: Any = None, *, undecodable: Undecodable = "raise", decoder: Any = None) -> Command[Any]:
         name = self._name(key)
-        return or_default(Command(GET_JSON, ("GET", name), name, key, self._json_reader(undecodable, decoder)), default)
+        return Command(GET_JSON, ("GET", name), name, key, self._json_or(default, undecodable, decoder))
 
     def set_json(self, key: str, value: Any, *, ttl_seconds: Seconds | None = None, nx: bool = False, xx: bool = False) -> Command[bool]:
         return self.set(key, _json.dumps(value), ttl_seconds=ttl_seconds, nx=nx, xx=xx)

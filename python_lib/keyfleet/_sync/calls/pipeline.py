@@ -13,11 +13,14 @@ from ..._protocol.pipeline_calls import PipelineCalls
 from ..._protocol.scripts import texts_first
 from ..._transport.failures import NO_ANSWER
 from ...core.errors import KeyfleetError, ServerError
-from ..executor import Call, Engine
+from ..executor import Engine
 from ..lifecycle import ClientBase
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+_ANSWERS = frozenset([bytes, int, list, type(None)])
 
 
 class Pipeline(PipelineCalls):
@@ -55,14 +58,22 @@ class Pipeline(PipelineCalls):
             KeyfleetError: what the calls of the client raise, for the first of those that failed.
         """
         operations, self._operations, self.results = self._operations, [], []
-        commands = texts_first((command for operation in operations for command in operation.commands), self._commands.is_cluster)
-        run = self._client._run_transaction if self._is_transaction else self._client._run_each
-        answers = iter(run(commands) if commands else [])
-        self.results = [_combined(operation, list(islice(answers, len(operation.commands)))) for operation in operations]
+        # The fast path: neither scripts nor calls of several commands.
+        if all(operation.__class__ is Command for operation in operations):
+            self.results = self._answers(operations)  # type: ignore[arg-type]
+        else:
+            commands = texts_first((command for operation in operations for command in operation.commands), self._commands.is_cluster)
+            answers = iter(self._answers(commands))
+            self.results = [_combined(operation, list(islice(answers, len(operation.commands)))) for operation in operations]
         first = next((result for result in self.results if isinstance(result, KeyfleetError)), None)
         if first is not None and raise_on_error:
             raise first
         return self.results
+
+    def _answers(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        if not commands:
+            return []
+        return self._client._run_transaction(commands) if self._is_transaction else self._client._run_each(commands)
 
 
 class Pipelining(ClientBase):
@@ -92,9 +103,8 @@ class Pipelining(ClientBase):
         """Return the answer of each of *commands*, or its error; what may fall back does."""
         self._counters.calls += 1
         engine = self._engines.current()
-        calls = [Call(command) for command in commands]
-        engine.run_all(calls, engine.deadline(self._budget), in_order=True)
-        answers = [_answer(engine, call) for call in calls]
+        replies = engine.run_pipeline(commands, engine.deadline(self._budget))
+        answers = [_answer(engine, command, reply) for command, reply in zip(commands, replies, strict=True)]
         lost = [position for position, answer in enumerate(answers) if isinstance(answer, NO_ANSWER)]
         self._counters.failures += bool(lost)
         for position in lost:
@@ -111,15 +121,15 @@ class Pipelining(ClientBase):
             replies = self._run(Transaction(list(commands)))
         except ServerError as error:
             return [error] * len(commands)
-        calls = [Call(command) for command in commands]
-        for call, reply in zip(calls, replies, strict=True):
-            call.settle(reply)
-        return [_answer(self._engines.current(), call) for call in calls]
+        engine = self._engines.current()
+        return [_answer(engine, command, reply) for command, reply in zip(commands, replies, strict=True)]
 
 
-def _answer(engine: Engine, call: Call) -> Any:
+def _answer(engine: Engine, command: Command[Any], reply: Any) -> Any:
     try:
-        return engine.decoded(call)
+        if reply.__class__ in _ANSWERS:  # the fast path: no error
+            return command.decode(reply, command.key)
+        return engine.answer(command, reply)
     except KeyfleetError as error:
         return error
 
