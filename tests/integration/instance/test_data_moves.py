@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from keyfleet.core.errors import RefusedError, ServiceError
 from keyfleet.core.instance.converge import prepare
+from keyfleet.core.instance.datafiles import DataFolder, Place
+from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import wait_until
 from support.instances import LiveInstance
 
@@ -235,3 +237,32 @@ def test_check_mode_names_the_steps_and_touches_nothing(live: LiveInstance) -> N
     assert "step 1: switch the append-only file on" in found.diffs()[-1]["after"]
     assert "+appendonly yes" in "".join(f"+{line}\n" for line in found.diffs()[0]["after"].splitlines())
     assert "no" == live.active("appendonly")
+
+
+@pytest.mark.parametrize("directives", [{}, {"appendonly": True}], ids=["dump", "append-only file"])
+def test_another_version_of_the_program(live: LiveInstance, directives: dict[str, object]) -> None:
+    """An upgrade keeps a copy that the former version reads; a downgrade is refused while the server runs, and while it is stopped."""
+    if live.engine != "redis-7.0":
+        pytest.skip("goes from Redis 7.0 to 8.0 and back")
+    older, newer = live.host, replace(live.host, binary=str(find_binary("redis-8.0")))
+    live.settle(**directives)
+    live.fill(100)
+    live.host = newer
+    restarted = live.apply()
+    assert restarted is not None
+    assert (100, 1) == (restarted.keys, len(restarted.kept))
+    assert "REDIS0010" == DataFolder(restarted.kept[0]).data_format(Place(appendonly=bool(directives)))
+    with live.client() as client:
+        client.bgrewriteaof() if directives else client.save()
+        wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "the end of the rewrite")
+    live.host = older
+    live.settle()
+    with pytest.raises(RefusedError, match="REDIS0012, and the installed program reads at most REDIS0010, so the server was not stopped"):
+        live.restart()
+    assert 100 == live.keys()
+    live.stop()
+    with pytest.raises(RefusedError, match="REDIS0012, and the installed program reads at most REDIS0010"):
+        live.settle()
+    live.host = newer
+    live.settle()
+    assert 100 == live.keys()

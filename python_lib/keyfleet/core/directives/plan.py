@@ -80,6 +80,7 @@ _NEEDED_COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(["INFO", "PING"], "to see what runs"),
     "ACL": "to apply users",
     "BGSAVE": "to save before a restart",
+    "CLIENT": "to pause writes while keys are counted",
     **dict.fromkeys(["DEL", "GET", "SET"], "to write a value and read it back"),
 }
 _HASH_ADVICE = "#HASH with the output of: printf %s 'PASSWORD' | sha256sum | cut -d' ' -f1"

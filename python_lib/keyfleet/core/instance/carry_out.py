@@ -135,6 +135,12 @@ def _relocate(work: Work, step: Step) -> None:
     DataFolder(work.layout.data_dir).relocate(step.arguments["source"], step.arguments["target"])
 
 
+def _keep(work: Work, step: Step) -> None:
+    kept = DataFolder(work.layout.data_dir).keep(step.arguments["place"])
+    if kept is not None:
+        work.kept.append(kept)
+
+
 def _set_aside(work: Work, step: Step) -> None:
     kept = DataFolder(work.layout.data_dir).set_aside(rdb=step.arguments["rdb"], aof=step.arguments["aof"])
     if kept is not None:
@@ -195,6 +201,7 @@ STEPS: dict[str, Callable[[Work, Step], None]] = {
     "compare_keys": _compare_keys,
     "enable": _enable,
     "finish_files": _write_files,
+    "keep": _keep,
     "load_users": _load_users,
     "open": _open,
     "prepare_own": _prepare_own,

@@ -173,9 +173,29 @@ class DataFolder:
             if held == "rdb" and source.dbfilename != target.dbfilename:
                 top.link(source.dbfilename, top, target.dbfilename)
             elif held == "aof" and source.aof != target.aof:
-                self._relocate_aof(top, source, target)
+                self._copy_aof(top, source, top, target)
 
-    def _relocate_aof(self, top: Folder, source: Place, target: Place) -> None:
+    def keep(self, place: Place) -> Optional[str]:
+        """
+        Copy what a start would read into a new folder below ``kept``, and return its path; None if there is nothing.
+
+        Raises:
+            RefusedError: if the disk has no room for the copies.
+        """
+        held = self.inspect().holds(place)
+        if not held:
+            return None
+        with open_folder(self.path) as top, _folder_in(top, KEPT) as kept:
+            number = _next_number(kept)
+            with kept.make_folder(number) as copy:
+                if held == "rdb":
+                    top.link(place.dbfilename, copy, place.dbfilename)
+                else:
+                    self._copy_aof(top, place, copy, place)
+        return f"{self.path}/{KEPT}/{number}"
+
+    def _copy_aof(self, top: Folder, source: Place, into: Folder, target: Place) -> None:
+        """Make the append-only file of *source* readable in another folder: bases are linked, increments copied."""
         kept = renamed_manifest(self.manifest(source), source.appendfilename, target.appendfilename)
         with top.folder(source.appenddirname) as before:
             sizes = [status.st_size for status in (before.status(file.name) for file, _new in kept if file.kind == "i") if status]
@@ -184,7 +204,7 @@ class DataFolder:
                     f"moving the data needs {sum(sizes)} bytes for copies in {self.path}, and the disk has {top.free_bytes()} left: make "
                     "room, and run again"
                 )
-            with _folder_in(top, target.appenddirname) as after:
+            with _folder_in(into, target.appenddirname) as after:
                 for file, name in kept:
                     after.remove(name)  # what a killed run left
                     if file.kind == "i":
@@ -201,7 +221,7 @@ class DataFolder:
         if rdb not in disk.rdbs and pair not in disk.aofs:
             return None
         with open_folder(self.path) as top, _folder_in(top, KEPT) as kept:
-            number = str(1 + max([int(name) for name in kept.names() if name.isdigit()], default=0))
+            number = _next_number(kept)
             with kept.make_folder(number) as place:
                 if rdb in disk.rdbs:
                     top.rename(rdb, place, rdb)
@@ -248,6 +268,10 @@ def _format(folder: Folder, name: str) -> str:
     except (OSError, RefusedError):
         return ""
     return found[0].decode() if found else ""
+
+
+def _next_number(kept: Folder) -> str:
+    return str(1 + max([int(name) for name in kept.names() if name.isdigit()], default=0))
 
 
 def _folder_in(parent: Folder, name: str) -> Folder:

@@ -341,6 +341,8 @@ def _before_start(
 ) -> list[Step]:
     steps = [Step("stop_retrying", "end its failing starts")] if not state.status.stopped else []
     steps += [Step("enable", "let it start with the host")] if state.status.enabled is False else []
+    if held and "" not in (state.data_format, state.program_format) and state.data_format != state.program_format:
+        steps.append(Step("keep", "keep a copy of the data, which another version wrote", {"place": source}))
     if held and source.dbfilename != target.dbfilename and target.dbfilename in state.disk.rdbs:
         steps.append(_aside(rdb=target.dbfilename))
     if target.aof in state.disk.aofs and (on or (held == "aof" and source.aof != target.aof)):
