@@ -68,10 +68,17 @@ class Converged:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An instance whose plan is made and judged, and not carried out yet."""
+    """
+    An instance whose plan is made and judged, and not carried out yet.
+
+    Attributes:
+        plan: None for one that shall be absent.
+        alone: Whether no instance of the same run shall be present, which would need what starts it.
+    """
 
     instance: Instance
-    plan: Optional[InstancePlan]  # None for one that shall be absent
+    plan: Optional[InstancePlan]
+    alone: bool
 
 
 def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
@@ -81,10 +88,10 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
     Raises:
         KeyfleetError: of the first instance that cannot be planned, with its name.
     """
-    prepared = []
+    prepared, alone = [], not any(instance.present for instance in instances)
     for instance in sorted(instances, key=lambda one: one.present):
         try:
-            prepared.append(Prepared(instance, plan(host, instance, observe(host, instance)) if instance.present else None))
+            prepared.append(Prepared(instance, plan(host, instance, observe(host, instance)) if instance.present else None, alone))
         except KeyfleetError as error:
             error.args = (*error.args, instance.name)
             raise
@@ -104,7 +111,7 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
     """
     instance, planned = prepared.instance, prepared.plan
     if planned is None:
-        return _remove(host, instance, check)
+        return _remove(host, instance, prepared.alone, check)
     found = Converged(
         instance.name,
         planned.action,
@@ -127,7 +134,7 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
     return found
 
 
-def _remove(host: Host, instance: Instance, check: bool) -> Converged:
+def _remove(host: Host, instance: Instance, alone: bool, check: bool) -> Converged:
     """Stop the instance and remove what starts it; keep its data unless it is to be purged."""
     layout, manager = host.layout(instance.name), host.manager(instance.name)
     status = manager.status()
@@ -146,7 +153,7 @@ def _remove(host: Host, instance: Instance, check: bool) -> Converged:
             forget_data_record(layout)
         for folder in [*doomed, layout.run_dir]:
             remove_tree(folder)
-        if not host.deployed_names():
+        if alone and not host.deployed_names():
             remove_file(UNIT_FILE if host.service_manager == "systemd" else layout.runner_file)
             manager.reload_units()
     return Converged(instance.name, "removed")
