@@ -28,6 +28,7 @@ from .datafiles import DataFolder, Disk, Place
 from .keys import DatabaseKeys, count_keys
 from .model import Host, Instance
 from .record import DataRecord, Record, read_data_record, read_record
+from .starting import conditions, server_account
 
 if TYPE_CHECKING:
     import redis
@@ -137,7 +138,7 @@ def observe(host: Host, instance: Instance) -> State:
         files_owned=_owned(layout),
         started=tuple(read_lines(layout.started_file)),
         disk=DataFolder(layout.data_dir).inspect(),
-        desired=judge(host.binary, instance.directives).values if program else {},
+        desired=judge(host.binary, instance.directives, conditions(host, server_account(host))).values if program else {},
         table=table_for(*engine_version(host.binary)) if program else None,
     )
     return _with_data(host, state, layout) if running is None and state.disk.names and program else state
