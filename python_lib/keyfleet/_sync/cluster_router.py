@@ -8,13 +8,14 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from .._protocol.discovery import SLOT_COUNT, Identity, Shard, read_members, read_slots
+from .._protocol.discovery import SLOT_COUNT, Identity, Shard, read_slots
 from .._protocol.resp import pack
 from .._protocol.topology import Sources, View
 from .._transport.dialer import Address, Dialer
 from .._transport.failures import StrangerError
 from .._transport.thread_link import Link
 from .._transport.thread_pool import Node
+from ..core.connect.members import read_members
 from ..core.errors import UnreachableError
 from .router import Router, Unusable
 

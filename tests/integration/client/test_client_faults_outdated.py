@@ -3,36 +3,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from keyfleet import ServerError, Settings, UnreachableError
+from keyfleet import ServerError, UnreachableError
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing._sentinel import _start_one
-from keyfleet.testing._server import free_port, wait_until
+from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import ClusterProxies
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenBoth, OpenClient
+from support.outdated import asking, isolated, only, outdated_sentinel
 from support.subscribers import connections, expect, reconnection, running
 
 ON_EVERY_SERVER = True
 BUDGET_SECONDS = 10.0
 CLUSTER = {"cluster-node-timeout": 500}
-
-
-def outdated_sentinel(folder: Path, engine: str, primary: Server) -> Server:
-    """Start a Sentinel that no other one knows and that takes *primary* for the primary, as one with an old file that is cut off."""
-    return _start_one(folder, engine, [f"monitor main {primary.host} {primary.port} 2", "down-after-milliseconds main 1000"])
-
-
-def asking(group: SentinelGroup, first: Server, **changes: Any) -> Settings:
-    """Return settings whose list begins with the Sentinel *first*."""
-    known = group.settings(**changes)
-    return group.settings(sentinels=((first.host, first.port), *known.sentinels), **changes)
 
 
 def test_an_outdated_sentinel_does_not_lead_to_a_dead_primary(
@@ -111,27 +99,6 @@ def test_a_service_that_one_sentinel_does_not_know_is_found(
 
 
 # Clusters
-
-
-def isolated(cluster: Cluster, key: str) -> Server:
-    """
-    Let the primary of *key* be replaced while it is away, and come back as one that reaches no other node and is reached by clients only.
-
-    Its bus has another port than the others know, and it has a wrong port for each of theirs.
-    """
-    node = cluster.kill_primary(key)
-    cluster.wait_until_in_sync()
-    state = node.directory / "nodes.conf"
-    state.write_text("\n".join(re.sub(r"@\d+", "@1", line) for line in state.read_text().splitlines()) + "\n")
-    with node.config_file.open("a") as config:
-        config.write(f"cluster-port {free_port(node.host)}\n")
-    node.start()
-    return node
-
-
-def only(node: Server, cluster: Cluster, **changes: Any) -> Settings:
-    """Return settings that name one node of the cluster."""
-    return cluster.settings(cluster_nodes=((node.host, node.port),), **changes)
 
 
 def test_a_node_that_is_cut_off_is_not_believed(redis_factory: RedisFactory, open_both: OpenBoth) -> None:

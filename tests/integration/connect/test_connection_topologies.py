@@ -166,7 +166,7 @@ def test_sentinel_settings_that_name_the_wrong_thing(tmp_path: Path, redis_serve
         client = connect(one_dead)
         assert client.ping()
         close(client)
-    assert [UnreachableError, DeniedError, UnreachableError] == [type(error) for error in (unknown, no_sentinel, nobody)]
+    assert [ServerError, DeniedError, UnreachableError] == [type(error) for error in (unknown, no_sentinel, nobody)]
     assert "cannot reach service main of Sentinel 127.0.0.9:1: no Sentinel that answers knows a primary of this service" == str(nobody)
 
 

@@ -8,13 +8,13 @@ from keyfleet._protocol.discovery import (
     Identity,
     Shard,
     Watched,
-    read_members,
     read_redirection,
     read_sentinel_replicas,
     read_slots,
     read_watched,
 )
 from keyfleet._protocol.resp import ErrorReply
+from keyfleet.core.connect.members import read_members
 
 
 def test_slots_name_primaries_and_replicas() -> None:

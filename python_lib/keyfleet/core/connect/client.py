@@ -37,6 +37,7 @@ from .redis_py import (
     redis,
     translated,
 )
+from .sources import check_identity, discover_newest, newest_first
 from .tls import certificate_problem, check_files
 from .values import format_nodes
 
@@ -89,6 +90,7 @@ class _RetryingConnection:
     delay_seconds = 0.0
     deadline_seconds = 0.0
     fixed_options: Mapping[str, Any] = {}
+    expected: Mapping[str, str] = {}  # what HELLO must say
     _connecting = False
 
     def __init__(self, **options: Any) -> None:
@@ -100,9 +102,14 @@ class _RetryingConnection:
             return
         self._connecting = True
         try:
-            self._connect_retryingly(super().connect)  # type: ignore[misc]
+            self._connect_retryingly(self._connect_once)
         finally:
             self._connecting = False
+
+    def _connect_once(self) -> None:
+        super().connect()  # type: ignore[misc]
+        if self.expected:
+            check_identity(self, self.expected)
 
     def _connect_retryingly(self, once: Callable[[], None]) -> None:
         started, delay = time.monotonic(), self.delay_seconds
@@ -119,8 +126,16 @@ class _RetryingConnection:
         return None
 
 
+class _RetryingSentinelConnection(_RetryingConnection):
+    """A connection to the primary that Sentinel names, which may not know yet what happened."""
+
+    expected: Mapping[str, str] = {"role": "master"}
+
+
 class _RetryingClusterConnection(_RetryingConnection):
     """A connection to a cluster node: what may have run is not reported as a failed connection, which RedisCluster would repeat."""
+
+    expected: Mapping[str, str] = {"mode": "cluster"}
 
     def send_packed_command(self, *args: Any, **kwargs: Any) -> Any:
         """Send one or more commands; what fails before that is a failed connection."""
@@ -201,12 +216,13 @@ def _connect_sentinel(settings: Settings) -> AnyClient:
     """Ask Sentinel for the primary; every new connection asks again, so the client follows a failover."""
     options = connection_options(settings)
     asking = {**sentinel_options(settings), "retry": Retry(NoBackoff(), 0)}
-    sentinel: Any = Sentinel(list(settings.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    sentinel_class: Any = type("NewestSentinel", (Sentinel,), {"discover_master": discover_newest})
+    sentinel = sentinel_class(list(settings.sentinels), sentinel_kwargs=asking)
     sentinel.discover_master(settings.sentinel_service)
     base = SentinelManagedSSLConnection if settings.tls else SentinelManagedConnection
     return sentinel.master_for(
         settings.sentinel_service,
-        connection_class=_retrying(settings, base),
+        connection_class=_retrying(settings, base, _RetryingSentinelConnection),
         username=settings.username,
         password=settings.password,
         db=settings.db,
@@ -216,7 +232,8 @@ def _connect_sentinel(settings: Settings) -> AnyClient:
 
 def _connect_cluster(settings: Settings) -> AnyClient:
     # Only a client made from a URL takes a connection class; the URL holds the address and nothing else.
-    first, *others = settings.cluster_nodes
+    # It asks that address last, and the others in their order.
+    *others, last = newest_first(settings.cluster_nodes, lambda node: _ask_nodes(settings, node))
     retries: dict[str, Any] = (
         {"retry": Retry(NoBackoff(), _connect_attempts(settings))} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
     )
@@ -225,7 +242,7 @@ def _connect_cluster(settings: Settings) -> AnyClient:
         cluster_class = type("CopyableCluster", (RedisCluster,), {"__deepcopy__": lambda self, memo: self})
     try:
         return cluster_class(
-            url=f"redis://{format_nodes([first])}",
+            url=f"redis://{format_nodes([last])}",
             startup_nodes=[ClusterNode(host, port) for host, port in others],  # type: ignore[no-untyped-call]
             connection_class=_retrying(settings, SSLConnection if settings.tls else Connection, _RetryingClusterConnection),
             username=settings.username,
@@ -239,6 +256,16 @@ def _connect_cluster(settings: Settings) -> AnyClient:
     except RedisClusterException:
         _raise_cluster_reason(settings)
         raise
+
+
+def _ask_nodes(settings: Settings, node: tuple[str, int]) -> bytes:
+    single = replace(settings, cluster_nodes=(), host=node[0], port=node[1], retry_attempts=0)
+    client = _connect_single(single)
+    try:
+        with translated(single):
+            return client.execute_command("CLUSTER", "NODES")  # type: ignore[no-any-return] # two words, so that redis-py leaves it as it is
+    finally:
+        close(client)
 
 
 def _raise_cluster_reason(settings: Settings) -> None:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""
+Which Sentinel, or which node of a cluster, redis-py believes, and whether the server that it connects to is the one that is meant.
+
+redis-py believes the first that answers. An outdated Sentinel, or a node that is cut off from the others, knows an older configuration
+epoch than they do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import CredentialsError, ServerError
+from .members import read_members
+from .redis_py import redis
+
+
+def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
+    """
+    Stand in for ``discover_master`` of redis-py's Sentinel: of what most Sentinels say, take the newest epoch.
+
+    Raises:
+        ServerError: if no Sentinel knows the service.
+        MasterNotFoundError: if none of those that answer knows a primary that is up.
+    """
+    found: list[Mapping[str, Any]] = []
+    answered = unknown = 0
+    for sentinel in self.sentinels:
+        try:
+            state = sentinel.sentinel_masters().get(service_name)
+        except (redis.ConnectionError, redis.TimeoutError):
+            continue
+        answered += 1
+        if state is None:
+            unknown += 1
+        elif self.check_master_state(state, service_name):
+            found.append(state)
+        if found and 2 * answered > len(self.sentinels):
+            break
+    if unknown == len(self.sentinels):
+        raise ServerError(f"no Sentinel knows the service {service_name}; name one that they monitor")
+    if not found:
+        raise redis.sentinel.MasterNotFoundError(f"No master found for {service_name!r}")
+    votes = Counter((state["ip"], state["port"]) for state in found)
+    newest = max(found, key=lambda state: (state.get("config-epoch", 0), votes[state["ip"], state["port"]]))
+    return newest["ip"], newest["port"]
+
+
+def newest_first(nodes: Sequence[tuple[str, int]], ask: Callable[[tuple[str, int]], bytes]) -> list[tuple[str, int]]:
+    """
+    Return the *nodes* of a cluster, those first that know the newest epoch and reach the others.
+
+    Most of them are asked; what one of them refuses is left to whoever connects.
+
+    Args:
+        nodes: Some nodes.
+        ask: Returns the bytes of CLUSTER NODES of one of them.
+    Raises:
+        CredentialsError: if a node refuses the password, which is not tried on all of them.
+    """
+    if len(nodes) == 1:
+        return list(nodes)
+    ranks: dict[tuple[str, int], tuple[int, bool, int]] = {}
+    answered = 0
+    for node in nodes:
+        try:
+            members = read_members(ask(node))
+        except CredentialsError:
+            raise
+        except ServerError:
+            ranks[node] = (2, False, 0)
+            continue
+        ranks[node] = (0, members.is_cut_off, -members.epoch)
+        answered += not members.is_cut_off
+        if 2 * answered > len(nodes):
+            break
+    return sorted(nodes, key=lambda node: ranks.get(node, (1, False, 0)))
+
+
+def check_identity(connection: Any, expected: Mapping[str, str]) -> None:
+    """
+    Compare what HELLO says with what is *expected*: ``mode`` cluster, or ``role`` master; a user who may not ask learns nothing wrong.
+
+    Raises:
+        redis.ConnectionError: if another server answers, or one with another role; the connection is closed then.
+    """
+    connection.send_command("HELLO", 2)
+    try:
+        reply = connection.read_response()
+    except redis.ResponseError:
+        return
+    facts = {name: value for name, value in zip(reply[::2], reply[1::2]) if isinstance(value, bytes)}
+    for name, wanted in expected.items():
+        found = facts.get(name.encode(), wanted.encode()).decode()
+        if found != wanted:
+            connection.disconnect()
+            raise redis.ConnectionError(f"the server at this address is not the one that is meant: its {name} is {found} and not {wanted}")
