@@ -18,16 +18,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST_VOTES = 3  # sources with the same view that are enough where there are many
 UNCONFIRMED_SECONDS = 15.0
 TROUBLE_SECONDS = 10.0  # so long a source that failed is not asked for mere confirmation
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """
     What one source says about the topology.
 
