@@ -24,7 +24,7 @@ def find_binary(engine: str) -> str:
     Args:
         engine: As for `start_server`.
     Raises:
-        ServerStartError: if it is not there; the text says where it was looked for.
+        ServerStartError: if it is not there; the text says where it was searched.
     """
     match = re.fullmatch(r"(redis|valkey)(?:-(\d+\.\d+))?", engine)
     if match is None:
@@ -51,9 +51,9 @@ def find_binary(engine: str) -> str:
 
 @functools.cache
 def _version(path: str) -> str:
-    """Return the version that the binary tells."""
+    """Return the version that the binary reports."""
     done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    told = re.search(r"\bv=(\d+\.\d+\.\d+)", done.stdout)
-    if told is None:
+    version = re.search(r"\bv=(\d+\.\d+\.\d+)", done.stdout)
+    if version is None:
         raise ServerStartError(f"{path} --version failed: {(done.stderr or done.stdout).strip()}")
-    return told[1]
+    return version[1]

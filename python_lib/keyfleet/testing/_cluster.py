@@ -17,7 +17,7 @@ from ._cluster_nodes import SLOTS, agrees, meets, own_id, view
 from ._replication import clients_of, is_in_sync
 from ._server import Directives, Server, free_port, start_server, wait_until
 
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 _MIGRATE_TIMEOUT_MS = 5000
 
 
@@ -92,7 +92,7 @@ class Cluster:
             pairs = zip(answering, clients)
             return [node for node, client in pairs if view(client)[self._ids[node]].primary == self._ids[primary]]
 
-    def wait_until_in_sync(self, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
+    def wait_until_in_sync(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """
         Wait until the running nodes agree that all slots are served, by them alone, and replicas hold what their primaries hold.
 
@@ -135,7 +135,7 @@ class Cluster:
         self.wait_until_in_sync()
         with clients_of([replica]) as clients:
             clients[0].execute_command("CLUSTER", "FAILOVER")
-            wait_until(lambda: bool(clients[0].info("replication")["role"] == "master"), "the replica to take over", _PATIENCE_SECONDS)
+            wait_until(lambda: bool(clients[0].info("replication")["role"] == "master"), "the replica to take over", _TIMEOUT_SECONDS)
         self.wait_until_in_sync()
 
     def move_slots(self, slots: Iterable[int], target: Server) -> Iterator[str]:
@@ -169,7 +169,7 @@ class Cluster:
                 to = (target.host, target.port, "", 0, _MIGRATE_TIMEOUT_MS)
                 giving.execute_command("MIGRATE", *to, *auth, "KEYS", *keys)
                 yield "key"
-        # The target first: what it does not own by then, nobody owns. The others learn it at once, and not from gossip.
+        # The target first: what it does not own by then has no owner. The others learn it immediately, and not from gossip.
         others = [node for node in self._answering() if node not in (target, source)]
         with clients_of([target, source, *others]) as clients:
             for client in clients:
@@ -185,8 +185,8 @@ class Cluster:
             for other in nodes[:-1]:
                 clients[-1].execute_command("CLUSTER", "MEET", other.host, other.port)
             known = len(self.nodes)
-            wait_until(lambda: all(len(view(client)) >= known for client in clients), "the new node to be known", _PATIENCE_SECONDS)
-            wait_until(lambda: meets(clients[-1], len(nodes)), "the new node to meet the others", _PATIENCE_SECONDS)
+            wait_until(lambda: all(len(view(client)) >= known for client in clients), "the new node to be known", _TIMEOUT_SECONDS)
+            wait_until(lambda: meets(clients[-1], len(nodes)), "the new node to meet the others", _TIMEOUT_SECONDS)
             if replica_of is not None:
                 clients[-1].execute_command("CLUSTER", "REPLICATE", self._ids[replica_of])
         self.wait_until_in_sync()

@@ -45,7 +45,7 @@ class ClusterProxies:
         with self._started:
             answering = [node for node in self._proxies if node.is_running() and not node.is_paused()]
             self._announce(dict.fromkeys(answering, 0))
-            if len(answering) == len(self._proxies):  # else the test may have left shards that nobody serves
+            if len(answering) == len(self._proxies):  # else the test may have left shards without a server
                 self._cluster.wait_until_in_sync()
 
     def of(self, node: Server) -> FaultProxy:
@@ -61,12 +61,12 @@ class ClusterProxies:
         return connect(self.settings(**changes))
 
     def _announce(self, ports: dict[Server, int]) -> None:
-        """Let each node tell this port as its own, 0 for its true one, and wait until all know."""
-        told = {(node.host, port or node.port) for node, port in ports.items()}
+        """Let each node report this port as its own, 0 for its true one, and wait until all know."""
+        reported = {(node.host, port or node.port) for node, port in ports.items()}
         with clients_of(list(ports)) as clients:
             for client, port in zip(clients, ports.values()):
                 client.config_set("cluster-announce-port", port)
-            wait_until(lambda: all(told <= _addresses(client) for client in clients), "the nodes to know the new ports", 30.0)
+            wait_until(lambda: all(reported <= _addresses(client) for client in clients), "the nodes to know the new ports", 30.0)
 
 
 def _addresses(client: AnyClient) -> set[tuple[str, int]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A proxy between a client and one server that fails as it is told to."""
+"""A proxy between a client and one server that fails on request."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ._server import Server
 
 _T = TypeVar("_T")
 _BACKLOG = 512
-_PATIENCE_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 
 class FaultProxy:
     """
     A proxy on loopback, run by a thread of its own; a context manager that stops it.
 
-    Faults are told by the methods; each holds when the method returns, for all connections unless it says otherwise, until `heal`.
+    The methods set the faults; each holds when the method returns, for all connections unless it says otherwise, until `heal`.
     After SUBSCRIBE, MONITOR or SYNC a connection's replies cannot be matched to commands: faults that name a command no longer
     meet its replies. ``CLIENT REPLY`` is not understood.
 
@@ -76,7 +76,7 @@ class FaultProxy:
 
     @property
     def peak_connections(self) -> int:
-        """The most connections that were open at once."""
+        """The most connections that were open at the same time."""
         return self._call(lambda: self._peak)
 
     @property
@@ -112,7 +112,7 @@ class FaultProxy:
             silent: Keep the connection open and pass nothing on it any more. By default it is closed once the commands
                 before this one are answered.
         Returns:
-            The fault; its ``hits`` tells how many commands have failed.
+            The fault; its ``hits`` counts how many commands have failed.
         """
         return self._arm(command, Kind.REQUEST, silent, nth, times)
 
@@ -143,7 +143,7 @@ class FaultProxy:
         self._call(self._stop_listening)
 
     def black_hole(self) -> None:
-        """Accept connections and pass nothing on, in either direction; connections open now stay mute after `heal`, too."""
+        """Accept connections and pass nothing on, in either direction; connections open now stay unresponsive after `heal`, too."""
 
         def open_hole() -> None:
             self._conditions.black_hole = True
@@ -175,7 +175,7 @@ class FaultProxy:
         self._reshape(cut_after_bytes=after_bytes)
 
     def heal(self) -> None:
-        """End all faults; connections that are mute stay so."""
+        """End all faults; connections that are unresponsive stay so."""
 
         def restore() -> None:
             self._conditions.faults.clear()
@@ -215,7 +215,7 @@ class FaultProxy:
         if self._loop is not None and self._thread is not None:
             self._wait_for(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_PATIENCE_SECONDS)
+            self._thread.join(_TIMEOUT_SECONDS)
             self._loop.close()
             self._loop = None
         self._holder.close()
@@ -225,7 +225,7 @@ class FaultProxy:
         if self._loop is None:
             work.close()
             raise RuntimeError("the proxy does not run; use it as a context manager, or call start()")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT_SECONDS)
 
     def _call(self, work: Callable[[], _T]) -> _T:
         """Run a function in the proxy's thread and return its result; connections that clients have made before it are taken in."""

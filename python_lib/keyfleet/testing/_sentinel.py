@@ -16,7 +16,7 @@ from ._binaries import find_binary
 from ._replication import clients_of, is_in_sync
 from ._server import Directives, Server, free_port, start_server, wait_until, write_config
 
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 class SentinelGroup:
@@ -52,11 +52,11 @@ class SentinelGroup:
         """Return the server that a majority of the Sentinels that run takes for the primary."""
         with clients_of(self._running_sentinels()) as clients:
             states = [client.sentinel_master(self.service) for client in clients]
-        told = Counter((state["ip"], state["port"]) for state in states)
-        address, _votes = told.most_common(1)[0]
+        reported = Counter((state["ip"], state["port"]) for state in states)
+        address, _votes = reported.most_common(1)[0]
         return next(server for server in self.servers if (server.host, server.port) == address)
 
-    def wait_until_in_sync(self, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
+    def wait_until_in_sync(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """
         Wait until the running Sentinels name one living primary, know each other and its replicas, and these hold all it holds.
 
@@ -88,12 +88,12 @@ class SentinelGroup:
         return primary
 
     def failover(self) -> Server:
-        """Tell Sentinel to promote a replica, wait until all know it, and return the new primary."""
+        """Make Sentinel promote a replica, wait until all know it, and return the new primary."""
         self.wait_until_in_sync()
         before = self.primary()
         with clients_of(self._running_sentinels()[:1]) as clients:
             clients[0].sentinel_failover(self.service)
-        wait_until(lambda: self.primary() is not before, "the Sentinels to name another primary", _PATIENCE_SECONDS)
+        wait_until(lambda: self.primary() is not before, "the Sentinels to name another primary", _TIMEOUT_SECONDS)
         self.wait_until_in_sync()
         return self.primary()
 

@@ -79,7 +79,7 @@ class Server:
         return connect(self.settings(**changes))
 
     def is_running(self) -> bool:
-        """Say whether the process lives."""
+        """Return whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def is_paused(self) -> bool:
@@ -100,7 +100,7 @@ class Server:
 
     def _answers(self) -> bool:
         if not self.is_running():
-            raise ServerStartError(f"the process of {self._settings.address} ended at once")
+            raise ServerStartError(f"the process of {self._settings.address} ended immediately")
         settings = self.settings(retry_attempts=0, timeout_seconds=1.0, tls_verify=False)
         client = connect(settings)
         try:
@@ -124,7 +124,7 @@ class Server:
         self.kill()
 
     def kill(self) -> None:
-        """End the process at once, without a chance to save."""
+        """End the process immediately, without a chance to save."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -141,9 +141,9 @@ class Server:
         wait_until(self.is_paused, f"{self._settings.address} to freeze")
 
     def resume(self) -> None:
-        """Let the frozen process go on."""
+        """Let the frozen process continue."""
         os.kill(self.pid, signal.SIGCONT)
-        wait_until(lambda: not self.is_paused(), f"{self._settings.address} to go on")
+        wait_until(lambda: not self.is_paused(), f"{self._settings.address} to continue")
 
 
 def start_server(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-A proxy between a client and one server that fails as it is told to.
+A proxy between a client and one server that fails on request.
 
     with start_server(tmp_path) as server, FaultProxy(server) as proxy:
         client = Client.from_settings(proxy.settings(timeout_seconds=0.2))

@@ -24,7 +24,7 @@ FILE_ONLY = frozenset(["include", "loadmodule", "rename-command", "user"])
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 EVENT_CLASSES = "g$lshzxetd"  # the classes that A means, in the order in which the server prints them
 CLIENT_CLASSES = {"normal": "normal", "replica": "slave", "slave": "slave", "pubsub": "pubsub"}
-ENDLESS = 2**31 - 1  # a bound this high is a limit of the type and not worth telling
+ENDLESS = 2**31 - 1  # a bound this high is a limit of the type and not worth naming
 
 
 class Directive(NamedTuple):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Many files of one host in one step: look at all, refuse or plan, then write.
+Many files of one host in one step: inspect all, refuse or plan, then write.
 
-Nothing is written before every entry was looked at. A file is replaced by rename, complete with owner and mode, so that nobody ever sees
+Nothing is written before every entry was inspected. A file is replaced by rename, complete with owner and mode, so that nobody ever sees
 half of it, or sees it with wider permissions. The last component of a path is never followed if it is a symbolic link, and the others are
 only where no other user can have put the link; see ``safe_paths``.
 """
@@ -159,7 +159,7 @@ class FilePlan:
 
 def plan(entries: Iterable[FileEntry], *, check: bool = False) -> FilePlan:
     """
-    Look at every path and return what differs.
+    Inspect every path and return what differs.
 
     Args:
         check: Leave open what a package that is not installed yet will bring: owners, groups and folders.
@@ -171,7 +171,7 @@ def plan(entries: Iterable[FileEntry], *, check: bool = False) -> FilePlan:
     changes: list[Change] = []
     earlier: dict[str, str] = {}
     for entry in entries:
-        found = _look(entry)
+        found = _inspect(entry)
         earlier[entry.path] = entry.state
         if entry.state == "seed" and found.kind == "file":
             continue
@@ -193,7 +193,7 @@ def plan(entries: Iterable[FileEntry], *, check: bool = False) -> FilePlan:
     return FilePlan(tuple(changes), tuple(unknown))
 
 
-def _look(entry: FileEntry) -> Found:
+def _inspect(entry: FileEntry) -> Found:
     """Return what is at the path, with the bytes of a file that is to be compared."""
     path = Path(entry.path)
     try:
@@ -213,7 +213,7 @@ def _look(entry: FileEntry) -> Found:
 
 
 def _owner_of(entry: FileEntry) -> tuple[Optional[int], Optional[int], list[str]]:
-    """Return the ids of owner and group (None: not wished), and what is wrong with the names."""
+    """Return the ids of owner and group (None: not given), and what is wrong with the names."""
     missing = []
     uid, gid = _number(entry.owner), _number(entry.group)
     if entry.owner and uid is None:
@@ -234,7 +234,7 @@ def _number(name: Optional[str]) -> Optional[int]:
 
 
 def _kind_problems(entry: FileEntry, found: Found) -> list[str]:
-    """Return why what is there cannot become what is wished."""
+    """Return why what is there cannot become what is desired."""
     wanted = "file" if entry.state == "seed" else entry.state
     if entry.state == "absent" and found.kind == "directory":
         real = Path(os.path.realpath(Path(entry.path).parent), Path(entry.path).name)

@@ -230,7 +230,7 @@ def _tried(desired: Repository) -> tuple[dict[str, str], tuple[str, ...]]:
 
 @contextlib.contextmanager
 def _private_apt(desired: Repository) -> Iterator[list[str]]:
-    """Yield options with which apt knows this repository alone, in a folder that goes away; the host's proxies and logins hold."""
+    """Yield options with which apt knows this repository alone, in a temporary folder; the host's proxies and logins hold."""
     with tempfile.TemporaryDirectory(prefix="keyfleet-apt-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - apt gives up root before it reads the key
         for name in ("sources", "lists/partial", "cache/archives/partial"):

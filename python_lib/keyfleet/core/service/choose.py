@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who runs the servers of a host: systemd, or a small supervisor of ours where there is no init system."""
+"""Who runs the servers of a host: systemd, or a small supervisor of keyfleet where there is no init system."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ServiceStatus:
 
     @property
     def active(self) -> bool:
-        """True if the server runs and its manager looks after it."""
+        """True if the server runs and its manager supervises it."""
         return self.state == "running"
 
     @property
@@ -54,7 +54,7 @@ class ServiceManager(ABC):
     Every step does nothing if it is already done. Every failure is a ServiceError.
 
     Attributes:
-        timeout_seconds: How long a step may take; ``stop`` waits without limit for a server that saves, unless told otherwise.
+        timeout_seconds: How long a step may take; ``stop`` waits without limit for a server that saves, unless it is given.
     """
 
     def __init__(self, layout: Layout, *, timeout_seconds: float = 600.0) -> None:

@@ -18,9 +18,9 @@ from .manager import ServiceManager, ServiceStatus
 
 class ProcessManager(ServiceManager):
     """
-    A detached supervisor. ``start`` returns when the server listens; it may still be loading its data, which a PING tells.
+    A detached supervisor. ``start`` returns when the server listens; it may still be loading its data, which a PING shows.
 
-    The supervisor is a program of its own, since it outlives the module that starts it, and changes to the server's user by itself.
+    The supervisor is a program of its own, since it outlives the module that starts it, and changes to the server's user on its own.
     """
 
     def status(self) -> ServiceStatus:
@@ -57,10 +57,10 @@ class ProcessManager(ServiceManager):
             raise self.failure("start", f"{self.layout.runner_file} cannot be run: {error}") from error
 
     def enable(self) -> None:
-        """Do nothing: nobody starts a process with the host."""
+        """Do nothing: no init system starts a process with the host."""
 
     def disable(self) -> None:
-        """Do nothing: nobody starts a process with the host."""
+        """Do nothing: no init system starts a process with the host."""
 
     def reload_units(self) -> None:
         """Do nothing: the specification is read at each start."""
