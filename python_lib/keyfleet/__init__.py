@@ -37,6 +37,7 @@ if _typing.TYPE_CHECKING:
     from ._sync.calls.scripting import Script
     from ._sync.client import Client
     from ._sync.subscription import Subscription
+    from ._transport.login import PasswordFile, RotatingPassword
     from ._transport.stats import Stats
     from .core.health.report import HealthReport
 
@@ -60,6 +61,7 @@ __all__ = [
     "MemoryEstimate",
     "Message",
     "OutcomeUnknown",
+    "PasswordFile",
     "Pipeline",
     "Policy",
     "PoolTimeoutError",
@@ -67,6 +69,7 @@ __all__ = [
     "PrefixMemory",
     "Reconnected",
     "RefusedError",
+    "RotatingPassword",
     "Script",
     "ServerError",
     "ServerInfo",
@@ -93,10 +96,12 @@ _LATER = {
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
     "Message": ("._protocol.pubsub", "Message"),
+    "PasswordFile": ("._transport.login", "PasswordFile"),
     "Pipeline": ("._sync.calls.pipeline", "Pipeline"),
     "Prefix": ("._protocol.key_names", "Prefix"),
     "PrefixMemory": ("._protocol.info", "PrefixMemory"),
     "Reconnected": ("._protocol.pubsub", "Reconnected"),
+    "RotatingPassword": ("._transport.login", "RotatingPassword"),
     "Script": ("._sync.calls.scripting", "Script"),
     "ServerInfo": ("._protocol.info", "ServerInfo"),
     "SlowLogEntry": ("._protocol.info", "SlowLogEntry"),

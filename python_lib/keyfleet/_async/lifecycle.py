@@ -21,6 +21,7 @@ from .._transport.asyncio_engines import Engines, close_raw, open_raw
 from .._transport.asyncio_waits import sleep
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import NO_ANSWER, NoAnswer
+from .._transport.login import CredentialsProvider
 from .._transport.stats import Counters, Stats
 from ..core.connect.settings import Settings
 from ..core.connect.tls import check_files
@@ -42,49 +43,54 @@ logger = logging.getLogger("keyfleet")
 class AsyncClientBase:
     """Settings, connections and the budget of a client."""
 
-    def __init__(self, settings: Settings, policy: Policy | None = None) -> None:
+    def __init__(self, settings: Settings, policy: Policy | None = None, *, credentials: CredentialsProvider | None = None) -> None:
         check_files(settings)
         self._settings, self._policy = settings, policy or Policy()
-        self._dialer = Dialer(settings, self._policy)
+        self._dialer = Dialer(settings, self._policy, provider=credentials)
         self._counters = self._dialer.counters
         dialer = self._dialer
-        self._engines = Engines(lambda: Engine(dialer))
-        self._raw_clients = Engines(lambda: open_raw(settings))
+        self._engines = Engines(lambda: Engine(dialer), repr(self), _abandon)
+        self._raw_clients = Engines(lambda: open_raw(dialer.settings_now()))
         self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes), partial(_note_undecodable, self._counters))
         self._budget: float | None = None
         self._outage = Outage()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, policy: Policy | None = None) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, policy: Policy | None = None, credentials: CredentialsProvider | None = None
+    ) -> Self:
         """
         Make a client of the server that the REDIS_ variables name (docs/client/configuration.md); nothing is connected yet.
 
         Args:
             environ: Variables to read instead of the process's environment.
             policy: What to do when the server does not answer.
+            credentials: Returns a password, or a user name and a password, in place of those of the variables; asked for the first
+                connection, and again, once, when the server refuses what it returned. See docs/client/configuration.md.
         Raises:
             SettingsError: naming each variable that is missing, wrong or contradicts another.
         """
-        return cls(Settings.from_env(environ), policy)
+        return cls(Settings.from_env(environ), policy, credentials=credentials)
 
     @classmethod
-    def from_url(cls, url: str, *, policy: Policy | None = None, **overrides: Any) -> Self:
+    def from_url(cls, url: str, *, policy: Policy | None = None, credentials: CredentialsProvider | None = None, **overrides: Any) -> Self:
         """
         Make a client of the server at *url*, as ``redis://user:password@host:6379/0``; nothing is connected yet.
 
         Args:
             url: ``redis``, ``rediss`` (TLS), ``valkey``, ``valkeys`` (TLS), each also with ``+cluster`` or ``+sentinel``; or ``unix``.
             policy: What to do when the server does not answer.
+            credentials: As for `from_env`.
             overrides: Further fields of Settings.
         Raises:
             SettingsError: naming everything that is wrong with the URL and the fields.
         """
-        return cls(Settings.from_url(url, **overrides), policy)
+        return cls(Settings.from_url(url, **overrides), policy, credentials=credentials)
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, policy: Policy | None = None) -> Self:
-        """Make a client of the server that *settings* name; nothing is connected yet."""
-        return cls(settings, policy)
+    def from_settings(cls, settings: Settings, *, policy: Policy | None = None, credentials: CredentialsProvider | None = None) -> Self:
+        """Make a client of the server that *settings* name; nothing is connected yet. *credentials* are as for `from_env`."""
+        return cls(settings, policy, credentials=credentials)
 
     async def __aenter__(self) -> Self:
         return self
@@ -183,12 +189,16 @@ class AsyncClientBase:
         """
         deadline = time.monotonic() + grace_seconds
         engines = self._engines.close()
-        while any(engine.is_busy for engine in engines) and time.monotonic() < deadline:
-            await sleep(POLL_SECONDS / 10)
-        for engine in engines:
-            await engine.close()
-        for raw in self._raw_clients.close():
-            await close_raw(raw)
+        try:
+            while any(engine.is_busy for engine in engines) and time.monotonic() < deadline:
+                await sleep(POLL_SECONDS / 10)
+            for engine in engines:
+                await engine.close()
+        finally:  # no socket is left if the caller is cancelled, or interrupted, in between
+            for engine in engines:
+                engine.router.close()
+            for raw in self._raw_clients.close():
+                await close_raw(raw)
 
     async def ping(self) -> bool:
         """Return True when the server, or each primary of a cluster, has answered."""
@@ -301,3 +311,12 @@ def _note_undecodable(counters: Counters, error: DecodeError) -> None:
     """Count and log a value that is taken for missing."""
     counters.undecodable += 1
     logger.warning("%s; it is taken for missing", error)
+
+
+def _abandon(engine: Engine) -> bool:
+    """Close all connections without waiting; return whether there were any. What subscriptions still use is theirs to close."""
+    if engine.subscriptions:
+        return False
+    had_some = any(node.connection_count for node in engine.router.nodes)
+    engine.router.close()
+    return had_some

@@ -319,7 +319,7 @@ class Link(asyncio.Protocol):
         waiting = [*self._line, *(item[2] for item in self._outbox)]
         return any(not place.done() for place, _deadline in waiting)
 
-    async def send(self, data: bytes, deadline: float, reply_count: int = 0) -> None:
+    async def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
         """Send commands whose replies the receiver gets."""
         del deadline, reply_count  # the loop buffers what the server does not take
         if self.is_closed or self._transport is None:

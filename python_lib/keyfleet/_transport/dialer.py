@@ -74,6 +74,11 @@ class Dialer:
         dialer.tls = self.tls
         return dialer
 
+    def settings_now(self) -> Settings:
+        """Return the settings with the credentials that are in use."""
+        login = self.login.known
+        return self.settings if login is None else replace(self.settings, username=login.username, password=login.password)
+
     def new_breaker(self) -> Breaker:
         """Return a closed breaker for one server."""
         return Breaker(self.policy)

@@ -32,15 +32,24 @@ class Engines(Generic[T]):
     """
     Keeps the engine of a client: threads share it, a forked process gets its own.
 
+    What is left when nothing refers to this any more is closed.
+
     Args:
         make: Makes an engine.
+        owner: For the twin of asyncio, which warns.
+        abandon: Closes an engine's connections without waiting, and says whether there were any; None where that cannot be done.
     """
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make, self._is_open = make, True
+    def __init__(self, make: Callable[[], T], owner: str = "", abandon: Callable[[T], bool] | None = None) -> None:
+        del owner
+        self._make, self._abandon, self._is_open = make, abandon, True
         self._engine: T | None = None
         self._making = threading.Lock()
         _holders.add(self)
+
+    def __del__(self) -> None:
+        if self._engine is not None and self._abandon is not None:
+            self._abandon(self._engine)
 
     def current(self) -> T:
         """Return the engine for the caller; ClosedError after `close`."""

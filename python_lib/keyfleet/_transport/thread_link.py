@@ -14,6 +14,7 @@ from typing import Any
 
 from .._protocol.resp import INCOMPLETE, make_reader, pack
 from ..core.connect.redis_py import FOREIGN_ERRORS
+from ..core.connect.tls import certificate_problem
 from ..core.errors import CredentialsError, KeyfleetError, UnreachableError
 from .dialer import RECEIVE_BYTES, Address, Dialer, format_address
 from .failures import LostError, NotSentError
@@ -38,7 +39,9 @@ class Link:
         self._process_id = os.getpid()
 
     def __del__(self) -> None:
-        self._socket.close()
+        connection = getattr(self, "_socket", None)  # an exception may have come before it was noted
+        if connection is not None:
+            connection.close()
 
     @classmethod
     def open(cls, dialer: Dialer, address: Address, deadline: float, generation: int = 0, trouble: str = "") -> Link:
@@ -57,8 +60,10 @@ class Link:
         try:
             link = cls(_connect(dialer, address, deadline), address, generation)
             link._greet(dialer, deadline)
-        except NotSentError:
-            raise
+        except NotSentError as failure:
+            if failure.__cause__ is None or not certificate_problem(failure.__cause__):
+                raise
+            raise dialer.not_connected(failure.__cause__, address) from failure.__cause__
         except KeyfleetError as error:
             raise NotSentError(error) from error
         except LostError as error:
@@ -125,7 +130,8 @@ class Link:
                 self._send_encrypted(memoryview(data), deadline)
             else:
                 self._socket.sendall(data)
-        except OSError as error:
+        except OSError as failed:
+            error = self._alert() or failed
             self.close()
             if reply_count == 1:  # its end was not taken, so the server cannot have run it
                 raise NotSentError(UnreachableError(format_address(self.address), str(error))) from error
@@ -133,6 +139,18 @@ class Link:
         except BaseException:
             self.close()
             raise
+
+    def _alert(self) -> ssl.SSLError | None:
+        """Return the alert by which a server that takes no more data said why, if it came."""
+        try:
+            if self._is_encrypted:
+                self._socket.settimeout(0.0)
+                self._socket.recv(1)
+        except ssl.SSLError as alert:
+            return alert if certificate_problem(alert) else None
+        except OSError:
+            pass
+        return None
 
     def _send_encrypted(self, data: memoryview, deadline: float) -> None:
         """Send piece by piece, since sendall of TLS would give each piece the whole time again."""

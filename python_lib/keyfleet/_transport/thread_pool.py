@@ -103,13 +103,16 @@ class _Pool:
     def borrow(self, deadline: float) -> Link:
         """Return a connection for this thread alone; `give_back` must follow. NotSentError says why there is none."""
         while True:
+            link: Link | None
             try:
                 link = self._idle.pop()
-            except IndexError:
+            except IndexError:  # nothing more in here: what interrupts a handler may keep alive what the handler refers to
+                link = None
+            if link is None:
                 place = self._wait(deadline)
-                if place.link is None:
-                    return self._open(place, deadline)
                 link = place.link
+                if link is None:
+                    return self._open(place, deadline)
             if not link.is_stale():
                 return link
             link.close()
@@ -165,9 +168,9 @@ class _Pool:
         while self._line:
             place = self._line[0]
             if not place.is_settled:
-                try:
+                with contextlib.suppress(IndexError):
                     place.link = self._idle.pop()
-                except IndexError:
+                if place.link is None:
                     if self.taken_count >= self._limit:
                         return
                     place.seat = self._new_seat()

@@ -23,41 +23,45 @@ class Held:
     """
     What the owner of a DeadlineLock has; the lock is free after `release`, or when nothing refers to this any more.
 
-    That is so since an exception of a signal handler may come before the owner has noted that it owns the lock.
+    That is so since an exception of a signal handler may come before the owner has noted that it owns the lock. For the same reason
+    `release` is a function of the interpreter itself, within which no signal is handled.
+
+    Attributes:
+        gate: Locked until the owner is done.
+        release: Ends the ownership.
     """
 
-    __slots__ = ("__weakref__", "_freed", "is_held")
+    __slots__ = ("__weakref__", "gate", "release")
 
-    def __init__(self, freed: threading.Event) -> None:
-        self._freed, self.is_held = freed, True
-
-    def release(self) -> None:
-        """Give the lock to who waits for it."""
-        self.is_held = False
-        self._freed.set()
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.release = self.gate.release
 
 
 class DeadlineLock:
     """A lock between threads that is waited for until a deadline."""
 
     def __init__(self) -> None:
-        self._guard, self._freed = threading.RLock(), threading.Event()
+        self._guard = threading.RLock()  # a signal handler may make a call of its own while its thread is in here
         self._owner: weakref.ref[Held] | None = None
 
     def take(self, deadline: float) -> Held | None:
         """Take it before *deadline*; None if that was not possible."""
-        mine = Held(self._freed)
+        mine = Held()
         while True:
             with self._guard:
                 owner = None if self._owner is None else self._owner()
-                if owner is None or not owner.is_held:
-                    self._freed.clear()
+                if owner is None or not owner.gate.locked():
                     self._owner = weakref.ref(mine)
                     return mine
+            gate = owner.gate
+            del owner  # or it would never be seen to be lost
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._freed.wait(min(left, RECHECK_SECONDS))
+            if gate.acquire(timeout=min(left, RECHECK_SECONDS)):
+                gate.release()
 
 
 def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
