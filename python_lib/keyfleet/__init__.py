@@ -4,7 +4,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from ._policy import Policy
+from ._policy import CallRecord, Policy
 from .core.connect.settings import Settings, SettingsWarning
 from .core.errors import (
     BreakerOpenError,
@@ -47,6 +47,7 @@ __all__ = [
     "AsyncScript",
     "AsyncSubscription",
     "BreakerOpenError",
+    "CallRecord",
     "CertificateError",
     "Client",
     "ClosedError",

@@ -6,11 +6,30 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 LONGEST_DELAY_SECONDS = 2.0
 LONGEST_FAILOVER_DELAY_SECONDS = 0.2  # where another server takes over, looking for it often is what ends the outage
 SHORTEST_ATTEMPT_SECONDS = 0.25
+
+
+class CallRecord(NamedTuple):
+    """
+    What became of one command, for Policy.on_call.
+
+    Attributes:
+        name: The server's name of the command, as ``GET``; ``MULTI`` for a transaction.
+        node: The server of the last attempt, as ``host:port``; empty if none was found.
+        seconds: From the call until its end; commands of one pipeline have the time of the whole pipeline.
+        attempts: How often it was sent, or a connection for it tried; 0 if it was refused before.
+        outcome: ``ok``; the first word of the server's error, as ``WRONGTYPE``; or the name of the error class, as ``OutcomeUnknown``.
+    """
+
+    name: str
+    node: str
+    seconds: float
+    attempts: int
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,8 @@ class Policy:
         max_blocking_connections: Most further connections to one server for calls that block, as `blpop`; each takes one while it waits.
         breaker_failures: Calls in a row that must fail before further ones to the same server fail at once; 0 switches it off.
         breaker_seconds: How long the first such pause lasts, in seconds; it doubles up to 2 s, and one call after each pause probes.
+        on_call: Called with a CallRecord when a command has ended, for metrics and traces; it must neither wait nor use the client. What
+            it raises is logged, and changes no call. Without it, nothing is measured.
     """
 
     on_error: Literal["raise", "fallback"] = "raise"
@@ -38,6 +59,7 @@ class Policy:
     max_blocking_connections: int = 100
     breaker_failures: int = 5
     breaker_seconds: float = 0.25
+    on_call: Callable[[CallRecord], object] | None = None
 
     def __post_init__(self) -> None:
         choices = {"on_error": ("raise", "fallback"), "while_disconnected": ("wait", "fail"), "read_from": ("primary", "replica")}
@@ -49,6 +71,8 @@ class Policy:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed are 1 and above")
         if self.breaker_failures < 0:
             raise ValueError(f"breaker_failures is {self.breaker_failures}; allowed are 0 and above")
+        if self.on_call is not None and not callable(self.on_call):
+            raise TypeError(f"on_call is of type {type(self.on_call).__name__}; give a function of a CallRecord")
         if not 0 < self.breaker_seconds <= LONGEST_DELAY_SECONDS:
             raise ValueError(f"breaker_seconds is {self.breaker_seconds}; allowed are numbers above 0, up to {LONGEST_DELAY_SECONDS:g}")
 

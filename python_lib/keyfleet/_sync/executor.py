@@ -143,7 +143,7 @@ class Engine:
         budget = self._budget if budget_seconds is None else budget_seconds
         now = time.monotonic()
         if command.block_seconds is not None:
-            return self._run_waiting(command, now + budget)
+            return self._run_waiting(Call(command), now + budget)  # type: ignore[no-any-return]
         node = self.router.find(command.name, command.kind.repeat is Repeat.READ)
         if node is None or node.breaker.failures or command.reply_count != 1:
             call = Call(command)
@@ -165,9 +165,8 @@ class Engine:
         self._go_on([call], now + budget)
         return self.decoded(call)  # type: ignore[no-any-return]
 
-    def _run_waiting(self, command: Command[T], deadline: float) -> T:
+    def _run_waiting(self, call: Call, deadline: float) -> Any:
         """Like `run`, for blocking commands: time spent blocking before a redirection does not count against the budget."""
-        call = Call(command)
         while not call.is_settled:
             begun = time.monotonic()
             self._attempt([call], deadline)
@@ -177,7 +176,7 @@ class Engine:
                 self._pause([call], deadline)
                 self._counters.retries += not call.is_settled
         self._inform_breakers([call], deadline)
-        return self.decoded(call)  # type: ignore[no-any-return]
+        return self.decoded(call)
 
     def deadline(self, budget_seconds: float | None) -> float:
         """Return when a call that begins now has to be over."""

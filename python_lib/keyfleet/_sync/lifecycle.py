@@ -49,7 +49,7 @@ class ClientBase:
         self._dialer = Dialer(settings, self._policy, provider=credentials)
         self._counters = self._dialer.counters
         dialer = self._dialer
-        self._engines = Engines(lambda: Engine(dialer), repr(self), _abandon)
+        self._engines = Engines(lambda: _make_engine(dialer), repr(self), _abandon)
         self._raw_clients = Engines(lambda: open_raw(dialer.settings_now()))
         self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes), partial(_note_undecodable, self._counters))
         self._budget: float | None = None
@@ -305,6 +305,14 @@ class ClientBase:
             return self._engines.current().run(self._commands.type(command.key), self._budget)
         except ServerError:  # only an addition to an error that is raised anyway
             return "value of another type"
+
+
+def _make_engine(dialer: Dialer) -> Engine:
+    if dialer.policy.on_call is None:
+        return Engine(dialer)
+    from .observed import ObservedEngine  # for the clients that have a hook
+
+    return ObservedEngine(dialer)
 
 
 def _note_undecodable(counters: Counters, error: DecodeError) -> None:

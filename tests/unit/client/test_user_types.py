@@ -12,13 +12,31 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
+from dataclasses import dataclass
+from datetime import timedelta
+
 from keyfleet import AsyncClient, Client, HealthReport, Policy, Prefix, Settings, Stats
+
+
+@dataclass
+class User:
+    name: str
+
 
 with Client.from_url("redis://a", timeout_seconds=1, policy=Policy(on_error="fallback")) as client:
     text: str | None = client.get(Prefix.CACHE.key("k"))
     stored: bool = client.set("k", 1.5, ttl_seconds=2, nx=True)
     before: str | None = client.set("k", "v", get=True)
+    flag: bool = bool(stored)
+    either: bool | str | None = client.set("k", "v", get=flag)
     left: float | None = client.within(0.5).ttl("k")
+    raw: bytes | None = client.get_bytes("k")
+    jobs: list[bytes] = client.lrange("l", as_bytes=True)
+    ranked: list[tuple[str, float]] = client.zrange("z", withscores=True)
+    tags: set[str] = client.smembers("s")
+    user: User | None = client.get_json("u", decoder=User)
+    users: dict[str, User | None] = client.get_many_json(["u"], decoder=lambda value: User(**value))
+    expires: bool = client.expire("k", timedelta(minutes=5)) and client.hset("h", "field", 1) > 0
     fields: dict[str, str] = client.hgetall("h")
     several: dict[str, str | None] = client.get_many(["a", "b"])
     names: list[str] = list(client.scan(type="hash"))
