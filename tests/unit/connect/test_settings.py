@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPa
     assert "cache.example" == Settings.from_env().host
 
 
+@pytest.mark.filterwarnings("ignore:REDIS_RETRY_ATTEMPTS")
 def test_all_variables_are_read() -> None:
     """Each variable fills its field."""
     environ = {
@@ -106,6 +108,7 @@ def test_sentinels_are_read() -> None:
     assert expected == Settings.from_env({**environ, "REDIS_SENTINELS": '["a", {"host": "b", "port": 5000}, "[::1]"]'})
 
 
+@pytest.mark.filterwarnings("ignore:REDIS_RETRY_ATTEMPTS")
 @pytest.mark.parametrize(("text", "attempts"), [("endless", None), (" Endless ", None), ("0", 0), ("12", 12)])
 def test_attempts_are_a_number_or_endless(text: str, attempts: int | None) -> None:
     """Endless is as many as fit into the time."""
@@ -436,3 +439,71 @@ def test_the_documentation_lists_the_variables() -> None:
     page = Path(__file__).parents[3] / "docs" / "client" / "configuration.md"
     rows = [line.split("`")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `REDIS_")]
     assert sorted(VARIABLES) == sorted(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_CLUSTER_NODES", ","),
+        ("REDIS_CLUSTER_NODES", " , ,"),
+        ("REDIS_CLUSTER_NODES", "[]"),
+        ("REDIS_CLUSTER_NODES", "'a:7000'"),
+        ("REDIS_CLUSTER_NODES", '"a:7000","b:7000"'),
+        ("REDIS_CLUSTER_NODES", "a:70000"),
+        ("REDIS_CLUSTER_NODES", "a:0"),
+        ("REDIS_SENTINELS", ","),
+        ("REDIS_HOST", '"a"'),
+        ("REDIS_HOST", "'a'"),
+        ("REDIS_URL", "redis://a:70000"),
+        ("REDIS_URL", "redis://'a':7000"),
+        ("REDIS_URL", "'redis://a:7000'"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused(name: str, value: str) -> None:
+    """Before anything is connected, naming the variable."""
+    environ = {name: value, **({"REDIS_SENTINEL_SERVICE": "s"} if name == "REDIS_SENTINELS" else {})}
+    assert any(problem.startswith(name) for problem in problems_of(environ))
+
+
+@pytest.mark.parametrize("name", ["REDIS_TLS", "REDIS_SSL", "REDIS_USE_SSL"])
+def test_other_names_of_tls_are_told(name: str) -> None:
+    """Who sets one believes to be encrypted; not told where the URL or the variable says it."""
+    with pytest.warns(SettingsWarning, match=f"^{name} is set and means nothing here; was REDIS_TLS_ENABLED meant"):
+        Settings.from_env({"REDIS_HOST": "a", name: "true"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Settings.from_env({"REDIS_URL": "rediss://a", name: "true"})
+        Settings.from_env({"REDIS_HOST": "a", "REDIS_TLS_ENABLED": "true", name: "true"})
+
+
+def test_attempts_that_do_not_fit_are_told() -> None:
+    """Five attempts with a second before the first of them are about two within two seconds."""
+    with pytest.warns(SettingsWarning, match="^REDIS_RETRY_ATTEMPTS is 5; .* only about 1 fit into REDIS_TIMEOUT_SECONDS, 2$"):
+        Settings.from_env({"REDIS_HOST": "a", "REDIS_RETRY_ATTEMPTS": "5", "REDIS_RETRY_DELAY": "1000"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Settings.from_env({"REDIS_HOST": "a", "REDIS_RETRY_ATTEMPTS": "5", "REDIS_RETRY_DELAY": "10"})
+        Settings.from_env({"REDIS_HOST": "a", "REDIS_RETRY_ATTEMPTS": "endless", "REDIS_RETRY_DELAY": "1000"})
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_one_line_end_of_a_secret_file_is_dropped(tmp_path: Path, end: str) -> None:
+    """As editors leave it; the path is kept, so that the client can read the file again."""
+    file = tmp_path / "p"
+    file.write_bytes(f" pass word {end}".encode())
+    settings = Settings.from_env({"REDIS_HOST": "a", "REDIS_PASSWORD_FILE": str(file)})
+    assert (" pass word ", str(file)) == (settings.password, settings.password_file)
+    assert settings == Settings(host="a", password_file=str(file))
+
+
+@pytest.mark.parametrize("secret", ["a\nb", "a\n\n", "a\r", "\na", "a\r\r\n"])
+def test_a_line_end_within_a_secret_is_refused(tmp_path: Path, secret: str) -> None:
+    """Wherever it comes from, naming it and never quoting it."""
+    file = tmp_path / "p"
+    file.write_bytes(secret.encode())
+    assert any("holds a line end within" in problem for problem in problems_of({"REDIS_HOST": "a", "REDIS_PASSWORD_FILE": str(file)}))
+    assert ("REDIS_PASSWORD is not usable; allowed: a text without line ends; one was probably copied with it",) == tuple(
+        problems_of({"REDIS_HOST": "a", "REDIS_PASSWORD": f"a{secret}"})
+    )
+    with pytest.raises(SettingsError, match="^password holds a line end$"):
+        Settings(password=f"a{secret}")

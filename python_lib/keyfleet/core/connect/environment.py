@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from ..errors import SettingsError
 from .url import check_lonely_user, stated_by_url
@@ -41,6 +41,12 @@ ADDRESS_VARIABLES = ("REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_NODES", "REDIS_SE
 SERVICE_LINK = re.compile(r"tcp://[0-9a-fA-F.:\[\]]+:[0-9]+")
 # How alike two names are without REDIS_, 0 to 1: for REDIS_USER, REDIS_PASS and REDIS_URI enough, for REDIS_POOL and REDIS_TTL not.
 ALIKE = 0.63
+# Names of other programs that are too different for that.
+OTHER_NAMES = {
+    **dict.fromkeys(("REDIS_TLS", "REDIS_SSL", "REDIS_USE_TLS", "REDIS_USE_SSL", "REDIS_SSL_ENABLED"), "REDIS_TLS_ENABLED"),
+    **dict.fromkeys(("REDIS_SSL_CA_CERTS", "REDIS_SSL_CA_FILE", "REDIS_CA_CERT"), "REDIS_TLS_CA_FILE"),
+    **dict.fromkeys(("REDIS_CLUSTER", "REDIS_NODES"), "REDIS_CLUSTER_NODES"),
+}
 
 
 def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Given:
@@ -72,14 +78,20 @@ def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Gi
 def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each REDIS_ variable that keyfleet does not know and that resembles one that is not set."""
     variables = _set_variables(environ)
+    is_encrypted = re.match(r"\s*(?:rediss|valkeys)[:+]", variables.get("REDIS_URL", ""), re.IGNORECASE)
     for name in variables:
         if name.startswith("REDIS_") and name not in VARIABLES:
-            import difflib  # slow to load, and hardly ever needed
+            meant = OTHER_NAMES.get(name) or _most_alike(name)
+            if meant and meant not in variables and not (meant == "REDIS_TLS_ENABLED" and is_encrypted):
+                yield f"{name} is set and means nothing here; was {meant} meant?"
 
-            ours = {known.removeprefix("REDIS_"): known for known in VARIABLES}
-            for meant in difflib.get_close_matches(name.removeprefix("REDIS_"), ours, n=1, cutoff=ALIKE):
-                if ours[meant] not in variables:
-                    yield f"{name} is set and means nothing here; was {ours[meant]} meant?"
+
+def _most_alike(name: str) -> Optional[str]:
+    import difflib  # slow to load, and hardly ever needed
+
+    ours = {known.removeprefix("REDIS_"): known for known in VARIABLES}
+    found = difflib.get_close_matches(name.removeprefix("REDIS_"), ours, n=1, cutoff=ALIKE)
+    return ours[found[0]] if found else None
 
 
 def _set_variables(environ: Mapping[str, str]) -> dict[str, str]:

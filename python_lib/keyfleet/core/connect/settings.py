@@ -101,7 +101,8 @@ class Settings:
         """
         Read the REDIS_ variables that docs/client/configuration.md lists; an empty variable counts as not set.
 
-        A SettingsWarning is given for a TLS certificate that is not checked, and for a variable that is probably a misspelt one.
+        A SettingsWarning is given for a TLS certificate that is not checked, for a variable that is probably a misspelt one, and for more
+        further attempts than fit into the time.
 
         Args:
             environ: Variables to read instead of the process's environment.
@@ -118,6 +119,14 @@ class Settings:
             warnings.warn(
                 "REDIS_TLS_VERIFY is off: who answers is not checked, and a server in between reads the password and all data; "
                 "name the authority in REDIS_TLS_CA_FILE instead",
+                SettingsWarning,
+                stacklevel=2,
+            )
+        fitting = _fitting_attempts(settings)
+        if settings.retry_attempts is not None and fitting < settings.retry_attempts:
+            warnings.warn(
+                f"REDIS_RETRY_ATTEMPTS is {settings.retry_attempts}; with REDIS_RETRY_DELAY {settings.retry_delay_ms} ms, which doubles, "
+                f"only about {fitting} fit into REDIS_TIMEOUT_SECONDS, {settings.timeout_seconds:g}",
                 SettingsWarning,
                 stacklevel=2,
             )
@@ -165,6 +174,17 @@ class Settings:
         if problems:
             raise SettingsError(*problems)
         return cls(**{name: CONVERTERS[name](stated.value) for name, stated in given.items()})
+
+
+def _fitting_attempts(settings: Settings) -> int:
+    """Return how many further attempts fit into the time, with the waits between them as long as they are on average."""
+    longest_ms = 200 if settings.cluster_nodes or settings.sentinels else 2000
+    left, wait, count = settings.timeout_seconds * 1000, float(min(settings.retry_delay_ms, longest_ms)), 0
+    while count < (settings.retry_attempts or 0) and left > 0.75 * wait:
+        left -= 0.75 * wait
+        wait = min(2 * wait, longest_ms)
+        count += 1
+    return count
 
 
 def _problems(given: Given, names: Mapping[str, str]) -> list[str]:

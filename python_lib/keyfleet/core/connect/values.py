@@ -103,8 +103,8 @@ def _host(value: object) -> str:
     host = _stripped(value)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    if re.search(r"[\s/@,\[\]]", host) or (":" in host and not _is_ipv6(host)):
-        raise ConversionError("a host name, an IPv4 or an IPv6 address, without a port")
+    if re.search(r"[\s/@,\[\]\"']", host) or (":" in host and not _is_ipv6(host)):
+        raise ConversionError("a host name, an IPv4 or an IPv6 address, without a port and without quotes")
     return host
 
 
@@ -173,6 +173,8 @@ def _node(value: object, default_port: int) -> tuple[str, int]:
 
 def _nodes(value: object, default_port: int = DEFAULT_PORT) -> Nodes:
     if isinstance(value, str):
+        if not value.strip(" ,[]"):
+            raise ConversionError("a list with at least one host:port")
         try:
             value = json.loads(value) if value.strip().startswith("[") else value.split(",")
         except ValueError:  # "[::1]:7000,[::1]:7001" begins like JSON
