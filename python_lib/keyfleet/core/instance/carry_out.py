@@ -7,14 +7,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ..directives.live import apply_live
 from ..directives.plan import config_command_in
-from ..errors import FilesError, RefusedError
+from ..errors import FilesError, KeyfleetError, RefusedError
 from ..host import files
 from ..host.file_entries import FileEntry
-from ..host.safe_paths import open_folder
+from ..host.safe_paths import open_folder, remove_file
 from ..host.text_files import read_lines
 from .access import opened, wait_until_ready
 from .acl import acl_text
@@ -81,6 +81,38 @@ class Work:
             except OSError as error:
                 reason = f"cannot {step.phrase or step.name}: {error.strerror or error}"
                 raise FilesError(str(error.filename or self.layout.data_dir), reason) from error
+
+    def run_start(self, plan: InstancePlan, former: str, record: Optional[Record]) -> None:
+        """
+        Carry out the plan of a start; if it fails before the keys are proven, stop the server and restore the files of before.
+
+        Args:
+            former: Configuration file of before; empty if there was none.
+            record: What had been applied.
+        Raises:
+            RefusedError: with the reason, and where the data is.
+        """
+        try:
+            self.run(plan)
+        except KeyfleetError as error:
+            if self.committed or "commit" not in [step.name for step in plan.steps]:
+                raise
+            self.undo(former, record)
+            kept = f"; what was moved aside is in {', '.join(self.kept)}" if self.kept else ""
+            raise RefusedError(f"{error}. The start was undone, with the data in {self.layout.data_dir}{kept}") from error
+
+    def undo(self, former: str, record: Optional[Record]) -> None:
+        """Stop a server that has not all of its keys, without letting it save, and restore the files of before."""
+        reach("undo")
+        with contextlib.suppress(KeyfleetError), self.client() as client:
+            apply_live(client, {"save": ""}, command=self.command)
+        self.manager.stop(self.host.start_timeout_seconds)
+        if former:
+            self.write_files(former)
+        else:
+            remove_file(self.layout.config_file)
+        if record is not None:
+            write_record(self.layout, record)
 
     def write_files(self, text: str) -> None:
         """Write configuration and users; both belong to whom their folder belongs to, and are whole or as before."""

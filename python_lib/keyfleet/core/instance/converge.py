@@ -73,11 +73,13 @@ class Prepared:
 
     Attributes:
         plan: None for one that shall be absent.
+        former: Configuration file of before; empty if there was none.
         alone: Whether no instance of the same run shall be present, which would need what starts it.
     """
 
     instance: Instance
     plan: Optional[InstancePlan]
+    former: str
     alone: bool
 
 
@@ -91,7 +93,11 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
     prepared, alone = [], not any(instance.present for instance in instances)
     for instance in sorted(instances, key=lambda one: one.present):
         try:
-            prepared.append(Prepared(instance, plan(host, instance, observe(host, instance)) if instance.present else None, alone))
+            if instance.present:
+                state = observe(host, instance)
+                prepared.append(Prepared(instance, plan(host, instance, state), state.config_text, alone))
+            else:
+                prepared.append(Prepared(instance, None, "", alone))
         except KeyfleetError as error:
             error.args = (*error.args, instance.name)
             raise
@@ -125,9 +131,11 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
     if not check:
         if planned.action == "unchanged" and not planned.restart_needed:
             DataFolder(work.layout.data_dir).forget_kept()
-        if planned.action != "started":
+        if planned.action == "started":
+            work.run_start(planned, prepared.former, read_record(work.layout))
+        else:
             work.manager.reload_units()
-        work.run(planned)
+            work.run(planned)
     if not check or planned.action != "started":
         found.pid = work.manager.status().pid
     found.kept = work.kept

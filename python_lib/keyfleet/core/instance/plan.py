@@ -144,6 +144,9 @@ def _running_steps(
     live = {name: new for name, (_old, new) in difference.live.items() if name != "appendonly"}
     steps = [Step("adopt", "take up the server whose supervisor is gone")] if running.orphaned else []
     steps += [Step("enable", "let it start with the host")] if state.status.enabled is False else []
+    if state.data is not None and state.data.counts is not None and _is_private(instance, running):  # a start that a killed run began
+        steps.append(Step("compare_keys", "compare its keys with those of before", {"counts": state.data.counts}))
+        steps.append(Step("commit"))
     if difference.live:  # named before they are set, so that a killed run forgets nothing
         named = (state.record or Record.of(instance, host.engine)).knowing(Record.of(instance, host.engine).applied)
         steps.append(Step("write_record", "", {"record": named}))
@@ -328,6 +331,11 @@ def _can_be_private(host: Host, instance: Instance) -> bool:
     """Return whether the server can be started without its port, and get it afterwards: that needs CONFIG."""
     path = host.layout(instance.name).private_socket_file
     return instance.port != 0 and config_command(instance.directives) is not None and len(path.encode()) <= LONGEST_SOCKET_PATH
+
+
+def _is_private(instance: Instance, running: Running) -> bool:
+    """Return whether a server was started without its port, which it has not got yet: nobody wrote since."""
+    return instance.port != 0 and running.active.get("port") == "0"
 
 
 def _private_directives(host: Host, instance: Instance) -> dict[str, str]:

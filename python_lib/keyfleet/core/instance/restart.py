@@ -17,7 +17,7 @@ from .datafiles import DataFolder, Place, readable
 from .keys import KeyCounts, count_keys, total
 from .model import Host, Instance
 from .plan import pending_directives, plan, plan_start, refuse_fewer_databases
-from .record import read_record, write_record
+from .record import read_record
 from .saving import background_save, finish_append_only_file
 from .state import Running, State, observe, program_format
 from .stop import stop_counted
@@ -121,19 +121,15 @@ def _start(work: Work, for_now: str) -> list[str]:
     record = read_record(work.layout)
     try:
         planned = plan_start(work.host, work.instance, observe(work.host, work.instance))
-        work.run(planned)
+        work.run_start(planned, for_now, record)
     except KeyfleetError as error:
         if work.committed:
             raise
-        reach("restore")
-        work.manager.stop()
-        work.write_files(for_now)
-        if record is not None:
-            write_record(work.layout, record)
+        if not work.manager.status().stopped:
+            work.undo(for_now, record)
         work.manager.start()
         wait_until_ready(work.host, work.instance, work.manager.status().pid)
-        kept = f"; what was moved aside is in {', '.join(work.kept)}" if work.kept else ""
-        raise RefusedError(f"{error}. It runs again as before, with its data in {work.layout.data_dir}{kept}") from error
+        raise RefusedError(f"{error}. It runs again as before") from error
     return planned.phrases
 
 
