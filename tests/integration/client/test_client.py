@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import AsyncClient, Client, ClosedError, DecodeError, HealthReport, ServerError, WrongTypeError
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.floor
 

@@ -7,12 +7,13 @@ import logging
 import math
 
 import pytest
-from conftest import Target
 from keyfleet import Client, DecodeError, DeniedError, Policy, UnreachableError
 from keyfleet.testing._server import free_port
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.floor
 

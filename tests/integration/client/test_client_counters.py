@@ -12,13 +12,14 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import BreakerOpenError, Client, CredentialsError, KeyfleetError, OutcomeUnknown, Policy, Stats, UnreachableError
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 QUICK = {"timeout_seconds": 0.4, "retry_delay_ms": 10}
 FALLBACK = Policy(on_error="fallback", while_disconnected="fail", breaker_failures=0)

@@ -11,12 +11,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import Client, OutcomeUnknown, Policy, ServerError, Settings, UnreachableError
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 

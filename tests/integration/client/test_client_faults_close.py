@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Target
 from keyfleet import ClosedError, KeyfleetError
 from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._replication import clients_of
@@ -17,6 +16,8 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 from support.load import Load
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.slow
 

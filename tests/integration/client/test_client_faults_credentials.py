@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Target
 from keyfleet import CredentialsError, DeniedError
 from keyfleet.core.connect.client import close
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import Client, ClosedError, HealthReport, Policy, Prefix, UnreachableError
 from keyfleet._protocol.health import CLIENT_CHECKS
 from keyfleet.core.health.model import Check
@@ -19,6 +18,8 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.slow
 

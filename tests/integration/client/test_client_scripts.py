@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Target
 from keyfleet import Client, DeniedError, Key, OutcomeUnknown, ServerError
 from keyfleet._protocol.command import Repeat
 from keyfleet._protocol.kinds import OF_CONNECTION, READS, SAMES, WAITING, kind_of
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.floor
 

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import Client, DeniedError, RefusedError, SettingsError, UnreachableError
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.floor
 

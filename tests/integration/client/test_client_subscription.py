@@ -10,13 +10,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from conftest import Target
 from keyfleet import Client, ClosedError, DecodeError, DeniedError, Message, OutcomeUnknown, Policy
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.subscribers import SHORT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
+
+from tests.integration.conftest import Target
 
 pytestmark = pytest.mark.floor
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import Target
 from keyfleet.core.connect.client import close, connect
 from keyfleet.core.connect.primaries import primaries
 from keyfleet.core.connect.redis_py import translated
@@ -28,6 +27,8 @@ from keyfleet.core.errors import (
     UnreachableError,
 )
 from keyfleet.testing.servers import Cluster, Server, start_server
+
+from tests.integration.conftest import Target
 
 SECRET = "hunter2-s3cret"
 
