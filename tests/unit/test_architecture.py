@@ -126,6 +126,11 @@ def test_the_pictures_are_the_tables() -> None:
         assert drawn == {(source, target) for source, targets in table.items() for target in targets if "errors" not in target}
 
 
+def test_files_of_the_client_have_no_cycle() -> None:
+    """No file imports, through others, itself; what is named in an annotation counts."""
+    assert [] == cycle(arrows(CLIENT_FILES, PACKAGE))
+
+
 def test_packages_of_the_core_are_docstrings() -> None:
     """A package that imports its files would make every module ship the whole folder."""
     assert [] == [str(path.relative_to(ROOT)) for path in sorted(CORE.rglob("__init__.py")) if not is_docstring_only(path)]
