@@ -9,6 +9,7 @@ here in the commit that makes it; a row changes only with a reason in the commit
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -149,6 +150,12 @@ def test_tests_are_laid_out_as_the_rooms(layer: str) -> None:
     folders = {path.parent.relative_to(ROOT / "tests" / layer).parts for path in (ROOT / "tests" / layer).rglob("test_*.py")}
     known = {(name,) for name in (*MAY_IMPORT, "client", "testing", "modules")} | ({()} if layer == "unit" else set())
     assert [] == sorted(folders - known)
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by name alone, so two of one name cannot be collected in one run."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [] == [name for name, count in names.items() if count > 1]
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
