@@ -21,6 +21,7 @@ SILENT_SECONDS = 2.0  # silence after a PING that means that the connection is l
 UNPROVEN_SECONDS = 3.0  # silence after which events may have been missed, as while no call was made
 EVENT_SECONDS = 15.0  # after an event for so long no call uses what was known before, though no Sentinel answers
 VERIFY_SECONDS = 5.0  # so often another Sentinel is asked, as the one that is heard may be cut off from the others
+LEAST_SECONDS = 0.5  # for so long after Sentinels were asked there is no doubt, so that the call that asked goes on
 LONGEST_PAUSE_SECONDS = 10.0
 
 
@@ -109,7 +110,8 @@ class Watch:
         pings = self.is_listening and self._pinged_at is None and silent >= PING_SECONDS
         if pings:
             self._pinged_at = now
-        doubts = not self._has_reported and (self.may_listen or now >= self._verified_at + VERIFY_SECONDS)
+        is_due = self.may_listen or now >= self._verified_at + VERIFY_SECONDS
+        doubts = is_due and not self._has_reported and now >= self._verified_at + LEAST_SECONDS
         self._has_reported = self._has_reported or doubts
         self._set_alarm()
         return (Reason.DOUBT if doubts else None), pings
@@ -118,4 +120,4 @@ class Watch:
         due = self._listen_at
         if self.is_listening:
             due = self._heard_at + PING_SECONDS if self._pinged_at is None else self._pinged_at + SILENT_SECONDS
-        self.alarm_at = min(due, self._verified_at + VERIFY_SECONDS)
+        self.alarm_at = max(min(due, self._verified_at + VERIFY_SECONDS), self._verified_at + (0 if self.is_listening else LEAST_SECONDS))

@@ -57,6 +57,8 @@ class SentinelRouter(Router):
         reason, pings = watch.check()
         if pings and feed is not None:
             feed.post(PING)
+        if not watch.is_listening:  # it was silent for too long; the next look listens to another one
+            self._close_feed()
         self._has_doubts = self._has_doubts or reason is Reason.DOUBT
         return reason is Reason.EVENT or (self._has_doubts and not self._is_asking)
 
@@ -159,19 +161,22 @@ class SentinelRouter(Router):
         if not any(isinstance(reply, list) for reply in replies):
             feed.close()
             return
-        self._feed = feed
         self._watch.opened()
+        self._feed = feed
         for reply in replies:
             self._watch.heard(reply)
 
     def _stop_listening(self) -> None:
+        self._close_feed()
+        self._watch.lost()
+
+    def _close_feed(self) -> None:
         feed, self._feed = self._feed, None
         if feed is not None:
             feed.close()
-            self._watch.lost()
 
     def close(self) -> None:
         super().close()
-        self._stop_listening()
+        self._close_feed()
         for sentinel in self._sentinels.values():
             sentinel.close()

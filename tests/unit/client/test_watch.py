@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from keyfleet._protocol.watch import (
     EVENT_SECONDS,
+    LEAST_SECONDS,
     LONGEST_PAUSE_SECONDS,
     PING_SECONDS,
     SILENT_SECONDS,
@@ -114,6 +115,19 @@ def test_after_idling_the_first_call_asks(watch: Watch, clock: Clock) -> None:
     watch.asked()
     assert not watch.may_listen
     assert QUIET == watch.check()
+
+
+def test_the_call_that_asked_goes_on(watch: Watch, clock: Clock) -> None:
+    """Although the Sentinel that it listened to is lost again."""
+    watch.lost()
+    clock.now += LEAST_SECONDS
+    assert Reason.DOUBT is watch.check()[0]
+    watch.opened()
+    watch.asked()
+    watch.lost()
+    assert QUIET == watch.check()
+    clock.now += LEAST_SECONDS
+    assert Reason.DOUBT is watch.check()[0]
 
 
 def test_listening_is_tried_again_more_and_more_seldom(clock: Clock) -> None:
