@@ -157,7 +157,8 @@ Verdict = Settle | Retry | Redirect
 
 def verdict(sent: Sent, outcome: Outcome, rules: Rules) -> Verdict:
     """Return what *outcome* means for a call that has no order with others."""
-    past = sent.past._replace(attempts=sent.past.attempts + 1)
+    attempts, failures, may_have_run, reason = sent.past
+    past = Past(attempts + 1, failures, may_have_run, reason)
     if isinstance(outcome, NotSent):
         return _of_refusal(sent._replace(past=past), outcome.cause, rules)
     if isinstance(outcome, Lost):
@@ -283,6 +284,19 @@ def _judge_lost(members: Sequence[Member], write: int, found: list[Verdict | Non
         found[position] = ended(sent._replace(past=past), blames_server=isinstance(loss, Lost) and loss.timed_out)
 
 
+def last_verdicts(commands: Sequence[Command[Any]], loss: Lost, address: str) -> list[Settle]:
+    """
+    Return what the loss of a whole pipeline means that was sent once and has no time left.
+
+    This is what `verdicts` and `ended` come to; it is apart since a pipeline of 100,000 calls would take seconds more than its budget.
+    """
+    is_unknown = not may_repeat(commands)
+    unknown = Past(1, 1, True, loss.reason)
+    reads = unknown._replace(may_have_run=is_unknown)
+    pasts = [reads if command.kind.repeat is Repeat.READ else unknown for command in commands]
+    return [ended(Sent(command, past, address), blames_server=loss.timed_out) for command, past in zip(commands, pasts, strict=True)]
+
+
 class _Order:
     """
     Finds answers that were not given in order.
@@ -342,7 +356,11 @@ class _Order:
         mine = self._marks[position]
         if any(self._last_write.get(mark, -1) > position for mark in mine):
             return True
-        return finds(self._members[position].sent.command) and any(self._last_repeat.get(mark, -1) > position for mark in mine)
+        found = self.found[position]
+        past = found.past if isinstance(found, (Retry, Redirect)) else self._members[position].sent.past
+        if past.may_have_run or not finds(self._members[position].sent.command):  # those lost together may be sent again together
+            return False
+        return any(self._last_repeat.get(mark, -1) > position for mark in mine)
 
     def _correct(self, position: int) -> None:
         mine, state = self._marks[position], self._state(position)
@@ -404,6 +422,33 @@ def may_go(routes: Iterable[tuple[int | None, Hashable | None]]) -> list[bool]:
 
 
 _NOWHERE = object()
+
+
+class Silence(Enum):
+    """What a connection means on which a reply is late."""
+
+    WAIT = "the reply may still come"
+    PROBE = "it has to be found out whether the server answers on another connection"
+    DEAD = "the connection is dead, what is safe is sent again"
+    REPLACED = "another server serves, what is safe is sent there"
+
+
+def silence(heard: bool, answers_beside: bool | None, is_replaced: bool = False) -> Silence:
+    """
+    Return what it means that a reply is late.
+
+    Args:
+        heard: Whether a part of a reply has come lately.
+        answers_beside: Whether the server answers on another connection; None if that is not known.
+        is_replaced: Whether the topology names another server. To one that answers nowhere, nothing is sent again.
+    """
+    if heard:
+        return Silence.WAIT
+    if answers_beside is None:
+        return Silence.PROBE
+    if answers_beside:
+        return Silence.DEAD
+    return Silence.REPLACED if is_replaced else Silence.WAIT
 
 
 def wait_seconds(past: Past, first_seconds: float, longest_seconds: float, dice: Callable[[], float]) -> float:

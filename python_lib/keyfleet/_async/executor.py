@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.crc import key_slot
@@ -26,21 +27,24 @@ from .._attempts import (
     Verdict,
     ended,
     is_over,
+    last_verdicts,
     may_go,
     refused,
     verdict,
     verdicts,
     wait_seconds,
 )
-from .._policy import LONGEST_DELAY_SECONDS, LONGEST_FAILOVER_DELAY_SECONDS, Breaker, attempt_seconds
-from .._protocol.command import Command, Repeat
+from .._policy import LONGEST_DELAY_SECONDS, LONGEST_FAILOVER_DELAY_SECONDS, SHORTEST_ATTEMPT_SECONDS, Breaker, attempt_seconds
+from .._protocol.command import Command, Repeat, may_repeat
 from .._protocol.resp import ErrorReply, pack
 from .._transport.asyncio_pool import Node, end, exchange_all
 from .._transport.asyncio_waits import sleep
 from .._transport.dialer import Dialer, Request, format_address
 from .._transport.failures import NO_ANSWER, Failure, LostError, NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, PoolTimeoutError, UnreachableError, WrongTypeError
+from .call import Call, Write, is_plain, outcome_of, outcomes_of
 from .routers import make_router
+from .watch import FIRST_LOOK_SECONDS, Watch
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -54,59 +58,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LEARN_AGAIN_SECONDS = 1.0
+RESERVED_SECONDS = 5e-6  # of the budget, for each call of a pipeline: to settle it when the time is over
 PROBE_POLL_SECONDS = 0.05  # how often a call that waits for another one's probe asks what came of it
 ASKING = pack(("ASKING",))
-
-
-class Call:
-    """
-    One command on its way.
-
-    Attributes:
-        command: What to send next; a script that the server does not know becomes its text.
-        pinned: The server that must answer; None where the router finds it.
-        node: The server of the last attempt.
-        past: What became of its attempts so far.
-        result: The reply, or the error for the caller.
-        is_settled: Whether *result* is final.
-        is_asking: Whether the next attempt goes to *node* after ASKING.
-        blames_server: Whether its failure is a reason to give the server a pause.
-        goes_on_at_once: Whether the next attempt needs no wait.
-        is_answered: Whether the last attempt got a reply, maybe an error.
-        needs_rediscovery: Whether what went wrong may mean that another server serves now.
-        version: What the router knew at the last attempt.
-        sent_at: When it was sent first; infinite before.
-        refusal: Why it is not sent: the breaker of its server is open, and there is time to wait for the probe.
-    """
-
-    __slots__ = (
-        "blames_server",
-        "command",
-        "goes_on_at_once",
-        "is_answered",
-        "is_asking",
-        "is_settled",
-        "needs_rediscovery",
-        "node",
-        "past",
-        "pinned",
-        "refusal",
-        "result",
-        "sent_at",
-        "version",
-    )
-
-    def __init__(self, command: Command[Any], pinned: Node | None = None) -> None:
-        self.command, self.pinned = command, pinned
-        self.node: Node | None = pinned
-        self.past, self.version, self.sent_at = NEW, 0, math.inf
-        self.result: Any = None
-        self.refusal: BreakerOpenError | None = None
-        self.is_settled = self.is_answered = self.is_asking = self.goes_on_at_once = self.needs_rediscovery = False
-        self.blames_server = True
-
-    def settle(self, result: Any) -> None:
-        self.result, self.is_settled = result, True
 
 
 class Engine:
@@ -128,6 +82,7 @@ class Engine:
         self._rules = Rules(bool(dialer.settings.cluster_nodes), dialer.policy.while_disconnected == "fail")
         self._budget = dialer.settings.timeout_seconds
         has_others = bool(dialer.settings.cluster_nodes or dialer.settings.sentinels)
+        self._first_look = FIRST_LOOK_SECONDS if has_others else math.inf
         self.longest_delay_seconds = LONGEST_FAILOVER_DELAY_SECONDS if has_others else LONGEST_DELAY_SECONDS
 
     async def run(self, command: Command[T], budget_seconds: float | None = None) -> T:
@@ -150,10 +105,18 @@ class Engine:
             await self.run_all([call], now + budget)
             return self.decoded(call)  # type: ignore[no-any-return]
         # The fast path: an answer at the first attempt needs no Call and no verdict.
-        left = budget if command.kind.repeat is Repeat.NEVER else attempt_seconds(budget)
+        deadline = look_at = now + budget
+        watch: Callable[[], Watch] | None = None
+        if command.kind.repeat is not Repeat.NEVER and budget > SHORTEST_ATTEMPT_SECONDS:
+            patient_until = now + attempt_seconds(budget)
+            look_at = min(patient_until, now + self._first_look)
+
+            def watch() -> Watch:
+                return Watch(self.router, node, [command.name], now, patient_until, deadline)
+
         outcome: Any
         try:
-            outcome = await node.ask(command.packed(), now + left)
+            outcome = await node.ask(command.packed(), deadline, look_at, watch)
         except (NotSentError, LostError) as failure:
             outcome = failure
         else:
@@ -161,8 +124,8 @@ class Engine:
                 return command.decode(outcome, command.key)
         call = Call(command)
         call.node, call.version, call.sent_at = node, self.router.version, now
-        self._follow(call, verdict(self._sent(call), _outcome(outcome), self._rules))
-        await self._go_on([call], now + budget)
+        self._follow(call, verdict(self._sent(call), outcome_of(outcome), self._rules))
+        await self._go_on([call], deadline)
         return self.decoded(call)  # type: ignore[no-any-return]
 
     async def _run_waiting(self, call: Call, deadline: float) -> Any:
@@ -202,13 +165,14 @@ class Engine:
             return [call.result for call in await self.run_all([Call(command) for command in commands], deadline, in_order=True)]
         # The fast path: answers at the first attempt need no Calls and no verdicts.
         now, version = time.monotonic(), self.router.version
-        until = deadline if Repeat.NEVER in repeats else now + attempt_seconds(deadline - now)
         requests = []
         for node, positions in groups.items():
-            data = b"".join([pack(commands[position].arguments) for position in positions])
-            requests.append(Request(node, data, len(positions), until, until))
+            mine = [commands[position] for position in positions]
+            request = Request(node, b"".join([pack(command.arguments) for command in mine]), len(mine), deadline, deadline)
+            watched = Repeat.NEVER not in repeats
+            requests.append(self._watched(request, now, partial(list, mine), in_order) if watched else request)
         outcomes = await exchange_all(requests)
-        if all(_is_plain(positions, outcome) for positions, outcome in zip(groups.values(), outcomes, strict=True)):
+        if all(is_plain(positions, outcome) for positions, outcome in zip(groups.values(), outcomes, strict=True)):
             replies: list[Any] = [None] * len(commands)
             for positions, outcome in zip(groups.values(), outcomes, strict=True):
                 for position, reply in zip(positions, outcome, strict=True):  # type: ignore[arg-type]
@@ -220,7 +184,7 @@ class Engine:
                 call = calls[position]
                 call.node, call.version, call.sent_at = node, version, now
         sent = [[calls[position] for position in positions] for positions in groups.values()]
-        self._take(calls, list(zip(sent, outcomes, strict=True)), in_order)
+        self._take(calls, list(zip(sent, outcomes, strict=True)), in_order, deadline)
         await self._go_on(calls, deadline, in_order=True)
         return [call.result for call in calls]
 
@@ -235,6 +199,8 @@ class Engine:
             if node is None or node.breaker.failures:
                 return None
             groups.setdefault(node, []).append(position)
+        if not reads and len(groups) > 1 and any(command.name is None for command in commands):
+            return None  # a call whose keys are not known waits for those before it
         return groups  # type: ignore[return-value]
 
     def decoded(self, call: Call) -> Any:
@@ -256,7 +222,10 @@ class Engine:
         unsettled = [call for call in calls if not call.is_settled]
         while unsettled:
             await self._pause(unsettled, deadline)
-            if in_order:  # what was given up may have been before others
+            given_up = sum(call.is_settled for call in unsettled)
+            if given_up == len(unsettled):
+                break
+            if in_order and given_up:  # it may have been before others
                 self._judge(calls, {})
             self._counters.retries += sum(call.past.attempts > 0 and not call.is_settled for call in unsettled)
             await self._attempt(calls, deadline, in_order)
@@ -281,10 +250,11 @@ class Engine:
         """Wait as long as the calls need; settle those whose time or attempts are over."""
         now = time.monotonic()
         delay = 0.0
+        shown: dict[Node | None, str] = {}
         for call in calls:
             wait = self._wait_of(call)
             if is_over(call.past, now + wait, deadline, self._settings.retry_attempts):
-                call.settle(call.refusal or ended(self._sent(call)).result)
+                call.settle(call.refusal or ended(self._sent(call, shown)).result)
             else:
                 delay = max(delay, wait)
         if delay:
@@ -328,8 +298,8 @@ class Engine:
             else:
                 writes.setdefault(node, []).append(call)
         sent = [*writes.items(), *alone]
-        outcomes = await exchange_all([self._request(node, group, deadline) for node, group in sent])
-        self._take(calls, [(group, outcome) for (_node, group), outcome in zip(sent, outcomes, strict=True)], in_order)
+        outcomes = await exchange_all([self._request(node, group, deadline, in_order) for node, group in sent])
+        self._take(calls, [(group, outcome) for (_node, group), outcome in zip(sent, outcomes, strict=True)], in_order, deadline)
 
     async def _route(self, calls: Sequence[Call], deadline: float, in_order: bool) -> list[tuple[Call, Node | None]]:
         """Return where each call goes now; None if it has to wait or nobody knows, which is noted."""
@@ -405,7 +375,7 @@ class Engine:
             call.sent_at = now
         return True
 
-    def _request(self, node: Node, group: Sequence[Call], deadline: float) -> Request:
+    def _request(self, node: Node, group: Sequence[Call], deadline: float, in_order: bool) -> Request:
         """Return one write of all commands of *group*, each after ASKING where it was redirected so."""
         parts, count = [], 0
         for call in group:
@@ -414,26 +384,52 @@ class Engine:
                 count += 1
             parts.append(call.command.packed())
             count += call.command.reply_count
-        now = time.monotonic()
-        until = deadline
-        if all(call.command.kind.repeat is not Repeat.NEVER for call in group):
-            until = now + attempt_seconds(deadline - now)
-        block = group[0].command.block_seconds
+        data, now, block = b"".join(parts), time.monotonic(), group[0].command.block_seconds
         if block is not None:
-            until = math.inf if block == 0 else deadline + block
-        alone = block is not None or group[0].command.reply_count != 1
-        return Request(node, b"".join(parts), count, min(deadline, until), until, alone, block is not None)
+            return Request(node, data, count, deadline, math.inf if block == 0 else deadline + block, True, True)
+        plain = Request(node, data, count, deadline, deadline, group[0].command.reply_count != 1)
+        if any(call.command.kind.repeat is Repeat.NEVER for call in group):
+            return plain
+        return self._watched(plain, now, lambda: [call.command for call in group], in_order)
 
-    def _take(self, calls: Sequence[Call], writes: Sequence[tuple[list[Call], list[Any] | Failure]], in_order: bool) -> None:
+    def _watched(self, request: Request, now: float, commands: Callable[[], Sequence[Command[Any]]], in_order: bool) -> Request:
+        """
+        Return *request* with somebody who looks after it if its replies are late.
+
+        Args:
+            request: What is sent now, and may be sent again.
+            now: The present.
+            commands: Returns what it holds.
+            in_order: Whether that is a part of a pipeline.
+        """
+        deadline = request.deadline - min(RESERVED_SECONDS * request.reply_count, (request.deadline - now) / 2)
+        if deadline - now <= SHORTEST_ATTEMPT_SECONDS:
+            return request._replace(deadline=deadline)
+        patient_until = now + attempt_seconds(deadline - now)
+
+        def watch() -> Watch:
+            sent = commands()
+            made = Watch(self.router, request.node, [command.name for command in sent], now, patient_until, deadline)
+            if in_order and not may_repeat(sent):
+                made.look_at = math.inf  # nothing is gained by knowing that it is lost
+            return made
+
+        look_at = min(patient_until, now + self._first_look)
+        return request._replace(connect_deadline=patient_until, deadline=deadline, look_at=look_at, watch=watch)
+
+    def _take(self, calls: Sequence[Call], writes: Sequence[Write], in_order: bool, deadline: float) -> None:
         """Follow what came back of each write."""
-        if all(_is_plain(group, outcome) for group, outcome in writes):  # the fast path: answers need no verdicts
+        if all(is_plain(group, outcome) for group, outcome in writes):  # the fast path: answers need no verdicts
             for group, outcome in writes:
                 for call, reply in zip(group, outcome, strict=True):  # type: ignore[arg-type]
                     call.settle(reply)
             return
+        if in_order and self._is_hopeless(calls, writes, deadline):
+            self._end_all(calls, writes[0][1])
+            return
         outcomes = {}
         for number, (group, outcome) in enumerate(writes):
-            for call, came in _outcomes(group, outcome):
+            for call, came in outcomes_of(group, outcome):
                 call.is_answered = isinstance(came, Answer)
                 outcomes[call] = number, came
         if in_order:
@@ -442,20 +438,41 @@ class Engine:
         for call, (_number, came) in outcomes.items():
             self._follow(call, verdict(self._sent(call), came, self._rules))
 
+    def _is_hopeless(self, calls: Sequence[Call], writes: Sequence[Write], deadline: float) -> bool:
+        """Say whether *calls* were one write, all of it was lost, and there is no time for another."""
+        if len(writes) != 1 or time.monotonic() < deadline - RESERVED_SECONDS * len(calls):
+            return False
+        group, outcome = writes[0]
+        is_whole = len(group) == len(calls) and all(call.past is NEW for call in calls)
+        return is_whole and isinstance(outcome, LostError) and not outcome.replies
+
+    def _end_all(self, calls: Sequence[Call], outcome: list[Any] | Failure) -> None:
+        loss = outcome_of(outcome)
+        assert isinstance(loss, Lost)  # noqa: S101 - as `_is_hopeless` has seen
+        for call, found in zip(calls, last_verdicts([call.command for call in calls], loss, self._shown(calls[0].node)), strict=True):
+            self._follow(call, found)
+
     def _judge(self, calls: Sequence[Call], outcomes: Mapping[Call, tuple[int, Outcome]]) -> None:
         """Follow what a round of attempts means for each call of a pipeline."""
         members = []
+        shown: dict[Node | None, str] = {}
         for call in calls:
             number, outcome = outcomes.get(call, (0, None))
             state = State.OPEN if not call.is_settled else State.FAILED if isinstance(call.result, KeyfleetError) else State.ANSWERED
-            members.append(Member(self._sent(call), outcome, number, state))
+            members.append(Member(self._sent(call, shown), outcome, number, state))
         for call, found in zip(calls, verdicts(members, self._rules), strict=True):
             if found is not None:
                 self._follow(call, found)
 
-    def _sent(self, call: Call) -> Sent:
+    def _sent(self, call: Call, shown: dict[Node | None, str] | None = None) -> Sent:
+        """Return *call* as a value; *shown* keeps the addresses of servers, which take longer than all else."""
         node = call.node
-        return Sent(call.command, call.past, self._shown(node), str(node.address[0]) if node is not None else "")
+        address = None if shown is None else shown.get(node)
+        if address is None:
+            address = self._shown(node)
+            if shown is not None:
+                shown[node] = address
+        return Sent(call.command, call.past, address, str(node.address[0]) if node is not None else "")
 
     def _shown(self, node: Node | None) -> str:
         return self._settings.address if node is None else format_address(node.address)
@@ -525,31 +542,3 @@ class Engine:
             await subscription.close()
         self.router.close()
         await end(self.router.nodes)
-
-
-def _outcome(came: Any) -> Outcome:
-    if isinstance(came, LostError):
-        return Lost(str(came), came.timed_out)
-    return NotSent(came.cause) if isinstance(came, NotSentError) else Answer(came)
-
-
-def _is_plain(group: Sequence[Any], outcome: list[Any] | Failure) -> bool:
-    """Say whether every call of a write has its own reply, and none of them is an error."""
-    if outcome.__class__ is not list or len(outcome) != len(group):
-        return False
-    return not any(reply.__class__ is ErrorReply for reply in outcome)
-
-
-def _outcomes(group: Sequence[Call], outcome: list[Any] | Failure) -> Iterator[tuple[Call, Outcome]]:
-    """Yield what came of each call of one write; behind a lost connection the first ones may have their replies."""
-    replies = outcome.replies if isinstance(outcome, LostError) else [] if isinstance(outcome, NotSentError) else outcome
-    position = 0
-    for call in group:
-        position += call.is_asking
-        count = call.command.reply_count
-        mine = replies[position : position + count]
-        position += count
-        if len(mine) == count:
-            yield call, Answer(mine[0] if count == 1 else mine)
-        else:
-            yield call, _outcome(outcome)

@@ -26,7 +26,8 @@ from .._transport.thread_waits import sleep
 from ..core.connect.settings import Settings
 from ..core.connect.tls import check_files
 from ..core.errors import DecodeError, OutcomeUnknown, ServerError, UnreachableError, WrongTypeError
-from .executor import Call, Engine
+from .call import Call
+from .executor import Engine
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -15,7 +15,8 @@ from .._protocol.resp import ErrorReply
 from .._transport.dialer import Dialer, Request, format_address
 from .._transport.thread_pool import Node
 from ..core.errors import KeyfleetError
-from .executor import Call, Engine
+from .call import Call
+from .executor import Engine
 
 T = TypeVar("T")
 
@@ -47,10 +48,10 @@ class ObservedEngine(Engine):
         """As Engine's."""
         return [call.result for call in self.run_all([Call(command) for command in commands], deadline, in_order=True)]
 
-    def _request(self, node: Node, group: Sequence[Call], deadline: float) -> Request:
+    def _request(self, node: Node, group: Sequence[Call], deadline: float, in_order: bool) -> Request:
         for call in group:
             self._attempts[call] = self._attempts.get(call, 0) + 1
-        return super()._request(node, group, deadline)
+        return super()._request(node, group, deadline, in_order)
 
     @contextmanager
     def _reporting(self, calls: Sequence[Call]) -> Iterator[None]:

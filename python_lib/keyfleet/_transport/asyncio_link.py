@@ -21,7 +21,7 @@ from .._protocol.resp import INCOMPLETE, make_reader, pack
 from ..core.connect.redis_py import FOREIGN_ERRORS
 from ..core.errors import CredentialsError, KeyfleetError, UnreachableError
 from .dialer import Address, Dialer, format_address
-from .failures import LostError, NotSentError
+from .failures import LateError, LostError, NotSentError
 from .login import Login, LoginSource
 
 
@@ -48,8 +48,8 @@ class _Replies:
         self.future.set_exception(error)
 
 
-# What waits for a reply, and the deadline of the call.
-_Waiting = tuple["asyncio.Future[Any] | _Replies", float]
+# What waits for a reply, until when, and whether it goes on waiting after that, under watch.
+_Waiting = tuple["asyncio.Future[Any] | _Replies", float, bool]
 
 
 class Link(asyncio.Protocol):
@@ -57,6 +57,7 @@ class Link(asyncio.Protocol):
     One connection.
 
     Attributes:
+        heard_at: When something came that may be a part of a reply.
         receiver: Takes replies that no call waits for, and the LostError that ends the connection; without one such a reply ends it.
     """
 
@@ -70,7 +71,7 @@ class Link(asyncio.Protocol):
         self._line: deque[_Waiting] = deque()
         self._outbox: list[tuple[bytes, int, _Waiting]] = []
         self._is_paused = False
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self.heard_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self.receiver: Callable[[Any], None] | None = None
@@ -168,17 +169,64 @@ class Link(asyncio.Protocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def submit(self, data: bytes, deadline: float) -> asyncio.Future[Any]:
-        """Put one command into the outbox; the future gets its reply, NotSentError or LostError."""
+    def submit(self, data: bytes, deadline: float, is_watched: bool = False) -> asyncio.Future[Any]:
+        """
+        Put one command into the outbox; the future gets its reply, NotSentError or LostError.
+
+        Args:
+            data: The command.
+            deadline: When waiting ends.
+            is_watched: Whether the future then gets a LateError, for `wait_on`, and not a LostError.
+        """
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._enqueue(data, 1, (future, deadline))
+        self._enqueue(data, 1, (future, deadline, is_watched))
         return future
 
-    def submit_many(self, data: bytes, reply_count: int, deadline: float) -> asyncio.Future[list[Any]]:
-        """Put several commands into the outbox; the future gets the list of their replies, NotSentError or LostError."""
+    def submit_many(self, data: bytes, reply_count: int, deadline: float, is_watched: bool = False) -> asyncio.Future[list[Any]]:
+        """Put several commands into the outbox, as `submit` does one; the future gets the list of their replies."""
         replies = _Replies(self._loop.create_future(), reply_count)
-        self._enqueue(data, reply_count, (replies, deadline))
+        self._enqueue(data, reply_count, (replies, deadline, is_watched))
         return replies.future
+
+    async def wait_on(self, late: LateError, deadline: float, watch: Any) -> Any:
+        """
+        Return the reply, or replies, that had not come when it was time to look.
+
+        Args:
+            late: Has the place in the line.
+            deadline: Longest wait.
+            watch: Looks from time to time whether waiting is of use, as Request says.
+        """
+        place = late.place
+        future = place.future if isinstance(place, _Replies) else place
+        try:
+            while not future.done():
+                now = time.monotonic()
+                if now >= deadline:
+                    self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
+                    raise LostError("no reply in time", timed_out=True)
+                if now >= watch.look_at:
+                    await watch.look(self)
+                await asyncio.wait([future], timeout=max(min(deadline, watch.look_at) - time.monotonic(), 0))
+            return future.result()
+        except LostError as failure:
+            if isinstance(place, _Replies):
+                failure.replies = place.replies
+            raise
+        finally:
+            future.cancel()
+            if self.is_suspect and not self.is_awaited:
+                self.close()
+
+    def _hand_over(self, waiting: asyncio.Future[Any] | _Replies) -> asyncio.Future[Any] | _Replies:
+        """Let the caller of an overdue place go on, and return what takes the place."""
+        successor: asyncio.Future[Any] = self._loop.create_future()
+        if isinstance(waiting, _Replies):
+            former, waiting.future = waiting.future, successor
+            former.set_exception(LateError(waiting))
+            return waiting
+        waiting.set_exception(LateError(successor))
+        return successor
 
     def _enqueue(self, data: bytes, reply_count: int, waiting: _Waiting) -> None:
         if self.is_closed:
@@ -215,15 +263,20 @@ class Link(asyncio.Protocol):
         self._timer, self._timer_at = None, math.inf
         now = time.monotonic()
         soonest = math.inf
-        for waiting, deadline in self._line:
+        handed_over: asyncio.Future[Any] | _Replies | None = None
+        for position, (waiting, deadline, is_watched) in enumerate(self._line):
             if waiting.done():
                 continue
-            if deadline <= now:
+            if deadline <= now and is_watched:
+                if waiting is not handed_over:  # several replies stand in the line one behind the other
+                    handed_over = self._hand_over(waiting)
+                self._line[position] = handed_over, math.inf, False
+            elif deadline <= now:
                 waiting.set_exception(LostError("no reply in time", timed_out=True))
                 self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
             else:
                 soonest = min(soonest, deadline)
-        for _data, _count, (waiting, deadline) in self._outbox:
+        for _data, _count, (waiting, deadline, _is_watched) in self._outbox:
             if waiting.done():
                 continue
             if deadline <= now:
@@ -233,17 +286,18 @@ class Link(asyncio.Protocol):
                 soonest = min(soonest, deadline)
         if soonest < math.inf:
             self._arm(soonest)
-        elif self.is_suspect:
+        elif self.is_suspect and not self.is_awaited:
             self.close()
 
     def data_received(self, data: bytes) -> None:
         """Hand out replies (called by the loop)."""
         try:
+            self.heard_at = time.monotonic()
             self._reader.feed(data)
             gets, line = self._reader.gets, self._line
             reply = gets()
             if reply is not INCOMPLETE:  # bytes that dribble in keep no connection alive
-                self._quiet_since = time.monotonic()
+                self._quiet_since = self.heard_at
             while reply is not INCOMPLETE:
                 if line:
                     waiting = line.popleft()[0]
@@ -282,12 +336,12 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
-        for waiting, _deadline in self._line:
+        for waiting, _deadline, _is_watched in self._line:
             if not waiting.done():
                 lost = LostError(str(failure))
                 lost.__cause__ = failure.__cause__
                 waiting.set_exception(lost)
-        for _data, _count, (waiting, _deadline) in self._outbox:
+        for _data, _count, (waiting, _deadline, _is_watched) in self._outbox:
             if not waiting.done():
                 waiting.set_exception(NotSentError(UnreachableError(format_address(self.address), str(failure))))
         self._line.clear()
@@ -317,7 +371,7 @@ class Link(asyncio.Protocol):
     def is_awaited(self) -> bool:
         """Whether a call waits for a reply; who was cancelled or ran out of time does not."""
         waiting = [*self._line, *(item[2] for item in self._outbox)]
-        return any(not place.done() for place, _deadline in waiting)
+        return any(not place.done() for place, _deadline, _is_watched in waiting)
 
     async def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
         """Send commands whose replies the receiver gets."""

@@ -6,6 +6,7 @@ Connections for asyncio: tasks share one to each server; whoever needs one alone
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -14,9 +15,9 @@ from .._policy import attempt_seconds
 from .._protocol.discovery import Identity
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .asyncio_link import Link
-from .asyncio_waits import Seats
+from .asyncio_waits import DeadlineLock, Seats
 from .dialer import Address, Dialer, Request, format_address
-from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
+from .failures import CLOSED, MOVED_ON, Failure, LateError, LostError, NotSentError, StrangerError
 
 
 async def end(nodes: Iterable[Node]) -> None:
@@ -97,10 +98,14 @@ class _Pool:
         if not link.is_closed:
             self._idle.append(link)
 
-    def drop(self) -> None:
-        """Close idle connections, and let those who wait for one look for the server again."""
+    def close_idle(self) -> None:
+        """Close connections that nobody uses."""
         while self._idle:
             self._idle.pop().close()
+
+    def drop(self) -> None:
+        """Close idle connections, and let those who wait for one look for the server again."""
+        self.close_idle()
         self._seats.send_away()
 
 
@@ -123,6 +128,7 @@ class Node:
         self._shared: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
         self._trouble = ""
+        self._probing, self._probed_at, self._answers = DeadlineLock(), -math.inf, False
         self.given_up: set[asyncio.Task[Link]] = set()
         self._retired: set[Link] = set()
         # One of the allowed connections is the shared one.
@@ -161,20 +167,57 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    async def ask(self, data: bytes, deadline: float) -> Any:
-        """Send one command and return its reply."""
+    async def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
+        """Send one command and return its reply; *look_at* and *watch* as for Request."""
         link = self._shared
         if link is None or link.is_closed or link.is_suspect:
-            link = await self._connect(deadline)
-        return await link.submit(data, deadline)
+            link = await self._connect(min(deadline, look_at))
+        try:
+            return await link.submit(data, min(deadline, look_at), watch is not None)
+        except LateError as late:
+            return await link.wait_on(late, deadline, watch())
 
     async def exchange(self, request: Request) -> list[Any]:
         """Send the commands of *request* and return their replies."""
         if not request.is_alone:
             link = await self._connect(request.connect_deadline)
-            return await link.submit_many(request.data, request.reply_count, request.deadline)
+            return await _exchanged(link, request)
         pool = self._blocking if request.is_blocking else self._alone
-        return await pool.use(request.connect_deadline, lambda link: link.submit_many(request.data, request.reply_count, request.deadline))
+        return await pool.use(request.connect_deadline, lambda link: _exchanged(link, request))
+
+    async def answers_beside(self, since: float, deadline: float) -> bool:
+        """
+        Say whether the server answers on a new connection; callers who want to know it together share one attempt.
+
+        Args:
+            since: What an attempt that began later has found out is good enough.
+            deadline: Longest wait.
+        """
+        held = await self._probing.take(deadline)
+        if held is None:
+            return False
+        try:
+            if self._probed_at <= since:
+                self._probed_at = time.monotonic()
+                self._answers = await self._answer_comes(deadline)
+            return self._answers
+        finally:
+            held.release()
+
+    async def _answer_comes(self, deadline: float) -> bool:
+        try:
+            (await self.open(deadline)).close()
+        except NotSentError:
+            return False
+        return True
+
+    async def distrust(self, link: Link) -> None:
+        """Use no connection again that was made before *link*, which is dead, was found to be so."""
+        if link.generation == self.generation:
+            self.generation += 1
+            self._retire_shared()
+            for pool in (self._alone, self._blocking):
+                pool.close_idle()
 
     async def _connect(self, deadline: float) -> Link:
         """Return the shared connection; all callers wait for one attempt to open it."""
@@ -288,6 +331,15 @@ async def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]
     if len(requests) == 1:
         return [await _outcome(requests[0])]
     return await asyncio.gather(*(_outcome(request) for request in requests))
+
+
+async def _exchanged(link: Link, request: Request) -> list[Any]:
+    try:
+        until = min(request.deadline, request.look_at)
+        return await link.submit_many(request.data, request.reply_count, until, request.watch is not None)
+    except LateError as late:
+        replies: list[Any] = await link.wait_on(late, request.deadline, request.watch())
+        return replies
 
 
 async def _outcome(request: Request) -> list[Any] | Failure:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ class Request(NamedTuple):
         deadline: Until when the replies must be there, ``math.inf`` for a command that waits for ever.
         is_alone: Whether nobody else may use the connection meanwhile.
         is_blocking: Whether the server may let the caller wait, so that the connection comes from a pool of its own.
+        look_at: When to look whether waiting is of use, if replies have not come by then.
+        watch: Makes what looks: its ``look`` is given the connection, raises LostError if waiting is of none, and sets its ``look_at``.
     """
 
     node: Any
@@ -45,6 +48,8 @@ class Request(NamedTuple):
     deadline: float
     is_alone: bool = False
     is_blocking: bool = False
+    look_at: float = math.inf
+    watch: Any = None
 
 
 @dataclass

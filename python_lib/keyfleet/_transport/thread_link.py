@@ -30,6 +30,7 @@ class Link:
 
     def __init__(self, connection: socket.socket, address: Address, generation: int = 0) -> None:
         self.address, self.generation, self.is_closed = address, generation, False
+        self.heard_at = -math.inf  # when a part of a reply came
         self.seat: object = None  # of its pool, which is free again when nothing refers to it
         self._socket = connection
         self._is_encrypted = isinstance(connection, ssl.SSLSocket)
@@ -166,15 +167,17 @@ class Link:
             reply = reader.gets()
             while reply is INCOMPLETE:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 and not self._poll.poll(0):  # what has come is taken, whatever the time is
                     return reply
-                self._socket.settimeout(None if left == math.inf else left)
+                self._socket.settimeout(None if left == math.inf else max(left, 0))
                 data = self._socket.recv(RECEIVE_BYTES)
                 if not data:
                     raise ConnectionError("the server closed the connection")
                 reader.feed(data)
                 reply = reader.gets()
-        except TimeoutError:
+                if reply is INCOMPLETE:
+                    self.heard_at = time.monotonic()
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
             return INCOMPLETE
         except FOREIGN_ERRORS as error:
             self.close()
@@ -184,19 +187,45 @@ class Link:
             raise
         return reply
 
-    def receive(self, deadline: float) -> Any:
-        """Return the next reply; LostError leaves the connection closed."""
-        reply = self.poll(deadline)
+    def receive(self, deadline: float, watch: Any = None) -> Any:
+        """
+        Return the next reply; LostError leaves the connection closed.
+
+        Args:
+            deadline: Longest wait.
+            watch: Looks from time to time whether waiting is of use, as Request says.
+        """
+        reply = self.poll(deadline if watch is None else min(deadline, watch.look_at))
+        try:
+            while reply is INCOMPLETE and watch is not None and time.monotonic() < deadline:
+                if time.monotonic() >= watch.look_at:
+                    watch.look(self)
+                reply = self.poll(min(deadline, watch.look_at))
+        except BaseException:
+            self.close()
+            raise
         if reply is INCOMPLETE:
             self.close()
             raise LostError("no reply in time", timed_out=True)
         return reply
 
-    def receive_all(self, count: int, deadline: float, replies: list[Any]) -> None:
-        """Put the next *count* replies on the list *replies*; what came before a LostError is on it."""
-        gets = self._reader.gets
+    def receive_all(self, count: int, deadline: float, replies: list[Any], look_at: float = math.inf, watch: Any = None) -> None:
+        """
+        Put the next *count* replies on the list *replies*; what came before a LostError is on it.
+
+        Args:
+            count: How many replies there are to be on the list.
+            deadline: Longest wait.
+            replies: The list.
+            look_at, watch: When to look whether waiting is of use, and what makes who looks, as Request says.
+        """
+        gets, looking = self._reader.gets, None
         while len(replies) < count:
-            replies.append(self.receive(deadline))
+            reply = self.poll(min(deadline, look_at if looking is None else looking.look_at))
+            if reply is INCOMPLETE:
+                looking = looking or (watch and watch())
+                reply = self.receive(deadline, looking)
+            replies.append(reply)
             try:  # the fast path: what came with it waits for nothing
                 while len(replies) < count and (reply := gets()) is not INCOMPLETE:
                     replies.append(reply)

@@ -10,6 +10,7 @@ it or has lost it.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 import weakref
@@ -18,10 +19,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._protocol.discovery import Identity
+from .._protocol.resp import INCOMPLETE
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .dialer import Address, Dialer, Request, format_address
 from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
 from .thread_link import Link
+from .thread_waits import DeadlineLock
 
 RECHECK_SECONDS = 0.25  # how often those in line look for seats that were lost, of which nobody tells
 
@@ -209,13 +212,17 @@ class _Pool:
             raise
         return link
 
-    def drop(self) -> None:
-        """Close idle connections, and let those who wait for one look for the server again."""
+    def close_idle(self) -> None:
+        """Close connections that nobody uses."""
         with contextlib.suppress(IndexError):
             while True:
                 link = self._idle.pop()
                 link.close()
                 self._leave(link.seat)
+
+    def drop(self) -> None:
+        """Close idle connections, and let those who wait for one look for the server again."""
+        self.close_idle()
         with self._lock:
             for place in self._line:
                 place.is_sent_away = not place.is_settled
@@ -240,6 +247,7 @@ class Node:
         self._dialer, self._is_replica, self.identity = dialer, is_replica, Identity()
         self.generation, self.is_closed = 0, False
         self._trouble = ""
+        self._probing, self._probed_at, self._answers = DeadlineLock(), -math.inf, False
         self._calls = _Pool(dialer.policy.max_connections, "max_connections", self)
         self._blocking = _Pool(dialer.policy.max_blocking_connections, "max_blocking_connections", self)
 
@@ -271,19 +279,54 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    def ask(self, data: bytes, deadline: float) -> Any:
-        """Send one command and return its reply."""
+    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
+        """Send one command and return its reply; *look_at* and *watch* as for Request."""
         pool = self._calls
-        link = pool.borrow(deadline)
+        link = pool.borrow(min(deadline, look_at))
         try:
             link.send(data, deadline)
-            reply = link.receive(deadline)
+            reply = link.poll(min(deadline, look_at))
+            if reply is INCOMPLETE:
+                reply = link.receive(deadline, watch and watch())
         except BaseException:  # Ctrl-C may come between the two
             link.close()
             pool.give_back(link)
             raise
         pool.give_back(link)
         return reply
+
+    def answers_beside(self, since: float, deadline: float) -> bool:
+        """
+        Say whether the server answers on a new connection; callers who want to know it together share one attempt.
+
+        Args:
+            since: What an attempt that began later has found out is good enough.
+            deadline: Longest wait.
+        """
+        held = self._probing.take(deadline)
+        if held is None:
+            return False
+        try:
+            if self._probed_at <= since:
+                self._probed_at = time.monotonic()
+                self._answers = self._answer_comes(deadline)
+            return self._answers
+        finally:
+            held.release()
+
+    def _answer_comes(self, deadline: float) -> bool:
+        try:
+            self.open(deadline).close()
+        except NotSentError:
+            return False
+        return True
+
+    def distrust(self, link: Link) -> None:
+        """Use no connection again that was made before *link*, which is dead, was found to be so."""
+        if link.generation == self.generation:
+            self.generation += 1
+            for pool in (self._calls, self._blocking):
+                pool.close_idle()
 
     def pool_for(self, request: Request) -> _Pool:
         """Return the connections that *request* may use."""
@@ -371,7 +414,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]:
 def _replies(link: Link, request: Request) -> list[Any] | Failure:
     replies: list[Any] = []
     try:
-        link.receive_all(request.reply_count, request.deadline, replies)
+        link.receive_all(request.reply_count, request.deadline, replies, request.look_at, request.watch)
     except LostError as failure:
         failure.replies = replies
         return failure

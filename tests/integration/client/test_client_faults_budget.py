@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from keyfleet import Client, OutcomeUnknown, Policy, ServerError, Settings, UnreachableError
 from keyfleet.testing._server import free_port, wait_until
+from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
@@ -101,25 +102,78 @@ def test_a_server_that_accepts_and_never_answers(open_client: OpenClient, proxy:
 
 
 def test_a_connection_that_goes_mute_is_replaced(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Its black hole swallows the first attempt; the second is answered within the same call."""
+    """Its black hole swallows the first attempt; the server answers beside it, and the second attempt within the same call."""
     client = open_client(proxy.settings(timeout_seconds=1.0))
     client.set("k", "v")
     proxy.black_hole()
     proxy.heal()  # new connections work, the old one stays mute
     assert "v" == client.get("k")
-    assert (2, 1) == (proxy.total_connections, client.stats.retries)
+    assert (3, 1) == (proxy.total_connections, client.stats.retries)
 
 
 def test_a_reply_that_dribbles(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Bytes that go on arriving do not make the time longer."""
+    """Bytes that go on arriving are waited for, and do not make the time longer."""
     client = open_client(proxy.settings(**QUICK), NO_BREAKER)
     client.set("k", "v" * 1000)
     proxy.dribble_replies(0.05)
     with fails_in_time():
         client.get("k")
-    assert client.stats.retries >= 1
+    assert 0 == client.stats.retries
     proxy.heal()
     assert "v" * 1000 == client.get("k")
+
+
+@pytest.mark.parametrize("call", ["get", "set", "pipeline", "transaction"])
+def test_a_reply_that_takes_more_than_half_of_the_budget(open_client: OpenClient, proxy: FaultProxy, call: str) -> None:
+    """It is waited for, and the server does the work once: on no other connection it answers any sooner."""
+    client = open_client(proxy.settings(timeout_seconds=3.0))
+    client.set("k", "v")
+    client.pipeline(transaction=True).get("k").execute()
+    proxy.reset_counts()
+    proxy.delay_replies(1.8)
+    calls: dict[str, tuple[Call, object, str]] = {
+        "get": (READ, "v", "GET"),
+        "set": (WRITE, True, "SET"),
+        "pipeline": (lambda client: client.pipeline().get("k").exists("l").execute(), ["v", 0], "GET"),
+        "transaction": (lambda client: client.pipeline(transaction=True).get("k").exists("l").execute(), ["v", 0], "EXEC"),
+    }
+    make, answer, name = calls[call]
+    assert answer == make(client)
+    assert (1, 0) == (proxy.commands[name], client.stats.retries)
+
+
+def test_a_large_reply_that_arrives_slowly(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """Bytes go on arriving for more than half of the budget: no second connection is asked for them."""
+    client = open_client(proxy.settings(timeout_seconds=5.0))
+    client.set("k", "v" * 60)
+    proxy.reset_counts()
+    proxy.dribble_replies(0.04)
+    assert "v" * 60 == client.get("k")
+    assert (1, 0) == (proxy.commands["GET"], client.stats.retries)
+
+
+def test_a_command_that_keeps_the_server_busy(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+    """The server answers nobody meanwhile: the work is done once."""
+    server = redis_factory.server(directives={"enable-debug-command": "yes"})
+    client = open_client(server.settings(timeout_seconds=3.0))
+    assert b"OK" == client.execute("DEBUG", "SLEEP", "1.8", repeatable=True)
+    assert 0 == client.stats.retries
+
+
+def test_a_pipeline_of_a_hundred_thousand_to_a_mute_server(open_client: OpenClient, proxy: FaultProxy) -> None:
+    """It ends within the budget, each call with an error of its own; a part of the budget is kept for making them."""
+    client = open_client(proxy.settings(timeout_seconds=30.0), NO_BREAKER)
+    client.pipeline().exists("k").execute()
+    proxy.black_hole()
+    pipe = client.within(2.0).pipeline()
+    for number in range(100_000):
+        pipe.set(f"k{number}", "v")
+    begun = time.process_time()  # by the processor: on a busy machine the rest of its time is others'
+    results = pipe.execute(raise_on_error=False)
+    assert time.process_time() - begun < 2.0 + SLACK_SECONDS
+    assert 100_000 == len(results)
+    assert {OutcomeUnknown, UnreachableError} >= {type(result) for result in results}
+    assert client.stats.retries <= 100_000
 
 
 def test_a_half_closed_connection(open_client: OpenClient) -> None:

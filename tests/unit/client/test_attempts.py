@@ -19,11 +19,14 @@ from keyfleet._attempts import (
     Rules,
     Sent,
     Settle,
+    Silence,
     State,
     ended,
     is_over,
+    last_verdicts,
     may_go,
     refused,
+    silence,
     verdict,
     verdicts,
     wait_seconds,
@@ -183,6 +186,35 @@ def test_what_may_be_sent_again_together(name: str) -> None:
 def test_a_call_that_was_answered_reads_as_well() -> None:
     """Any other call of the pipeline counts."""
     assert (True, False) == (may_repeat([WRITE], [make(GET, "l")]), may_repeat([WRITE], [READ]))
+
+
+@pytest.mark.parametrize(
+    ("heard", "answers_beside", "is_replaced", "wanted"),
+    [
+        (True, None, False, Silence.WAIT),
+        (True, True, True, Silence.WAIT),  # bytes that arrive are worth waiting for
+        (False, None, False, Silence.PROBE),
+        (False, True, False, Silence.DEAD),
+        (False, False, False, Silence.WAIT),  # to a server that answers nowhere nothing is sent again
+        (False, False, True, Silence.REPLACED),
+    ],
+)
+def test_what_silence_means(heard: bool, answers_beside: bool | None, is_replaced: bool, wanted: Silence) -> None:
+    """The connection is dead, or the server, or neither."""
+    assert wanted is silence(heard, answers_beside, is_replaced)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_short_way_at_the_end_comes_to_the_same(name: str) -> None:
+    """A pipeline that was sent once and lost when its time was over is judged as by the verdicts, and then ended."""
+    commands, _wanted = GROUPS[name]
+    loss = Lost("no reply in time", timed_out=True)
+    long_way = []
+    for command, found in zip(commands, verdicts([Member(sent(command), loss) for command in commands], ALONE), strict=True):
+        assert found is not None
+        long_way.append(found if isinstance(found, Settle) else ended(sent(command)._replace(past=found.past)))
+    short_way = last_verdicts(commands, loss, "h:1")
+    assert [(type(item.result), str(item.result)) for item in long_way] == [(type(item.result), str(item.result)) for item in short_way]
 
 
 # Pipelines

@@ -126,6 +126,8 @@ class AsyncPipelining(AsyncClientBase):
 
 
 def _answer(engine: Engine, command: Command[Any], reply: Any) -> Any:
+    if isinstance(reply, KeyfleetError):
+        return reply
     try:
         if reply.__class__ in _ANSWERS:  # the fast path: no error
             return command.decode(reply, command.key)

@@ -12,7 +12,8 @@ from ..._transport.dialer import Address, format_address
 from ..._transport.thread_pool import Node
 from ..._transport.thread_waits import run_blocking
 from ...core.errors import RefusedError
-from ..executor import Call, Engine
+from ..call import Call
+from ..executor import Engine
 from ..lifecycle import ClientBase
 
 # Imported where it is needed: few programs make these calls, and all would wait for it at their start.

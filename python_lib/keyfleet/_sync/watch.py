@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT - made from _async/watch.py by scripts/generate_sync.py; change that one
+"""What a call does whose reply is late: it finds out whether the connection is dead, or the server, or neither."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from .._attempts import Silence, silence
+from .._policy import LONGEST_FAILOVER_DELAY_SECONDS, attempt_seconds
+from .._transport.failures import LostError, NotSentError
+from .._transport.thread_link import Link
+from .._transport.thread_pool import Node
+from .router import Router
+
+DEAD = "no reply on this connection, and the server answers on another one"
+MOVED = "no reply, and another server serves now"
+SHORTEST_PROBE_SECONDS, LONGEST_PROBE_SECONDS = 0.1, 0.5
+GRACE_SECONDS = 0.05  # in which a reply comes that the server gave before it answered the probe
+FIRST_LOOK_SECONDS = 1.0  # where another server may take over
+
+
+class Watch:
+    """
+    Looks after calls that wait for their replies on one connection, and may be sent again.
+
+    Args:
+        router: Knows who serves.
+        node: The server that was asked.
+        names: The key of each call; None where any server will do.
+        sent_at: When they were sent.
+        patient_until: Until when a server that answers on another connection may still answer on this one.
+        deadline: When their time is over.
+    Attributes:
+        look_at: When to look next.
+    """
+
+    def __init__(
+        self, router: Router, node: Node, names: Sequence[str | None], sent_at: float, patient_until: float, deadline: float
+    ) -> None:
+        self._router, self._node, self._names = router, node, names
+        self._looked_at, self._patient_until, self._deadline = sent_at, patient_until, deadline
+        self._version = router.version
+        self._answers_beside: bool | None = None
+        self.look_at = sent_at
+
+    def look(self, link: Link) -> None:
+        """Decide whether to wait on, and until when; LostError if that is of no use."""
+        now = time.monotonic()
+        since, self._looked_at = self._looked_at, now
+        heard = link.heard_at > since
+        found = silence(heard, self._answers_beside)
+        if found is Silence.PROBE:
+            found = self._probe(since)
+        if found is Silence.DEAD:
+            self._node.distrust(link)
+            raise LostError(DEAD, timed_out=True)
+        if found is Silence.REPLACED:
+            raise LostError(MOVED, timed_out=True)
+        if heard:
+            self._answers_beside, self.look_at = None, now + attempt_seconds(self._deadline - now)
+
+    def _probe(self, since: float) -> Silence:
+        if self._node.answers_beside(since, self._soon(LONGEST_PROBE_SECONDS)):
+            now = time.monotonic()
+            if now < self._patient_until:
+                self.look_at = min(self._patient_until, now + FIRST_LOOK_SECONDS)
+            else:
+                self._answers_beside, self.look_at = True, now + GRACE_SECONDS
+            return Silence.WAIT
+        found = silence(False, False, self._is_replaced() or self._is_replaced_now())
+        self.look_at = min(self._soon(LONGEST_PROBE_SECONDS), time.monotonic() + LONGEST_FAILOVER_DELAY_SECONDS)
+        return found
+
+    def _soon(self, longest_seconds: float) -> float:
+        """Return when a part of the time that is left will be over: what is found out until then still helps."""
+        now = time.monotonic()
+        return min(self._deadline, now + min(max((self._deadline - now) / 4, SHORTEST_PROBE_SECONDS), longest_seconds))
+
+    def _is_replaced_now(self) -> bool:
+        """Ask for the topology, and say whether it names another server for one of the calls."""
+        try:
+            self._router.learn(self._soon(math.inf), self._version)
+        except NotSentError:
+            return False
+        finally:
+            self._version = self._router.version
+        return self._is_replaced()
+
+    def _is_replaced(self) -> bool:
+        primaries = self._router.primaries()
+        if None in self._names and primaries and self._node not in primaries:
+            return True
+        owners = [self._router.find(name, False) for name in self._names if name is not None]
+        return any(owner is not None and owner is not self._node for owner in owners)
