@@ -234,3 +234,11 @@ def test_a_pipeline_refuses_what_waits(client: Client) -> None:
     """It would hold up the calls behind it."""
     with client.pipeline() as pipe, pytest.raises(ValueError, match="BLPOP waits on the server"):
         pipe.command("BLPOP", Key("l"), 1)
+
+
+def test_a_transaction_takes_commands_without_a_key(either: Client) -> None:
+    """They are in no slot, and go where the others go."""
+    count = either.script("return 7")
+    with either.pipeline(transaction=True) as pipe:
+        pipe.set("{g}a", 1).command("ECHO", "x").run_script(count).get("{g}a")
+        assert [True, b"x", 7, "1"] == pipe.execute()

@@ -116,7 +116,7 @@ class AsyncPipelining(AsyncClientBase):
 
     async def _run_transaction(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Return the answer of each of *commands*, or its error; if none of them ran, what kept them from it for each."""
-        self._commands.names_in_one_slot([command.key for command in commands])
+        self._commands.names_in_one_slot([command.key for command in commands if command.name is not None])
         try:
             replies = await self._run(Transaction(list(commands)))
         except ServerError as error:

@@ -116,7 +116,7 @@ class Pipelining(ClientBase):
 
     def _run_transaction(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Return the answer of each of *commands*, or its error; if none of them ran, what kept them from it for each."""
-        self._commands.names_in_one_slot([command.key for command in commands])
+        self._commands.names_in_one_slot([command.key for command in commands if command.name is not None])
         try:
             replies = self._run(Transaction(list(commands)))
         except ServerError as error:
