@@ -142,7 +142,7 @@ class Router:
             now = time.monotonic()
             share = max((deadline - now) / (look.sources_left + 2), 0)  # the last one leaves half of the time for what follows
             try:
-                view = await self._view_of(source, now + (min(share, ENOUGH_SECONDS) if look.has_candidate else share))
+                view = await self._view_of(source, now + (min(share, ENOUGH_SECONDS) if look.is_urgent else share))
             except Unusable as failure:
                 trouble = failure.cause
                 look.note(source, None)

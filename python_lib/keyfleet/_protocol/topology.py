@@ -148,8 +148,13 @@ class Look:
 
     @property
     def has_candidate(self) -> bool:
-        """Whether there is an answer already, so that a source that is slow is not worth a long wait."""
+        """Whether there is an answer already."""
         return bool(self._candidates)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether a source that is slow is not worth a long wait: another one has answered, and it is not the first view of all."""
+        return self.has_candidate and self._sources.believed is not None
 
     @property
     def is_outdated(self) -> bool:
