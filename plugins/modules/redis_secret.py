@@ -29,7 +29,7 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Writes nothing; a secret that a run would make is stood in for by another random one.
+    description: Writes nothing; in the place of a secret that a run would make, another random one is used.
   diff_mode:
     support: none
     description: A secret is not shown.

@@ -31,7 +31,7 @@ class ClusterRouter(Router):
         self._replica_nodes: dict[Address, Node] = {}
         self._owners: list[Node | None] = [None] * SLOT_COUNT
         self._replicas: dict[Node, list[Node]] = {}
-        self._sources = Sources(first_votes=1)  # calls to an outdated owner fail, so that this is doubted soon
+        self._sources = Sources(first_votes=1)  # calls to an outdated owner fail, so that this is suspect soon
         self._turn = itertools.count()
 
     def find(self, name: str | None, reads: bool) -> Node | None:
@@ -74,9 +74,9 @@ class ClusterRouter(Router):
             return False
         return node_id in believed.failed or node_id not in believed.members
 
-    async def _learn(self, deadline: float, is_doubted: bool) -> None:
+    async def _learn(self, deadline: float, is_suspect: bool) -> None:
         addresses = [*(node.address for node in [*self._primaries, *self._nodes.values(), *self._seeds]), *self._replica_nodes]
-        view = await self._ask_sources(self._sources.look(addresses, is_doubted=is_doubted), deadline)
+        view = await self._ask_sources(self._sources.look(addresses, is_suspect=is_suspect), deadline)
         self._take(view.content)
 
     async def _view_of(self, address: Address, deadline: float) -> View:

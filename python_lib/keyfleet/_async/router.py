@@ -97,18 +97,18 @@ class Router:
         del node
         return False
 
-    def has_news(self) -> bool:
+    def has_changes(self) -> bool:
         """Say whether to `learn` before the next use of a server; only Sentinels report what happens."""
         return False
 
-    async def learn(self, deadline: float, seen_version: int, *, is_doubted: bool = True) -> None:
+    async def learn(self, deadline: float, seen_version: int, *, is_suspect: bool = True) -> None:
         """
         Ask the deployment for its topology, unless another caller did since *seen_version*.
 
         Args:
             deadline: Until when it has to be known.
             seen_version: The version that the caller used.
-            is_doubted: Whether calls failed with what is known; else it is compared with another source.
+            is_suspect: Whether calls failed with what is known; else it is compared with another source.
         Raises:
             NotSentError: with the error for the caller if nobody knows.
         """
@@ -119,7 +119,7 @@ class Router:
             if self.version != seen_version:
                 return
             self.version += 1  # concurrent callers share this lookup's result, even a failure
-            await self._learn(deadline, is_doubted)
+            await self._learn(deadline, is_suspect)
             self.learned_at, self.breaker.failures = time.monotonic(), 0
         except NotSentError as failure:
             self.trouble = failure
@@ -127,7 +127,7 @@ class Router:
         finally:
             held.release()
 
-    async def _learn(self, deadline: float, is_doubted: bool) -> None:
+    async def _learn(self, deadline: float, is_suspect: bool) -> None:
         """One server has nothing to say; its name is resolved again with each connection."""
 
     async def _ask_sources(self, look: Look, deadline: float) -> View:

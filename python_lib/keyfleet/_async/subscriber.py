@@ -53,7 +53,7 @@ class Subscriber:
         self._inbox: Inbox[_Connection] = Inbox()
         self._home: Node | None = None
         self._unusable: set[Node] = set()
-        self._is_settled = self._is_incomplete = self._goes_on_at_once = self._doubts = False
+        self._is_settled = self._is_incomplete = self._goes_on_at_once = self._needs_rediscovery = False
         self._trouble: KeyfleetError
         self._failures, self._retry_at, self._check_at = 0, 0.0, 0.0
         self._unsettled_at = self._verified_at = time.monotonic()
@@ -162,18 +162,18 @@ class Subscriber:
         first_seconds = self._dialer.settings.retry_delay_ms / 1000
         self._retry_at = time.monotonic() + backoff_seconds(self._failures, first_seconds, self._engine.longest_delay_seconds)
 
-    def _note_trouble(self, trouble: KeyfleetError, *, doubts: bool = True) -> None:
-        """Note why not everything is subscribed; *doubts* means that other servers may serve now."""
+    def _note_trouble(self, trouble: KeyfleetError, *, needs_rediscovery: bool = True) -> None:
+        """Note why not everything is subscribed; *needs_rediscovery* means that other servers may serve now."""
         self._trouble, self._is_incomplete = trouble, True
-        self._doubts = self._doubts or doubts
+        self._needs_rediscovery = self._needs_rediscovery or needs_rediscovery
         self._unsettle()
 
     async def _attempt(self, deadline: float) -> None:
         """Connect and subscribe what is missing, end what is too much, and wait for the answers."""
         self._trouble = UnreachableError(self._dialer.settings.address, "not everything that is wanted was confirmed")
-        if self._topics.desired and (self._doubts or not self._engine.router.primaries()):
+        if self._topics.desired and (self._needs_rediscovery or not self._engine.router.primaries()):
             await self._engine.relearn(deadline)
-            self._doubts = False
+            self._needs_rediscovery = False
         plan = self._plan()
         if not self._connections.keys() <= plan.keys():
             await self._take_arrived(time.monotonic() + LEAVE_SECONDS)
@@ -308,11 +308,11 @@ class Subscriber:
         publishes there any more, and one that joins says nothing to those who do not know it.
         """
         router = self._engine.router
-        if not (router.has_news() or now >= self._verified_at + self._ping_seconds):
+        if not (router.has_changes() or now >= self._verified_at + self._ping_seconds):
             return
         self._verified_at = now
         with contextlib.suppress(NotSentError):
-            await router.learn(now + self._timeout_seconds, router.version, is_doubted=False)
+            await router.learn(now + self._timeout_seconds, router.version, is_suspect=False)
 
     async def _ping(self, connection: _Connection, now: float) -> None:
         connection.pinged_at = now
@@ -351,7 +351,7 @@ class Subscriber:
         if error.code == "MOVED" and self._dialer.settings.cluster_nodes:
             self._engine.router.moved(*read_redirection(str(error), str(connection.node.address[0])))
             self._goes_on_at_once = True
-            self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)), doubts=False)
+            self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)), needs_rediscovery=False)
         elif error.code in PASSING:
             self._note_trouble(UnreachableError(format_address(connection.node.address), str(error)))
         else:

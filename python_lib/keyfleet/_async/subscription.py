@@ -77,7 +77,7 @@ class AsyncSubscription(Generic[T]):
 
     async def next(self, timeout_seconds: float | None = None) -> Message[T] | Reconnected | None:
         """
-        Wait for the next message, or the news that a connection was lost and came back.
+        Wait for the next message, or the report that a connection was lost and came back.
 
         Args:
             timeout_seconds: Longest wait, 0 to take only what is there; None for ever. While a connection is made again, one attempt

@@ -6,9 +6,9 @@ Sources are the Sentinels, or the nodes of a cluster. Each tells what it knows, 
 or has started with an old file. Five rules:
 
 1. The view with the newer epoch wins, and an older one never replaces it while others may still confirm it.
-2. A view that led calls astray is doubted: its source is asked last, and a source that repeats it is not enough.
+2. A view that led calls astray is suspect: its source is asked last, and a source that repeats it is not enough.
 3. A source that is cut off, or of which the believed view says that it has failed, is believed only where no other answers.
-4. Of different views with one epoch, the one that most sources have wins; what is believed without doubt stays if none has most.
+4. Of different views with one epoch, the one that most sources have wins; what is believed and not suspect stays if none has most.
 5. What no source confirms any more gives way: when most sources know only older views, or none has confirmed it for a while. A cluster
    that was made anew at the same addresses, or a service that Sentinels were told anew, begins with small epochs again.
 """
@@ -69,29 +69,29 @@ class Sources:
         self._trouble_at: dict[Hashable, float] = {}
         self._asked_at: dict[Hashable, float] = {}
 
-    def look(self, sources: Iterable[Hashable], *, is_doubted: bool, first: Hashable = None) -> Look:
+    def look(self, sources: Iterable[Hashable], *, is_suspect: bool, first: Hashable = None) -> Look:
         """
         Begin to ask.
 
         Args:
             sources: All that may be asked.
-            is_doubted: Whether calls were led astray by the view that is believed.
-            first: The source to begin with, as it had news.
+            is_suspect: Whether calls were led astray by the view that is believed.
+            first: The source to begin with, since it reported a change.
         """
         now = self._clock()
-        if is_doubted and self._believed_source is not None:
+        if is_suspect and self._believed_source is not None:
             self._trouble_at[self._believed_source] = now
         queue = list(dict.fromkeys(sources))
         for memory in (self._trouble_at, self._asked_at):
             for gone in memory.keys() - set(queue):
                 del memory[gone]
-        remembered_since = -math.inf if is_doubted else now - TROUBLE_SECONDS
+        remembered_since = -math.inf if is_suspect else now - TROUBLE_SECONDS
         troubles = {source: at for source, at in self._trouble_at.items() if at > remembered_since}
         queue.sort(key=lambda source: (source != first, troubles.get(source, -math.inf), self._asked_at.get(source, -math.inf)))
         votes = min(len(queue) // 2 + 1, MOST_VOTES)
         if self.believed is None and self._first_votes is not None:
             votes = self._first_votes
-        return Look(self, queue, votes, is_doubted)
+        return Look(self, queue, votes, is_suspect)
 
     def note_trouble(self, source: Hashable) -> None:
         """Ask *source* after all others: it did not answer, or its view is outdated."""
@@ -119,8 +119,8 @@ class Sources:
 class Look:
     """One round of questions; `next` names who is asked, `note` takes the answer, and `verdict` ends it."""
 
-    def __init__(self, sources: Sources, queue: list[Hashable], votes_needed: int, is_doubted: bool) -> None:
-        self._sources, self._queue, self._votes_needed, self._is_doubted = sources, queue, votes_needed, is_doubted
+    def __init__(self, sources: Sources, queue: list[Hashable], votes_needed: int, is_suspect: bool) -> None:
+        self._sources, self._queue, self._votes_needed, self._is_suspect = sources, queue, votes_needed, is_suspect
         self._source_count = len(queue)
         self._candidates: list[tuple[Hashable, View]] = []
         self._outdated: list[tuple[Hashable, View]] = []
@@ -189,18 +189,18 @@ class Look:
         return view.is_cut_off or (believed is not None and view.source_id in believed.failed)
 
     def _is_confirmation(self, view: View, believed: View) -> bool:
-        return not self._is_doubted and self._sources.is_agreed and view.content == believed.content
+        return not self._is_suspect and self._sources.is_agreed and view.content == believed.content
 
     def _best_candidate(self) -> tuple[Hashable, View] | None:
         believed = self._sources.believed
-        is_kept = believed is not None and not self._is_doubted and not self._is_agreed
+        is_kept = believed is not None and not self._is_suspect and not self._is_agreed
         candidates = [pair for pair in self._candidates if not is_kept or believed is None or _may_follow(pair[1], believed)]
         return max(candidates, key=lambda pair: self._rank(pair[1]), default=None)
 
     def _rank(self, view: View) -> tuple[int, bool, int, bool]:
         believed = self._sources.believed
         is_other = believed is not None and view.content != believed.content
-        return view.epoch, not self._is_weak(view), self._votes(view), is_other == self._is_doubted
+        return view.epoch, not self._is_weak(view), self._votes(view), is_other == self._is_suspect
 
     def _best_outdated(self) -> tuple[Hashable, View] | None:
         believed = self._sources.believed

@@ -21,7 +21,7 @@ SILENT_SECONDS = 2.0  # silence after a PING that means that the connection is l
 UNPROVEN_SECONDS = 3.0  # silence after which events may have been missed, as while no call was made
 EVENT_SECONDS = 15.0  # after an event for so long no call uses what was known before, though no Sentinel answers
 VERIFY_SECONDS = 5.0  # so often another Sentinel is asked, as the one that is heard may be cut off from the others
-LEAST_SECONDS = 0.5  # for so long after Sentinels were asked there is no doubt, so that the call that asked goes on
+LEAST_SECONDS = 0.5  # for so long after Sentinels were asked nothing is asked again, so that the call that asked continues
 LONGEST_PAUSE_SECONDS = 10.0
 
 
@@ -29,7 +29,7 @@ class Reason(Enum):
     """Why the Sentinels are asked."""
 
     EVENT = "a Sentinel reported a failover: calls wait until it is known who the primary is"
-    DOUBT = "events may have been missed: one call asks, and goes on if no Sentinel answers"
+    REDISCOVERY = "events may have been missed: one call asks, and continues if no Sentinel answers"
 
 
 class Watch:
@@ -94,7 +94,7 @@ class Watch:
         """
         Return why to ask now, None if there is no reason, and whether to send a PING.
 
-        A doubt is reported once, until Sentinels were asked.
+        That rediscovery is needed is reported once, until Sentinels were asked.
         """
         now = self._clock()
         if self.has_event:
@@ -111,10 +111,10 @@ class Watch:
         if pings:
             self._pinged_at = now
         is_due = self.may_listen or now >= self._verified_at + VERIFY_SECONDS
-        doubts = is_due and not self._has_reported and now >= self._verified_at + LEAST_SECONDS
-        self._has_reported = self._has_reported or doubts
+        needs_rediscovery = is_due and not self._has_reported and now >= self._verified_at + LEAST_SECONDS
+        self._has_reported = self._has_reported or needs_rediscovery
         self._set_alarm()
-        return (Reason.DOUBT if doubts else None), pings
+        return (Reason.REDISCOVERY if needs_rediscovery else None), pings
 
     def _set_alarm(self) -> None:
         due = self._listen_at

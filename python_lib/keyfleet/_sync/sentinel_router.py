@@ -18,7 +18,7 @@ from .router import Router, Unusable
 
 PRIMARY = Identity(role="master")
 UNREACHABLE = "unreachable"
-DOUBT_SECONDS = 0.25  # longest time that a call asks Sentinels although it knows a primary and no event was reported
+REDISCOVERY_SECONDS = 0.25  # longest time that a call asks Sentinels although it knows a primary and no event was reported
 
 
 class SentinelRouter(Router):
@@ -37,17 +37,17 @@ class SentinelRouter(Router):
         self._feed: Feed | None = None
         self._unknown: set[Address] = set()  # Sentinels that did not know the service in this look
         self._roles: dict[Address, str] = {}  # of the primaries that were named in this look
-        self._has_doubts = self._is_asking = self._may_listen = False
+        self._needs_rediscovery = self._is_asking = self._may_listen = False
 
     def find(self, name: str | None, reads: bool) -> Node | None:
         del name
-        if self.has_news():
+        if self.has_changes():
             return None
         if reads and self._replicas and self._dialer.policy.read_from == "replica":
             return self._replicas[next(self._turn) % len(self._replicas)]
         return self._primaries[0] if self._primaries else None
 
-    def has_news(self) -> bool:
+    def has_changes(self) -> bool:
         feed, watch = self._feed, self._watch
         for reply in feed.take() if feed is not None else ():
             if isinstance(reply, LostError):
@@ -59,8 +59,8 @@ class SentinelRouter(Router):
             feed.post(PING)
         if not watch.is_listening:  # it was silent for too long; the next look listens to another one
             self._close_feed()
-        self._has_doubts = self._has_doubts or reason is Reason.DOUBT
-        return reason is Reason.EVENT or (self._has_doubts and not self._is_asking)
+        self._needs_rediscovery = self._needs_rediscovery or reason is Reason.REDISCOVERY
+        return reason is Reason.EVENT or (self._needs_rediscovery and not self._is_asking)
 
     def serving(self) -> list[Node]:
         return [*self._primaries, *self._replicas]
@@ -69,32 +69,32 @@ class SentinelRouter(Router):
     def nodes(self) -> list[Node]:
         return [*self._nodes.values(), *self._sentinels.values()]
 
-    def _learn(self, deadline: float, is_doubted: bool) -> None:
-        has_event, has_doubts = self._watch.has_event, self._has_doubts
-        self._has_doubts = False
-        if has_event or not self._primaries or (is_doubted and not has_doubts):
-            self._look(deadline, is_doubted=not has_event)
+    def _learn(self, deadline: float, is_suspect: bool) -> None:
+        has_event, needs_rediscovery = self._watch.has_event, self._needs_rediscovery
+        self._needs_rediscovery = False
+        if has_event or not self._primaries or (is_suspect and not needs_rediscovery):
+            self._look(deadline, is_suspect=not has_event)
             return
         now = time.monotonic()
         self._is_asking = True  # other calls use the primary meanwhile
         try:
-            self._look(now + min(DOUBT_SECONDS, (deadline - now) / 4), is_doubted=False)
+            self._look(now + min(REDISCOVERY_SECONDS, (deadline - now) / 4), is_suspect=False)
         except NotSentError:  # the primary that is known is no worse for Sentinels that do not answer
             return
         finally:
             self._is_asking = False
 
-    def _look(self, deadline: float, *, is_doubted: bool) -> None:
+    def _look(self, deadline: float, *, is_suspect: bool) -> None:
         """Ask Sentinels, listen to one of them, and take what they say."""
         self._may_listen = self._watch.may_listen
         self._unknown, self._roles = set(), {}
-        if not is_doubted and self._primaries:
+        if not is_suspect and self._primaries:
             self._roles[self._primaries[0].address] = "master"  # calls say otherwise if it is none
         view: View | None = None
         events = self._watch.events
         reporter = self._feed.address if self._feed is not None and self._watch.has_event else None
         try:
-            view = self._ask_sources(self._sources.look(self._sentinels, is_doubted=is_doubted, first=reporter), deadline)
+            view = self._ask_sources(self._sources.look(self._sentinels, is_suspect=is_suspect, first=reporter), deadline)
         except NotSentError:
             if len(self._unknown) == len(self._sentinels):
                 unknown = "no Sentinel knows this service; name one that they monitor"

@@ -130,5 +130,5 @@ class DeadlineLock:
 
 
 async def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do *work*, which waits for a server by itself, in a thread."""
+    """Do *work*, which waits for a server on its own, in a thread."""
     return await asyncio.to_thread(work, *args, **kwargs)

@@ -31,9 +31,9 @@ class World:
     def __post_init__(self) -> None:
         self.sources = Sources(self.first_votes, self.clock)
 
-    def look(self, *, is_doubted: bool = True, first: str | None = None) -> View | None:
+    def look(self, *, is_suspect: bool = True, first: str | None = None) -> View | None:
         """Ask as a router does."""
-        look = self.sources.look(self.views, is_doubted=is_doubted, first=first)
+        look = self.sources.look(self.views, is_suspect=is_suspect, first=first)
         self.asked = []
         while (source := look.next()) is not None:
             self.clock.now += 0.001
@@ -118,10 +118,10 @@ def test_who_had_news_is_asked_first() -> None:
     world = World({"a": OLD, "b": OLD, "c": OLD})
     rounds = []
     for _unused in range(3):
-        world.look(is_doubted=False)
+        world.look(is_suspect=False)
         rounds += world.asked
     assert ["a", "b", "c"] == rounds
-    world.look(is_doubted=False, first="c")
+    world.look(is_suspect=False, first="c")
     assert ["c"] == world.asked
 
 
@@ -145,13 +145,13 @@ def test_one_source_does_not_outvote_the_others_with_the_same_epoch() -> None:
     """Nor when it is the only one that answers, unless calls went wrong."""
     world = World({"a": View("true"), "b": View("true"), "c": View("stray")}, first_votes=None)
     for _unused in range(4):
-        assert View("true") == world.look(is_doubted=False)
+        assert View("true") == world.look(is_suspect=False)
     world.views.update(a=None, b=None)
-    assert world.look(is_doubted=False) is None
+    assert world.look(is_suspect=False) is None
     assert View("true") == world.sources.believed
     assert View("stray") == world.look()
     world.views.update(a=View("true"), b=View("true"))
-    assert View("true") == world.look(is_doubted=False)
+    assert View("true") == world.look(is_suspect=False)
 
 
 def test_a_source_that_failed_is_not_asked_for_confirmation_for_a_while() -> None:
@@ -160,11 +160,11 @@ def test_a_source_that_failed_is_not_asked_for_confirmation_for_a_while() -> Non
     world.look()
     asked = []
     for _unused in range(4):
-        world.look(is_doubted=False)
+        world.look(is_suspect=False)
         asked += world.asked
     assert ["c", "b", "c", "b"] == asked
     world.clock.now += TROUBLE_SECONDS
-    world.look(is_doubted=False)
+    world.look(is_suspect=False)
     assert "a" in world.asked
 
 
@@ -182,10 +182,10 @@ EPOCHS = st.one_of(st.none(), st.integers(1, 4))
 def test_views_never_go_back_while_most_sources_are_not_older(steps: list[tuple[list[int | None], bool]]) -> None:
     """Whatever each of five sources says at each step, and whether calls went wrong in between."""
     world = World(dict.fromkeys("abcde"))
-    for epochs, is_doubted in steps:
+    for epochs, is_suspect in steps:
         before = world.sources.believed
         world.views = {name: epoch and View(f"map {epoch}", epoch) for name, epoch in zip("abcde", epochs, strict=True)}
-        found = world.look(is_doubted=is_doubted)
+        found = world.look(is_suspect=is_suspect)
         older = [epoch for epoch in epochs if epoch is not None and before is not None and epoch < before.epoch]
         if before is not None and len(older) <= 2:
             assert world.sources.believed is not None

@@ -82,8 +82,8 @@ def test_a_busy_client_pings_and_never_waits(watch: Watch, clock: Clock) -> None
     for _unused in range(100):
         clock.now += PING_SECONDS / 2
         reason, must_ping = watch.check()
-        reasons += reason is Reason.DOUBT
-        if reason is Reason.DOUBT:
+        reasons += reason is Reason.REDISCOVERY
+        if reason is Reason.REDISCOVERY:
             watch.asked(watch.events)
         if must_ping:
             pings += 1
@@ -100,7 +100,7 @@ def test_a_sentinel_without_heartbeat_is_left(watch: Watch, clock: Clock) -> Non
     assert QUIET == watch.check()
     clock.now += SILENT_SECONDS / 2
     assert watch.is_listening
-    assert Reason.DOUBT is watch.check()[0]
+    assert Reason.REDISCOVERY is watch.check()[0]
     assert not watch.is_listening
     assert QUIET == watch.check()
 
@@ -108,7 +108,7 @@ def test_a_sentinel_without_heartbeat_is_left(watch: Watch, clock: Clock) -> Non
 def test_after_idling_the_first_call_asks(watch: Watch, clock: Clock) -> None:
     """A connection that died meanwhile has told nothing."""
     clock.now += UNPROVEN_SECONDS
-    assert (Reason.DOUBT, False) == watch.check()
+    assert (Reason.REDISCOVERY, False) == watch.check()
     assert watch.may_listen
     assert QUIET == watch.check()
     watch.lost()  # no Sentinel could be listened to
@@ -121,13 +121,13 @@ def test_the_call_that_asked_goes_on(watch: Watch, clock: Clock) -> None:
     """Although the Sentinel that it listened to is lost again."""
     watch.lost()
     clock.now += LEAST_SECONDS
-    assert Reason.DOUBT is watch.check()[0]
+    assert Reason.REDISCOVERY is watch.check()[0]
     watch.opened()
     watch.asked()
     watch.lost()
     assert QUIET == watch.check()
     clock.now += LEAST_SECONDS
-    assert Reason.DOUBT is watch.check()[0]
+    assert Reason.REDISCOVERY is watch.check()[0]
 
 
 def test_listening_is_tried_again_more_and_more_seldom(clock: Clock) -> None:

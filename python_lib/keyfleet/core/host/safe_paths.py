@@ -296,7 +296,7 @@ def open_folder(path: str) -> Folder:
     Open a folder by its absolute path; links in it are followed only as the module says.
 
     Raises:
-        RefusedError: if a link stands in the path that may lead elsewhere.
+        RefusedError: if the path has a link that may lead elsewhere.
         OSError: FileNotFoundError, NotADirectoryError, PermissionError, as the kernel reports them.
     """
     if not path.startswith("/"):

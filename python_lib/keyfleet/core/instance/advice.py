@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an operator should think about, from what the servers themselves tell; pure."""
+"""What an operator should think about, from what the servers report; pure."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def inspect_memory(
     Args:
         instances: As the inventory states them.
         percent: Share of the memory that all instances together may be given, 0 to give nothing.
-        proc, cgroup: Where the kernel tells.
+        proc, cgroup: Where the kernel reports it.
     """
     physical = physical_bytes(proc)
     total = min([physical, *limits(host.service_manager, proc, cgroup)])

@@ -43,7 +43,7 @@ class Running:
         pid: Its process.
         orphaned: Whether no supervisor looks after it.
         command: What CONFIG is called; None if it answers none.
-        active: Its directives, as CONFIG GET tells them; empty without CONFIG.
+        active: Its directives, as CONFIG GET reports them; empty without CONFIG.
         counts: Keys of each database.
         users_differ: Whether its users are others than the desired ones.
         reasons: Why its process is not the one that would be started now.
@@ -184,7 +184,7 @@ def _text(path: str) -> str:
 
 
 def _owned(layout: Layout) -> bool:
-    """Return whether both files belong to whom their folder belongs to, and nobody else can read them."""
+    """Return whether both files belong to whom their folder belongs to, and no other user can read them."""
     if not is_folder(layout.config_dir):
         return False
     with open_folder(layout.config_dir) as folder:

@@ -141,7 +141,7 @@ def _is_address(text: str) -> bool:
 
 
 def _consequences(instance: Instance) -> Iterator[str]:
-    """Return which directives, each possible by itself, must not be used like this."""
+    """Return which directives, each possible alone, must not be used like this."""
     for line in acl_lines(instance.directives) if instance.is_public else []:
         _unused, user, *rules = line.split()
         if _enters_without_password(rules):
