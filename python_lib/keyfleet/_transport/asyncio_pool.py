@@ -169,11 +169,11 @@ class Node:
 
     async def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
         """Send one command and return its reply; *look_at* and *watch* as for Request."""
-        link = self._shared
+        link, until = self._shared, deadline if watch is None else look_at
         if link is None or link.is_closed or link.is_suspect:
-            link = await self._connect(min(deadline, look_at))
+            link = await self._connect(until)
         try:
-            return await link.submit(data, min(deadline, look_at), watch is not None)
+            return await link.submit(data, until, watch is not None)
         except LateError as late:
             return await link.wait_on(late, deadline, watch())
 

@@ -281,11 +281,11 @@ class Node:
 
     def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
         """Send one command and return its reply; *look_at* and *watch* as for Request."""
-        pool = self._calls
-        link = pool.borrow(min(deadline, look_at))
+        pool, until = self._calls, deadline if watch is None else look_at
+        link = pool.borrow(until)
         try:
             link.send(data, deadline)
-            reply = link.poll(min(deadline, look_at))
+            reply = link.poll(until)
             if reply is INCOMPLETE:
                 reply = link.receive(deadline, watch and watch())
         except BaseException:  # Ctrl-C may come between the two
