@@ -103,8 +103,16 @@ class _Pool:
         """Connections that callers use."""
         return self.taken_count - len(self._idle)
 
-    def borrow(self, deadline: float) -> Link:
-        """Return a connection for this thread alone; `give_back` must follow. NotSentError says why there is none."""
+    def borrow(self, deadline: float, line_deadline: float = 0.0) -> Link:
+        """
+        Return a connection for this thread alone; `give_back` must follow.
+
+        Args:
+            deadline: Until when a new connection has to be there.
+            line_deadline: Until when to wait for a free one, if that is later.
+        Raises:
+            NotSentError: saying why there is none.
+        """
         while True:
             link: Link | None
             try:
@@ -112,7 +120,7 @@ class _Pool:
             except IndexError:  # nothing more in here: what interrupts a handler may keep alive what the handler refers to
                 link = None
             if link is None:
-                place = self._wait(deadline)
+                place = self._wait(max(deadline, line_deadline))
                 link = place.link
                 if link is None:
                     return self._open(place, deadline)
@@ -282,7 +290,7 @@ class Node:
     def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
         """Send one command and return its reply; *look_at* and *watch* as for Request."""
         pool, until = self._calls, deadline if watch is None else look_at
-        link = pool.borrow(until)
+        link = pool.borrow(until, deadline)
         try:
             link.send(data, deadline)
             reply = link.poll(until)

@@ -8,6 +8,7 @@ import gc
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -208,6 +209,20 @@ def test_a_pool_that_stays_empty_has_an_error_of_its_own(redis_server: Server, r
             raw.rpush(f"list{number}", "end")
         assert {type(None)} == {type(call.exception(10)) for call in held}
     assert (0, True) == (client.stats.open_breakers, client.ping())
+
+
+def test_waiting_for_a_connection_may_take_the_whole_budget(redis_server: Server, raw: AnyClient) -> None:
+    """Also for calls that may be repeated, and look whether their server answers much sooner."""
+    del raw
+    with FaultProxy(redis_server) as proxy:
+        policy = Policy(max_connections=1, breaker_failures=0)
+        with Client.from_settings(proxy.settings(timeout_seconds=8.0), policy=policy) as client, ThreadPoolExecutor(8) as pool:
+            client.ping()
+            proxy.delay_replies(0.8)
+            begun = time.monotonic()
+            values = list(pool.map(lambda number: client.get(f"k{number}"), range(8)))
+            assert time.monotonic() - begun > 4.0
+    assert [f"v{number}" for number in range(8)] == values
 
 
 def test_ctrl_c_in_a_call_shifts_no_reply(redis_server: Server, raw: AnyClient) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Union
 
 import pytest
-from keyfleet import Client
+from keyfleet import Client, Policy
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.plugin import RedisFactory
@@ -89,6 +89,19 @@ def test_a_sentinel_primary_freezes(redis_factory: RedisFactory, open_both: Open
     """Thawed, it believes to be the primary still until a Sentinel tells it; nobody writes to it."""
     group = redis_factory.sentinel(down_after_ms=500)
     go_through(group, open_both, lambda: pause(group.primary()), lambda victim: victim.resume())
+
+
+def test_threads_in_line_for_a_frozen_primary_move(redis_factory: RedisFactory) -> None:
+    """Many threads share two connections: those in line for the frozen server go to the new one as soon as one of them has learned it."""
+    group = redis_factory.sentinel(down_after_ms=500)
+    settings = group.settings(timeout_seconds=BUDGET_SECONDS, retry_delay_ms=10)
+    with Client.from_settings(settings, policy=Policy(max_connections=2)) as client:
+        with Load([storing(client, f"thread{number}") for number in range(12)]) as load:
+            load.go_on()
+            victim = pause(group.primary())
+            load.go_on(1)
+            victim.resume()
+        assert [] == load.errors
 
 
 def pause(server: Server) -> Server:
