@@ -44,7 +44,6 @@ def go_through(deployment: Deployment, open_both: OpenBoth, trouble: Callable[[]
     What was acknowledged in between may be lost: that is asynchronous replication, and no client can help it.
     """
     clients = open_both(deployment.settings(timeout_seconds=BUDGET_SECONDS, retry_delay_ms=10))
-    assert all(client.ping() for client in clients)  # loads what is loaded late here: pytest rewrites it, and not in two threads at once
     names = [f"{kind}{number}" for kind in ("sync", "async") for number in range(6)]
     with Load([storing(clients[index // 6], name) for index, name in enumerate(names)]) as load:
         load.go_on()
@@ -123,7 +122,6 @@ def test_a_planned_failover_of_sentinel_loses_nothing_after_it_was_announced(red
     """The old primary takes writes for seconds more, until a Sentinel tells it; nobody sends it any."""
     group = redis_factory.sentinel()
     clients = open_both(group.settings(timeout_seconds=BUDGET_SECONDS))
-    assert all(client.ping() for client in clients)  # loads what is loaded late here: pytest rewrites it, and not in two threads at once
     acknowledged: list[dict[int, float]] = [{}, {}]
 
     def writing(index: int) -> Work:

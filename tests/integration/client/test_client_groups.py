@@ -6,16 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from keyfleet import Client, Policy
 from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing.proxy import ClusterProxies, FaultProxy
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
-
-hypothesis = pytest.importorskip("hypothesis", reason="the environments of the floors have no hypothesis")
-from hypothesis import strategies as st  # noqa: E402
-from support.groups import NAMES, Step, Store, check, groups, stores  # noqa: E402
+from support.groups import NAMES, Step, Store, check, groups, stores
 
 FEW = hypothesis.settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck))
 FAULTS = st.sampled_from(["none", "reply", "reply", "request", "half"])

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from keyfleet import KeyfleetError, UnreachableError
 from keyfleet._attempts import (
     Answer,
@@ -28,10 +30,7 @@ from keyfleet._attempts import (
 )
 from keyfleet._protocol.command import Command, may_repeat
 from keyfleet._protocol.resp import ErrorReply
-
-hypothesis = pytest.importorskip("hypothesis", reason="the environments of the floors have no hypothesis")
-from hypothesis import strategies as st  # noqa: E402
-from support.groups import NAMES, READS, TAGS, Step, Store, check, groups, stores  # noqa: E402
+from support.groups import NAMES, READS, TAGS, Step, Store, check, groups, stores
 
 LONGEST_ROUNDS = 12
 QUIET = hypothesis.settings(max_examples=250, deadline=None, derandomize=True)
