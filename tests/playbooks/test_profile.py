@@ -120,7 +120,7 @@ def test_impossible_place_of_the_profile_is_refused_first(deployment: Deployment
 
 def test_run_ends_with_what_runs_where_and_a_line_that_works(deployment: Deployment, port: int) -> None:
     """Engine, version, address, verdict and profile are named; the line to try is executed as it was printed, blanks in paths included."""
-    place = deployment.inventory / "pro files/redis.env"
+    place = deployment.folder / "pro files/redis.env"
     deployment.write()
     place.parent.mkdir()
     run = deployment.run(redis_endpoint_path=str(place)).ok()
