@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from keyfleet.core.errors import RefusedError, ServiceError
-from keyfleet.core.instance.converge import prepare
+from keyfleet.core.errors import KeyfleetError, RefusedError, ServiceError
+from keyfleet.core.instance.converge import carry_out, prepare
 from keyfleet.core.instance.datafiles import DataFolder, Place
 from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import wait_until
@@ -217,6 +217,40 @@ def test_no_instance_is_touched_if_one_is_refused(live: LiveInstance) -> None:
         assert ("no", 10, 10) == (live.active("appendonly"), live.keys(3), neighbour.keys(3))
     finally:
         neighbour.end()
+
+
+def test_an_instance_that_fails_halfway_leaves_its_neighbours_whole(live: LiveInstance) -> None:
+    """Those before it are changed, those after it are not, and itself is as before; a crash of each brings every key back."""
+    others = [LiveInstance(Path(live.host.root), live.engine, name=name) for name in ("second", "third")]
+    deployed = [live, *others]
+    try:
+        for one in deployed:
+            one.settle()
+            one.fill(50)
+            with one.client() as client:
+                client.save()
+            one.directives = {"appendonly": True}
+        in_the_way = Path(others[0].layout.data_dir, "appendonlydir")
+        in_the_way.write_text("no folder", encoding="utf-8")
+        before = [Path(one.layout.config_file).read_text(encoding="utf-8") for one in deployed]
+        first, second, _third = prepare(live.host, [one.instance for one in deployed])
+        carry_out(live.host, first)
+        with pytest.raises(KeyfleetError):
+            carry_out(live.host, second)
+        after = [Path(one.layout.config_file).read_text(encoding="utf-8") for one in deployed]
+        assert [False, True, True] == [old == new for old, new in zip(before, after, strict=True)]
+        assert ["yes", "no", "no"] == [one.active("appendonly") for one in deployed]
+        for one in deployed:
+            one.crash()
+        assert [50, 50, 50] == [one.keys() for one in deployed]
+        in_the_way.unlink()
+        for one in deployed:
+            one.settle()
+            one.crash()
+        assert [("yes", 50)] * 3 == [(one.active("appendonly"), one.keys()) for one in deployed]
+    finally:
+        for one in others:
+            one.end()
 
 
 def test_a_server_that_does_not_start_with_the_new_files_runs_as_before(live: LiveInstance) -> None:
