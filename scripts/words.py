@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """
 Count the words of scripts/words.toml in code and documents; each count may only fall.
 

@@ -83,11 +83,12 @@ class ClusterRouter(Router):
         """Ask the server at *address* for its view."""
         node = self._nodes.get(address) or self._replica_nodes[address]
         try:
-            slots, members = await self._ask(node, QUESTIONS, deadline)
+            replies = await self._ask(node, QUESTIONS, deadline)
         except StrangerError:
             if node not in self._seeds:
                 raise
-            slots, members = await self._ask_stranger(node, deadline)
+            replies = await self._ask_stranger(node, deadline)
+        slots, members = replies[0], replies[1]
         shards = tuple(read_slots(self._checked(node, slots), str(address[0])))
         if not shards:
             none = "no node serves a slot; the cluster is not formed yet"

@@ -110,7 +110,7 @@ def real(called: str, number: Any) -> float:
     """Return *number*; TypeError if it is no number or a bool, ValueError if it is NaN."""
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{called} is of type {type(number).__name__}; it must be a number")
-    if number != number:
+    if math.isnan(number):
         raise ValueError(f"{called} is not a number (NaN)")
     return int.__int__(number) if isinstance(number, int) else float.__float__(number)
 

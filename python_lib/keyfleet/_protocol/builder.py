@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-from .arguments import Seconds as Seconds
-from .arguments import Value as Value
-from .building.base import Undecodable as Undecodable
 from .building.general import GeneralOperations
 from .building.hashes import HashOperations
 from .building.keys import KeyOperations
 from .building.lists import ListOperations
-from .building.lists import Side as Side
 from .building.sets import SetOperations
-from .building.sorted_sets import Bound as Bound
 from .building.sorted_sets import SortedSetOperations
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .builder import Commands, Value
+from .arguments import Value
+from .builder import Commands
 from .command import Operation
 from .scripts import PreparedScript
 

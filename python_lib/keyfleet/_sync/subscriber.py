@@ -175,7 +175,7 @@ class Subscriber:
             self._engine.relearn(deadline)
             self._needs_rediscovery = False
         plan = self._plan()
-        if not self._connections.keys() <= plan.keys():
+        if self._connections.keys() - plan.keys():
             self._take_arrived(time.monotonic() + LEAVE_SECONDS)
         for node, connection in list(self._connections.items()):
             if node not in plan:

@@ -296,12 +296,11 @@ def test_a_hand_over_that_is_killed_is_finished_by_the_next(deployed: Deployed, 
     os.chown(data / "appendonlydir", *deployed.account.owner)
     give = Folder.own
     for number in range(4):
-        left = [number]
+        left = iter(range(number))
 
-        def killed(*args: object, left: list[int] = left, **options: object) -> None:
-            if not left[0]:
+        def killed(*args: object, left: Iterator[int] = left, **options: object) -> None:
+            if next(left, None) is None:
                 raise KeyboardInterrupt
-            left[0] -= 1
             give(*args, **options)  # type: ignore[arg-type]
 
         owner = accounts[number % 2].owner

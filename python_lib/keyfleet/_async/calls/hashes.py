@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Seconds, Undecodable, Value
+from ..._protocol.arguments import Seconds, Value
+from ..._protocol.building.base import Undecodable
 from ..._protocol.kinds import MISSING
 from ..lifecycle import AsyncClientBase
 

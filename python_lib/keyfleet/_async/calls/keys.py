@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from ..._protocol.builder import Seconds, Undecodable, Value
+from ..._protocol.arguments import Seconds, Value
+from ..._protocol.building.base import Undecodable
 from ..lifecycle import AsyncClientBase
 
 if TYPE_CHECKING:

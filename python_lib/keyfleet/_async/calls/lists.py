@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Seconds, Side, Undecodable, Value
+from ..._protocol.arguments import Seconds, Value
+from ..._protocol.building.base import Undecodable
+from ..._protocol.building.lists import Side
 from ..lifecycle import AsyncClientBase
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..._protocol.builder import Value
+from ..._protocol.arguments import Value
 from ..lifecycle import AsyncClientBase
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Undecodable, Value
+from ..._protocol.arguments import Value
+from ..._protocol.building.base import Undecodable
 from ..lifecycle import AsyncClientBase
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
-from ..._protocol.builder import Bound, Undecodable, Value
+from ..._protocol.arguments import Value
+from ..._protocol.building.base import Undecodable
+from ..._protocol.building.sorted_sets import Bound
 from ..lifecycle import AsyncClientBase
 
 

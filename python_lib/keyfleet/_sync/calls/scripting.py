@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..._protocol.builder import Seconds, Value
+from ..._protocol.arguments import Seconds, Value
 from ..._protocol.scripts import PreparedScript
 from ..lifecycle import ClientBase
 
