@@ -17,6 +17,6 @@ def test_one_restart_applied_it_and_kept_the_data(instance: Instance) -> None:
 def test_log_goes_to_the_journal(instance: Instance) -> None:
     """What the new process says is in the journal of its unit, and no file for logrotate is left."""
     said = instance.host.check_output("journalctl --quiet --output=cat --unit %s _PID=%s", instance.unit, str(instance.pid()))
-    assert "Ready to accept connections" in said
+    assert "eady to accept connections" in said  # on a socket that keyfleet counts on, Redis 7.0 begins the sentence otherwise
     assert "" == instance.config("logfile")
     assert not instance.host.file(f"/etc/logrotate.d/keyfleet-{instance.name}").exists

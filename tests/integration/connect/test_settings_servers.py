@@ -112,7 +112,8 @@ def test_a_server_that_wants_a_certificate_gets_it(tmp_path: Path) -> None:
         files = {"REDIS_TLS_CERT_FILE": str(tmp_path / "server.crt"), "REDIS_TLS_KEY_FILE": str(tmp_path / "server.key")}
         environ = {"REDIS_URL": f"rediss://localhost:{server.port}", "REDIS_TLS_CA_FILE": str(server.tls_ca_file)}
         assert 1 == written({**environ, **files})
-        with pytest.raises(UnreachableError):
+        # TLS 1.3 refuses after the handshake: the alert may be lost with the connection.
+        with pytest.raises((UnreachableError, CertificateError)):
             written(environ)
 
 
