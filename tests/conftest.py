@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the servers that `target` runs on."""
     meaning = "servers for tests of each topology, as in redis-7.0,valkey-8.1; the first runs all topologies (default: %(default)s)"
     parser.addoption("--servers", default="redis-7.0", help=meaning)
+    parser.addoption("--full", action="store_true", help="also run on every server what takes minutes for each")
 
 
 def pytest_configure(config: pytest.Config) -> None:

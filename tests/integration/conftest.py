@@ -30,13 +30,19 @@ EVERYWHERE = ("standalone", "tls", "sentinel", "cluster")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of `target` on each topology and server of ``--servers``, and modules that say ON_EVERY_SERVER on each server."""
+    """
+    Run tests of `target` on each topology and server of ``--servers``, and modules that say ON_EVERY_SERVER on each server.
+
+    Modules that say ``ON_EVERY_SERVER = "full"`` take minutes for each server: without ``--full`` they run on the first one.
+    """
     if "kept_target" in metafunc.fixturenames:
         servers = metafunc.config.getoption("servers").split(",")
         pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in EVERYWHERE]
         metafunc.parametrize("kept_target", pairs, ids="-".join, indirect=True, scope="session")
-    elif "redis_engine" in metafunc.fixturenames and getattr(metafunc.module, "ON_EVERY_SERVER", False):
-        metafunc.parametrize("redis_engine", metafunc.config.getoption("servers").split(","), indirect=True, scope="session")
+    elif "redis_engine" in metafunc.fixturenames and (wanted := getattr(metafunc.module, "ON_EVERY_SERVER", False)):
+        servers = metafunc.config.getoption("servers").split(",")
+        chosen = servers if wanted is True or metafunc.config.getoption("full") else servers[:1]
+        metafunc.parametrize("redis_engine", chosen, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import wait_until
 from support.instances import LiveInstance
 
-ON_EVERY_SERVER = True
+ON_EVERY_SERVER = "full"
 NAMES = [
     ({"appendonly": True}, {"appenddirname": "other"}),
     ({"appendonly": True}, {"appendfilename": "other.aof"}),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.instances import LiveInstance
 
-ON_EVERY_SERVER = True
+ON_EVERY_SERVER = "full"
 RUNNING = {
     "on": ({}, {"appendonly": True}, ["write_record", "switch_on", "write_files"]),
     "off": ({"appendonly": True}, {"appendonly": None}, ["save", "write_files", "switch_off", "set_aside"]),
