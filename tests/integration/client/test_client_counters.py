@@ -161,7 +161,7 @@ def test_the_breaker_opens_once_for_an_outage(redis_factory: RedisFactory, open_
 def test_each_wait_for_a_connection_is_counted(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """One connection is in use, three calls that need one wait, each once."""
     server = redis_factory.server()
-    client = open_client(server.settings(timeout_seconds=30), Policy(max_connections=1))
+    client = open_client(server.settings(timeout_seconds=30), Policy(max_blocking_connections=1))
     with ThreadPoolExecutor(4) as threads, Client.from_settings(server.settings()) as other:
         popped = [threads.submit(client.blpop, "queue", timeout_seconds=60) for _unused in range(4)]
         wait_until(lambda: client.stats.waits == 3, "three calls to wait")
