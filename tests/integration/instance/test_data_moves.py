@@ -17,6 +17,7 @@ from keyfleet.testing._server import wait_until
 from support.instances import LiveInstance
 
 ON_EVERY_SERVER = "full"
+pytestmark = pytest.mark.slow
 NAMES = [
     ({"appendonly": True}, {"appenddirname": "other"}),
     ({"appendonly": True}, {"appendfilename": "other.aof"}),

@@ -12,6 +12,7 @@ import pytest
 from support.instances import LiveInstance
 
 ON_EVERY_SERVER = "full"
+pytestmark = pytest.mark.slow
 RUNNING = {
     "on": ({}, {"appendonly": True}, ["write_record", "switch_on", "write_files"]),
     "off": ({"appendonly": True}, {"appendonly": None}, ["save", "write_files", "switch_off", "set_aside"]),
