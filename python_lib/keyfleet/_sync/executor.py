@@ -368,7 +368,7 @@ class Engine:
             left = pauses[breaker]
             if left:
                 call.refusal = BreakerOpenError(self._shown(node), "the last calls failed", left)
-                if now + left >= deadline:
+                if now + left > deadline - min(SHORTEST_ATTEMPT_SECONDS, self._budget / 2):  # no time for the attempt after the pause
                     call.settle(call.refusal)
                 return False
         if call.sent_at == math.inf:
