@@ -302,7 +302,7 @@ class Engine:
         self._take(calls, [(group, outcome) for (_node, group), outcome in zip(sent, outcomes, strict=True)], in_order, deadline)
 
     async def _route(self, calls: Sequence[Call], deadline: float, in_order: bool) -> list[tuple[Call, Node | None]]:
-        """Return where each call goes now; None if it has to wait or nobody knows, which is noted."""
+        """Return where each call goes now; None if it has to wait or no server is known, which is noted."""
         routes: list[tuple[Call, Node | None]] = []
         pauses: dict[Breaker, float] = {}
         trouble: KeyfleetError | None = None
@@ -524,14 +524,14 @@ class Engine:
         return self.decoded(call)  # type: ignore[no-any-return]
 
     async def relearn(self, deadline: float) -> None:
-        """Look for the servers again; UnreachableError if nobody says which they are."""
+        """Look for the servers again; UnreachableError if no source names them."""
         try:
             await self.router.learn(deadline, self.router.version)
         except NotSentError as failure:
             raise failure.cause from failure
 
     async def primaries(self, deadline: float) -> list[Node]:
-        """Return the servers that together hold all keys; UnreachableError if nobody says which."""
+        """Return the servers that together hold all keys; UnreachableError if no source names them."""
         if not self.router.primaries():
             await self.relearn(deadline)
         return self.router.primaries()

@@ -81,7 +81,7 @@ class Command(Operation[T]):
         key: The same key as the caller calls it, without the prefix, for errors.
         decode: Turns the reply into what the caller gets; it is given *key* for its errors.
         reply_count: Replies that it gets.
-        block_seconds: How long the server may wait before it answers, 0.0 for ever; None for a command that does not block.
+        block_seconds: How long the server may wait before it answers, 0.0 forever; None for a command that does not block.
     """
 
     __slots__ = ("arguments", "block_seconds", "decode", "key", "kind", "name")

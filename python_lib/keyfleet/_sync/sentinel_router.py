@@ -22,7 +22,7 @@ REDISCOVERY_SECONDS = 0.25  # longest time that a call asks Sentinels although i
 
 
 class SentinelRouter(Router):
-    """The primary that Sentinel names, and its replicas; one Sentinel is listened to, so that failovers are known at once."""
+    """The primary that Sentinel names, and its replicas; one Sentinel is listened to, so that failovers are known immediately."""
 
     def __init__(self, dialer: Dialer) -> None:
         super().__init__(dialer)

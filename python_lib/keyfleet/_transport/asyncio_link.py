@@ -48,7 +48,7 @@ class _Replies:
         self.future.set_exception(error)
 
 
-# What waits for a reply, until when, and whether it goes on waiting after that, under watch.
+# What waits for a reply, until when, and whether it continues to wait after that, under watch.
 _Waiting = tuple["asyncio.Future[Any] | _Replies", float, bool]
 
 

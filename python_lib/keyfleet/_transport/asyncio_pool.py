@@ -99,7 +99,7 @@ class _Pool:
             self._idle.append(link)
 
     def close_idle(self) -> None:
-        """Close connections that nobody uses."""
+        """Close idle connections."""
         while self._idle:
             self._idle.pop().close()
 

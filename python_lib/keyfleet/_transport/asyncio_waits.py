@@ -44,7 +44,7 @@ class Seats:
         Take a seat; `leave` must follow.
 
         Args:
-            deadline: Longest wait, by the monotonic clock; None for ever.
+            deadline: Longest wait, by the monotonic clock; None forever.
         Returns:
             False if there was none in time, or the line was sent away.
         """

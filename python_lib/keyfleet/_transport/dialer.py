@@ -34,8 +34,8 @@ class Request(NamedTuple):
         data: The bytes of all commands.
         reply_count: Replies that they get.
         connect_deadline: Until when a connection must be there.
-        deadline: Until when the replies must be there, ``math.inf`` for a command that waits for ever.
-        is_alone: Whether nobody else may use the connection meanwhile.
+        deadline: Until when the replies must be there, ``math.inf`` for a command that waits forever.
+        is_alone: Whether no other call may use the connection meanwhile.
         is_blocking: Whether the server may let the caller wait, so that the connection comes from a pool of its own.
         look_at: When to look whether waiting is of use, if replies have not come by then.
         watch: Makes what looks: its ``look`` is given the connection, raises LostError if waiting is of none, and sets its ``look_at``.

@@ -37,7 +37,7 @@ class LostError(Exception):
 
 
 class LateError(Exception):
-    """A reply has not come when it was time to look; *place* goes on waiting for it in the line of the connection."""
+    """A reply has not come when it was time to look; *place* continues to wait for it in the line of the connection."""
 
     def __init__(self, place: Any) -> None:
         super().__init__(place)

@@ -103,7 +103,7 @@ class Link:
         return dialer.refusal(commands, replies, self.address)
 
     def is_stale(self) -> bool:
-        """Say whether the server closed the connection, or sent what nobody asked for; for the thread that uses it."""
+        """Say whether the server closed the connection, or sent an unrequested reply; for the thread that uses it."""
         return bool(self._poll.poll(0))
 
     @property

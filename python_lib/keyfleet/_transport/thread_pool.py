@@ -3,7 +3,7 @@
 Connections for threads: bounded pools for each server, one thread at a time on a connection.
 
 An exception may come between any two steps: a signal handler raises it, as Ctrl-C does, or a timeout of gevent. So nothing here counts
-up and down. A connection that is in use belongs to nobody but its caller, and its seat in the pool is free when the caller has closed
+up and down. A connection that is in use belongs to its caller alone, and its seat in the pool is free when the caller has closed
 it or has lost it.
 """
 
@@ -26,7 +26,7 @@ from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, Strang
 from .thread_link import Link
 from .thread_waits import DeadlineLock
 
-RECHECK_SECONDS = 0.25  # how often those in line look for seats that were lost, of which nobody tells
+RECHECK_SECONDS = 0.25  # how often those in line check for seats that were lost without notice
 
 
 def end(nodes: Iterable[Node]) -> None:
@@ -85,7 +85,7 @@ class _Pool:
 
     @property
     def idle(self) -> list[Link]:
-        """Connections that nobody uses."""
+        """Idle connections."""
         return list(self._idle)
 
     @property
@@ -174,7 +174,7 @@ class _Pool:
         """
         Give those in line, the first one first, what there is for them; the lock is held.
 
-        Each step leaves a state from which the next call goes on, since an exception may come between any two.
+        Each step leaves a state from which the next call continues, since an exception may come between any two.
         """
         while self._line:
             place = self._line[0]
@@ -221,7 +221,7 @@ class _Pool:
         return link
 
     def close_idle(self) -> None:
-        """Close connections that nobody uses."""
+        """Close idle connections."""
         with contextlib.suppress(IndexError):
             while True:
                 link = self._idle.pop()

@@ -16,7 +16,7 @@ Lock = threading.Lock
 sleep = time.sleep
 
 
-RECHECK_SECONDS = 0.25  # how often those who wait look whether the owner was lost, of which nobody tells
+RECHECK_SECONDS = 0.25  # how often waiting threads check whether the owner was lost without notice
 
 
 class Held:

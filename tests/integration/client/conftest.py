@@ -8,7 +8,7 @@ import pkgutil
 
 import keyfleet
 
-# pytest rewrites the library's modules when they are loaded, and CPython 3.11 does not survive that in two threads at once:
+# pytest rewrites the library's modules when they are loaded, and CPython 3.11 does not survive that in two threads at the same time:
 # "AST constructor recursion depth mismatch". The client loads many of its modules late.
 for module in pkgutil.walk_packages(keyfleet.__path__, "keyfleet."):
     if not module.name.startswith(("keyfleet.core.", "keyfleet.testing.")):

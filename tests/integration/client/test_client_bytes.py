@@ -86,7 +86,7 @@ def test_one_value_as_bytes(client: Client) -> None:
 
 
 def test_names_that_are_no_text(client: Client) -> None:
-    """A scan goes on behind them."""
+    """A scan continues behind them."""
     client.execute("SET", b"p:" + BAD, "v")
     names = {"good", "bad", "h", "l"}
     with pytest.raises(DecodeError, match="a key name found by scan"):

@@ -157,7 +157,7 @@ def test_a_short_stall_costs_no_call_that_has_time(open_client: OpenClient, redi
 
 
 def test_calls_with_time_left_wait_for_the_probe(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """The breaker is open and the server is back: nobody hears of a pause that ends within the budget."""
+    """The breaker is open and the server is back: no caller hears of a pause that ends within the budget."""
     client = open_client(proxy.settings(timeout_seconds=HURRIED, retry_delay_ms=10), Policy(breaker_failures=FAILURES, breaker_seconds=0.5))
     open_the_breaker(client, proxy)
     proxy.heal()

@@ -153,7 +153,7 @@ def test_a_large_reply_that_arrives_slowly(open_client: OpenClient, proxy: Fault
 
 
 def test_a_command_that_keeps_the_server_busy(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """The server answers nobody meanwhile: the work is done once."""
+    """The server answers no client meanwhile: the work is done once."""
     server = redis_factory.server(directives={"enable-debug-command": "yes"})
     client = open_client(server.settings(timeout_seconds=3.0))
     assert b"OK" == client.execute("DEBUG", "SLEEP", "1.8", repeatable=True)

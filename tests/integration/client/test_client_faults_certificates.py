@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def check_refused(client: Client, match: str) -> None:
-    """Assert that a call fails at once, and is counted neither as an attempt to repeat nor by the breaker."""
+    """Assert that a call fails immediately, and is counted neither as an attempt to repeat nor by the breaker."""
     begun = time.monotonic()
     for _unused in range(2):
         with pytest.raises(CertificateError, match=match) as caught:

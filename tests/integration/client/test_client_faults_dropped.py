@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clients that nobody closes, or whose closing is interrupted: no socket stays open."""
+"""Clients that are never closed, or whose closing is interrupted: no socket stays open."""
 
 from __future__ import annotations
 

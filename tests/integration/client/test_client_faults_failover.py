@@ -119,7 +119,7 @@ GRACE_SECONDS = 0.2  # after a Sentinel has announced the new primary
 
 
 def test_a_planned_failover_of_sentinel_loses_nothing_after_it_was_announced(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """The old primary takes writes for seconds more, until a Sentinel tells it; nobody sends it any."""
+    """The old primary takes writes for seconds more, until a Sentinel demotes it; no client sends it any."""
     group = redis_factory.sentinel()
     clients = open_both(group.settings(timeout_seconds=BUDGET_SECONDS))
     acknowledged: list[dict[int, float]] = [{}, {}]

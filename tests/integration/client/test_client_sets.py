@@ -90,7 +90,7 @@ def test_a_value_is_taken_or_gets_a_ttl(either: Client) -> None:
 
 
 def test_fields_by_name(either: Client) -> None:
-    """Several at once, None where there is none."""
+    """Several in one call, None where there is none."""
     either.hset("h", {"a": "1", "b": BAD})
     assert {"a": b"1", "b": BAD, "c": None} == either.hmget("h", ["a", "b", "c"], as_bytes=True)
     assert {"a": "1", "b": None} == either.hmget("h", iter("ab"), undecodable="miss")

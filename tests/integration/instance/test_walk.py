@@ -60,7 +60,7 @@ class Walk:
             self.live.start_as_configured()
 
     def write(self) -> None:
-        """Write keys that the weaker guarantee covers: an append-only file has them at once, a dump when it is saved."""
+        """Write keys that the weaker guarantee covers: an append-only file has them immediately, a dump when it is saved."""
         self.live.settle()  # a killed run may have left the port closed
         with self.live.client() as client:
             client.client_unpause()  # or writes paused

@@ -270,7 +270,7 @@ def test_an_order_that_was_broken_is_an_error() -> None:
 
 
 def test_no_call_goes_on_behind_one_that_ended_without_an_answer() -> None:
-    """It would not see what it was to see; reads that ended matter to nobody."""
+    """It would not see what it was to see; reads that ended do not matter."""
     waiting = [Member(sent(COUNT), LOST), Member(sent(READ)), Member(sent(make(GET, "l")))]
     assert [OutcomeUnknown, UnreachableError, None] == [shape(found) for found in verdicts(waiting, CLUSTER)]
     failed = [Member(sent(WRITE), state=State.FAILED), Member(sent(READ)), Member(sent(COUNT))]

@@ -62,6 +62,6 @@ def test_what_it_refuses_is_not_json_for_it(decoder: Any, stored: bytes) -> None
 
 
 def test_a_decoder_is_something_that_decodes() -> None:
-    """Everything else is an error at once."""
+    """Everything else is an error immediately."""
     with pytest.raises(TypeError, match="decoder is of type str; give a type, a function, or an object with decode"):
         Commands("").get_json("k", decoder="User")

@@ -90,7 +90,7 @@ def test_a_source_that_is_cut_off_is_believed_last() -> None:
 
 
 def test_a_source_that_the_others_call_failed_is_believed_last() -> None:
-    """Epochs do not change when a node fails that nobody replaces."""
+    """Epochs do not change when a node fails that no replica replaces."""
     others = View("map", 1, frozenset("pqr"), failed=frozenset("p"), source_id="q")
     failed = View("map of p", 1, frozenset("pqr"), source_id="p")
     world = World({"q": others, "p": failed, "r": others})
@@ -100,7 +100,7 @@ def test_a_source_that_the_others_call_failed_is_believed_last() -> None:
 
 
 def test_another_deployment_is_not_taken_for_this_one() -> None:
-    """However new its epochs are, unless the settings' own addresses lead there and nobody else answers."""
+    """However new its epochs are, unless the settings' own addresses lead there and no other source answers."""
     own, foreign = View("own", 5, frozenset("ab")), View("foreign", 9, frozenset("xy"), is_appointed=False)
     world = World({"a": own, "b": own, "c": own})
     world.look()
@@ -155,7 +155,7 @@ def test_one_source_does_not_outvote_the_others_with_the_same_epoch() -> None:
 
 
 def test_a_source_that_failed_is_not_asked_for_confirmation_for_a_while() -> None:
-    """One that is mute would hold up a call each time."""
+    """One that is unresponsive would hold up a call each time."""
     world = World({"a": None, "b": OLD, "c": OLD})
     world.look()
     asked = []

@@ -131,7 +131,7 @@ def test_the_call_that_asked_goes_on(watch: Watch, clock: Clock) -> None:
 
 
 def test_listening_is_tried_again_more_and_more_seldom(clock: Clock) -> None:
-    """With nobody to listen to, calls are not held up each second."""
+    """With no Sentinel to listen to, calls are not held up each second."""
     watch = Watch("main", clock)
     watch.asked(watch.events)
     tries = []

@@ -144,7 +144,7 @@ def test_a_device_or_a_pipe_is_not_read(theirs: Path) -> None:
 
 @as_root
 def test_a_sticky_folder_is_ours_and_one_that_all_may_write_is_not(tmp_path: Path) -> None:
-    """In /tmp nobody can replace the link of another; without the sticky bit anyone can."""
+    """In /tmp no user can replace the link of another; without the sticky bit anyone can."""
     (tmp_path / "shared").mkdir()
     (tmp_path / "disk").mkdir()
     (tmp_path / "shared" / "link").symlink_to(tmp_path / "disk")

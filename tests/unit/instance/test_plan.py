@@ -186,7 +186,7 @@ def test_a_format_that_the_program_does_not_read_is_refused() -> None:
 
 
 def test_fewer_databases_start_with_the_old_number_unless_the_keys_are_known() -> None:
-    """A stopped server whose keys nobody counted starts as before, and waits for a restart."""
+    """A stopped server whose keys were not counted starts as before, and waits for a restart."""
     model, place = Model(Place(), {"dump.rdb": NOW}), Place()
     state = state_of(model, place)
     fewer = State(**{**vars(state), "desired": {**state.desired, "databases": "4"}})

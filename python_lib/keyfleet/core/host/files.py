@@ -2,7 +2,7 @@
 """
 Many files of one host in one step: inspect all, refuse or plan, then write.
 
-Nothing is written before every entry was inspected. A file is replaced by rename, complete with owner and mode, so that nobody ever sees
+Nothing is written before every entry was inspected. A file is replaced by rename, complete with owner and mode, so that no reader ever sees
 half of it, or sees it with wider permissions. The last component of a path is never followed if it is a symbolic link, and the others are
 only where no other user can have put the link; see ``safe_paths``.
 """

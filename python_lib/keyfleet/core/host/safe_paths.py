@@ -7,7 +7,7 @@ moment between a check and a use. So every access below them goes through an ope
 ``/``, each component is opened without following links, and a file is named relative to the descriptor of its folder.
 
 What is trusted:
-    A folder is trusted while it and all folders above it belong to root or to the user who runs this, and nobody else may write in them,
+    A folder is trusted while it and all folders above it belong to root or to the user who runs this, and no other user may write in them,
     unless the sticky bit keeps entries from being replaced. A symbolic link is followed only in a trusted folder, and only if it belongs to
     root or to the user who runs this: the operator may put the root folder, or an instance's data, on another disk that way. From the first
     folder on that is not trusted, nothing below is followed or climbed out of with ``..``, whoever owns it there.
@@ -52,7 +52,7 @@ class Folder:
 
     Attributes:
         path: As it was asked for; for messages.
-        trusted: Whether nobody but root and the user who runs this can replace its entries, see the module.
+        trusted: Whether only root and the user who runs this can replace its entries, see the module.
     """
 
     def __init__(self, descriptor: int, path: str, trusted: bool, depth: int = 0) -> None:
@@ -352,7 +352,7 @@ def _components(path: str) -> list[str]:
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Return whether nobody but root and the user who runs this can replace the entries of a folder."""
+    """Return whether only root and the user who runs this can replace the entries of a folder."""
     ours = status.st_gid in (0, os.getegid())  # without root, a user has a group of its own on most systems, and an umask for it
     foreign = status.st_mode & (stat.S_IWOTH | (0 if ours else stat.S_IWGRP))
     return status.st_uid in (0, os.geteuid()) and (not foreign or bool(status.st_mode & stat.S_ISVTX))

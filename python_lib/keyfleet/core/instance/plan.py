@@ -334,7 +334,7 @@ def _can_be_private(host: Host, instance: Instance) -> bool:
 
 
 def _is_private(instance: Instance, running: Running) -> bool:
-    """Return whether a server was started without its port, which it has not got yet: nobody wrote since."""
+    """Return whether a server was started without its port, which it has not got yet: no client wrote since."""
     return instance.port != 0 and running.active.get("port") == "0"
 
 

@@ -35,7 +35,7 @@ class Record:
 
     @classmethod
     def of(cls, instance: Instance, engine: str) -> Record:
-        """Return the record of an instance as wished."""
+        """Return the record of an instance in the desired state."""
         names = {name for name in instance.directives if name != "user"}
         return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)))
 
@@ -47,9 +47,9 @@ class Record:
         """Return the record with the address of another."""
         return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket)
 
-    def as_instance(self, wished: Instance) -> Instance:
-        """Return *wished* at the address on record."""
-        return replace(wished, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
+    def as_instance(self, desired: Instance) -> Instance:
+        """Return *desired* at the address on record."""
+        return replace(desired, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
 
 
 def read_record(layout: Layout) -> Optional[Record]:

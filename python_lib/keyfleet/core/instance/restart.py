@@ -138,7 +138,7 @@ def _save(client: redis.Redis, running: Running, data_dir: str) -> tuple[str, Op
     if client.info("persistence").get("aof_enabled"):
         finish_append_only_file(client)
         return "aof", None
-    if running.command is None:  # nobody can ask; a save line of ours, or the server's default, says whether the stop saves
+    if running.command is None:  # it cannot be asked; a save line of keyfleet's, or the server's default, says whether the stop saves
         background_save(client)
         return "rdb", None
     config = running.active

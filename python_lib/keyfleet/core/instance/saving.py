@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def background_save(client: redis.Redis) -> None:
     """
-    Run BGSAVE and wait for it; it takes as long as the data is large, while the server goes on serving.
+    Run BGSAVE and wait for it; it takes as long as the data is large, while the server continues to serve.
 
     Raises:
         RefusedError: if it fails.

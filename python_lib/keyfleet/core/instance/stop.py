@@ -57,7 +57,7 @@ def stop_for_good(host: Host, instance: Instance) -> None:
     layout, manager = host.layout(instance.name), host.manager(instance.name)
     status = manager.status()
     if status.pid is not None:
-        with contextlib.suppress(KeyfleetError):  # whom nobody can ask is stopped all the same
+        with contextlib.suppress(KeyfleetError):  # a server that cannot be asked is stopped all the same
             command = config_command_in(read_lines(layout.started_file))
             with opened(host, instance, status.pid) as client:
                 active = read_active(client, command=command) if command else {}

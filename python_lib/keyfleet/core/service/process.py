@@ -51,7 +51,7 @@ class ProcessManager(ServiceManager):
         """Leave a runner behind that waits for the stop and starts the server; a start by a later run does no harm to it."""
         words = [sys.executable, "-I", self.layout.runner_file, "start", "--spec", self.layout.spec_file]
         silent = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in range(3)]
-        try:  # a process that nobody waits for: it outlives this one
+        try:  # not waited for: it outlives this process
             os.posix_spawn(sys.executable, words, CLEAN_ENVIRONMENT, file_actions=silent, setsid=True)
         except OSError as error:
             raise self.failure("start", f"{self.layout.runner_file} cannot be run: {error}") from error
