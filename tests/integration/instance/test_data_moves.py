@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +23,6 @@ NAMES = [
     ({}, {"dbfilename": "other.rdb"}),
     ({"appendonly": True}, {"dbfilename": "other.rdb", "appenddirname": "other"}),
 ]
-
-
-@pytest.fixture
-def live(redis_engine: str) -> Iterator[LiveInstance]:
-    """An instance that is not deployed yet; its folder has a short path, since unix sockets need one."""
-    with tempfile.TemporaryDirectory(prefix="kf-", dir="/tmp") as folder:
-        instance = LiveInstance(Path(folder), redis_engine)
-        yield instance
-        instance.end()
 
 
 @pytest.mark.parametrize(("before", "change"), NAMES)

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,15 +28,6 @@ STOPPED = {
     "off": ({"appendonly": True}, {"appendonly": None}, ["start", "save", "commit", "finish_files", "switch_off", "open", "set_aside"]),
     "moved": ({"appendonly": True}, {"appenddirname": "other"}, ["relocate", "write_files", "start", "finish_files", "set_aside"]),
 }
-
-
-@pytest.fixture
-def live(redis_engine: str) -> Iterator[LiveInstance]:
-    """An instance that is not deployed yet; its folder has a short path, since unix sockets need one."""
-    with tempfile.TemporaryDirectory(prefix="kf-", dir="/tmp") as folder:
-        instance = LiveInstance(Path(folder), redis_engine)
-        yield instance
-        instance.end()
 
 
 def cases(table: dict[str, Any]) -> list[Any]:
