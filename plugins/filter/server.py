@@ -41,7 +41,11 @@ def server_advice(
         health: Results of the module redis_health, a loop over names.
         memory: As redis_preflight returns it; ``total_bytes`` is 0 if it is not known.
     """
-    found = {result["item"]: check["found"] for result in health for check in result["checks"] if check["name"] == "memory"}
+    found: dict[str, dict[str, Any]] = {}
+    for result in health:
+        checks = {check["name"]: check["found"] for check in result["checks"]}
+        if "memory" in checks:
+            found[result["item"]] = {**checks.get("clients", {}), **checks["memory"]}
     options = {"manager": service_manager, "root": variables["root"], "keep_days": int(variables["log_keep_days"])}
     return advice(from_variables(variables, memory["default_maxmemory"]), found, memory["total_bytes"], **options)
 

@@ -112,7 +112,7 @@ EXAMPLES = r"""
         group: redis
         mode: "0600"
 
-- name: Take a deployment's data away
+- name: Remove a deployment's data
   keyfleet.redis.redis_files:
     files:
       - path: /var/lib/keyfleet/cache

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_instances
-short_description: Bring the instances of a host to the wished state, without restarting any
+short_description: Bring the instances of a host to the desired state, without restarting any
 version_added: "0.1.0"
 description:
   - Starts an instance that does not run, stops one that shall be absent, and changes what differs on a running one with C(CONFIG SET) and
     C(ACL LOAD), as far as the server allows it.
-  - The wished values are compared as the server itself writes them, by asking a throw-away server.
+  - The desired values are compared as the server itself writes them, by asking a throw-away server.
   - What only a restart can apply is named in RV(instances[].restart_needed); M(keyfleet.redis.redis_restart) does it.
   - Writes the configuration and the users of each instance, at the step where a crash with them loses nothing. A directive that decides
     which file holds the data keeps its old value in the configuration until the data is there.

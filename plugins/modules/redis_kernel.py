@@ -26,7 +26,7 @@ options:
     type: dict
     default: {}
   transparent_hugepage:
-    description: Value for C(/sys/kernel/mm/transparent_hugepage/enabled). If not given, it is left alone and O(thp_unit) is taken away.
+    description: Value for C(/sys/kernel/mm/transparent_hugepage/enabled). If not given, it is kept and O(thp_unit) is removed.
     type: str
     choices: [madvise, never]
   service_manager:

@@ -71,7 +71,7 @@ def test_each_setting_is_optional_and_each_notice_names_the_reason(root: Path) -
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"redis_host_somaxconn": 0}, "redis_host_somaxconn is '0' and must be from 1 to 65535"),
+        ({"redis_host_somaxconn": 0}, "redis_host_somaxconn is 0: give 1 to 65535"),
         ({"redis_host_transparent_hugepage": "always"}, "must be one of: madvise, never, got: always"),
         ({"redis_host_overcommit_memory": 3}, "must be one of: 0, 1, 2, got: 3"),
         ({"redis_host_settings": ["swappiness"]}, "Got no match for: swappiness"),

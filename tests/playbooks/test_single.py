@@ -125,7 +125,7 @@ def test_drift_of_a_named_directive_is_corrected(deployment: Deployment, port: i
     with deployment.client(port) as client:
         client.config_set("maxmemory", "32mb")
     run = deployment.run(**instance(port, directives={"maxmemory": "64mb"})).ok()
-    assert {"maxmemory": {"active": str(32 << 20), "wished": str(64 << 20)}} == run.result("redis_instances")["instances"][0]["live"]
+    assert {"maxmemory": {"active": str(32 << 20), "desired": str(64 << 20)}} == run.result("redis_instances")["instances"][0]["live"]
 
 
 def test_rewrite_then_change_then_restart_ours_holds(deployment: Deployment, port: int) -> None:

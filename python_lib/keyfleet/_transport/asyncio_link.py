@@ -306,7 +306,7 @@ class Link(asyncio.Protocol):
                 elif self.receiver is not None:
                     self.receiver(reply)
                 else:
-                    raise ConnectionError("the server sent what nobody asked for")
+                    raise ConnectionError("the server sent an unrequested reply")
                 reply = gets()
             if self.is_suspect and not line:
                 self.close()

@@ -61,3 +61,21 @@ def test_logs_that_nobody_rotates_are_named() -> None:
     """With the file for logrotate, and the other way."""
     (line,) = told(Instance("a"), manager="process", root="/srv/x")
     assert "/srv/x/etc/logrotate.d/keyfleet-a, or set redis_server_log: manager" in line
+
+
+def test_every_file_for_logrotate_is_named() -> None:
+    """As words of a shell, so that the line can be copied."""
+    found = {name: {"maxmemory_bytes": GIB, "policy": "noeviction"} for name in "ab"}
+    (line,) = advice([Instance("a"), Instance("b")], found, 16 * GIB, manager="process", root="/srv/x y", keep_days=7)
+    assert "'/srv/x y/etc/logrotate.d/keyfleet-a' '/srv/x y/etc/logrotate.d/keyfleet-b', or set" in line
+
+
+def test_maxclients_that_the_server_lowered_is_named() -> None:
+    """Unless the inventory names one, or it is the default."""
+    found = {"maxmemory_bytes": GIB, "policy": "noeviction"}
+    host: dict[str, Any] = {"total_bytes": 16 * GIB, "manager": "systemd", "root": "/", "keep_days": 14}
+    (line,) = advice([Instance("a")], {"a": {**found, "maxclients": 4064}}, **host)
+    assert "instance a has maxclients 4064 in place of the server's default 10000" in line
+    assert "ulimit -n" in line
+    assert [] == advice([Instance("a")], {"a": {**found, "maxclients": 10000}}, **host)
+    assert [] == advice([Instance("a", directives={"maxclients": 4064})], {"a": {**found, "maxclients": 4064}}, **host)

@@ -340,7 +340,7 @@ _SPECIAL_FORMS = {
     "oom-score-adj-values": "three whole numbers from -2000 to 2000: for the primary, replicas, and child processes",
     "latency-tracking-info-percentiles": 'numbers from 0 to 100, or "" for none',
     "notify-keyspace-events": "letters of Ag$lshzxeKEtmdn",
-    "rename-command": 'for each line COMMAND and its new name, or COMMAND and "" to take it away',
+    "rename-command": 'for each line COMMAND and its new name, or COMMAND and "" to remove it',
     "loadmodule": "for each line the absolute path of the module, and its arguments",
 }
 _SPECIAL_CHECKS: Mapping[str, Callable[[list[list[str]]], bool]] = {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from .model import Instance
 
 # More than this share of the memory for data leaves too little for saving, replicas' buffers and the system.
 MOST_PERCENT = 75
+DEFAULT_CLIENTS = 10_000  # of every engine and version; a server lowers it to what its limit of open files allows
 
 
 def advice(
@@ -21,8 +23,8 @@ def advice(
     Return a line for each thing that is likely to hurt later; empty if there is none.
 
     Args:
-        instances: As the inventory wishes them.
-        found: By name, what the health check ``memory`` found: ``maxmemory_bytes``, ``policy``.
+        instances: As the inventory states them.
+        found: By name, what the health checks ``memory`` and ``clients`` found: ``maxmemory_bytes``, ``policy``, ``maxclients``.
         total_bytes: The host's memory, 0 if it is not known.
         manager, root: As for `Host`.
         keep_days: How many logs logrotate keeps.
@@ -37,7 +39,8 @@ def advice(
         )
     rotations = [Layout(root, instance.name).rotation_file for instance in present if instance.log == "file" and keep_days]
     if manager == "process" and rotations:
-        lines.append(f"Logs: nothing here calls logrotate; let cron call it with {rotations[0]}, or set redis_server_log: manager")
+        files = " ".join(shlex.quote(path) for path in rotations)
+        lines.append(f"Logs: nothing here calls logrotate; let cron call it with {files}, or set redis_server_log: manager")
     return lines
 
 
@@ -46,6 +49,13 @@ def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int)
     if not found["maxmemory_bytes"]:
         most = f"the host's {format_bytes(total_bytes)} are" if total_bytes else "the host's memory is"
         yield f"{where} has no maxmemory: it grows until {most} used up and the kernel ends a process; set directives.maxmemory"
+    clients = found.get("maxclients")
+    if clients is not None and "maxclients" not in instance.directives and int(clients) < DEFAULT_CLIENTS:
+        yield (
+            f"Clients: instance {instance.name} has maxclients {clients} in place of the server's default {DEFAULT_CLIENTS}: its limit of "
+            "open files allows no more, or it was set by hand; raise the hard limit (ulimit -n) of what starts the servers, or set "
+            "directives.maxclients"
+        )
     policy = str(found["policy"])
     for use, fits, why, better in _POLICIES:
         if instance.use == use and not policy.startswith(fits):
@@ -54,7 +64,7 @@ def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int)
 
 # Use, beginnings of the policies that fit, what happens with the others, and what to do.
 _POLICIES: Sequence[tuple[str, tuple[str, ...], str, str]] = (
-    ("cache", ("allkeys-",), "when it is full, writes fail, or keys without a TTL stay for ever", "set allkeys-lru or allkeys-lfu"),
+    ("cache", ("allkeys-",), "when it is full, writes fail, or keys without a TTL stay forever", "set allkeys-lru or allkeys-lfu"),
     ("store", ("noeviction",), "when it is full, it removes data that nobody deleted", "set noeviction"),
     (
         "mixed",

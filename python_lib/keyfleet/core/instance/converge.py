@@ -28,7 +28,7 @@ class Converged:
     Attributes:
         name: Of the instance.
         action: ``started``, ``adopted`` (its supervisor was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
-        live: Directives changed on the running server: ``{name: {active, wished}}``, secrets hidden.
+        live: Directives changed on the running server: ``{name: {active, desired}}``, secrets hidden.
         restart_needed: Why it must be restarted, a phrase each.
         steps: What was done, in order, a phrase each.
         kept: Folders with data files that were moved aside.
@@ -57,7 +57,7 @@ class Converged:
     def diffs(self) -> list[dict[str, str]]:
         """Return the change in the form of Ansible's diff: the configuration file, then active directives and steps."""
         before = "".join(f"{name} {values['active']}\n" for name, values in self.live.items())
-        after = "".join(f"{name} {values['wished']}\n" for name, values in self.live.items())
+        after = "".join(f"{name} {values['desired']}\n" for name, values in self.live.items())
         if self.action in ("started", "removed"):
             before, after = {"started": ("stopped\n", "running\n"), "removed": ("present\n", "absent\n")}[self.action]
         after += "".join(f"step {number}: {phrase}\n" for number, phrase in enumerate(self.steps, 1))

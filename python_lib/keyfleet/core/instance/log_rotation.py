@@ -8,6 +8,13 @@ from typing import Optional
 from ..layout import Layout
 
 MAX_SIZE = "100M"
+# logrotate takes these for patterns and sections, also between quotes and behind a backslash.
+UNWRITABLE = "{}[]*?\\"
+
+
+def unwritable(path: str) -> str:
+    """Return which characters of a path no file for logrotate can hold."""
+    return "".join(sorted(set(path) & set(UNWRITABLE)))
 
 
 def rotation_text(layout: Layout, keep_days: int, header: str, account: Optional[tuple[str, str]] = None) -> str:
@@ -34,4 +41,5 @@ def rotation_text(layout: Layout, keep_days: int, header: str, account: Optional
         "nocreate",
         "nocopytruncate",
     ]
-    return "\n".join([header.rstrip(), f'"{layout.log_file}" {{', *(f"    {directive}" for directive in directives), "}", ""])
+    path = layout.log_file.replace('"', '\\"')
+    return "\n".join([header.rstrip(), f'"{path}" {{', *(f"    {directive}" for directive in directives), "}", ""])

@@ -53,7 +53,7 @@ class InstancePlan:
         name: Of the instance.
         action: ``started``, ``adopted`` (its supervisor was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
         steps: In order.
-        live: Directives that change on the running server: ``{name: {active, wished}}``, secrets hidden.
+        live: Directives that change on the running server: ``{name: {active, desired}}``, secrets hidden.
         restart_needed: Why it must be restarted, a phrase each.
         before, after: The configuration file now and then, without secrets, for a diff.
     """
@@ -112,9 +112,9 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         desired = config_lines(instance, host.layout(instance.name), host.service_manager)
         reasons += [f"{name} differs from what the server was started with" for name in startup_only_changes(desired, state.started)]
     steps = _running_steps(host, instance, state, running, difference, now, target, pending)
-    live = {name: {"active": _public(name, old or ""), "wished": _public(name, new)} for name, (old, new) in difference.live.items()}
+    live = {name: {"active": _public(name, old or ""), "desired": _public(name, new)} for name, (old, new) in difference.live.items()}
     if running.users_differ:
-        live["user"] = {"active": HIDDEN, "wished": HIDDEN}
+        live["user"] = {"active": HIDDEN, "desired": HIDDEN}
     record_steps = _record_steps(instance, host, state, record, difference, running)
     action = "adopted" if running.orphaned else "adjusted" if steps else "unchanged"
     after = config_text(instance, host.layout(instance.name), host.service_manager, pending)
@@ -257,7 +257,7 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
     if (on or off) and config_command(instance.directives) is None:
         raise RefusedError(
             f"appendonly shall be {'yes' if on else 'no'}, and its data is in {'a dump' if on else 'an append-only file'}; switching needs "
-            "CONFIG, which rename-command takes away: leave CONFIG there in one run, and take it away in the next"
+            "CONFIG, which rename-command removes: keep CONFIG in one run, and remove it in the next"
         )
     moved = (held == "rdb" and source.dbfilename != target.dbfilename) or (held == "aof" and source.aof != target.aof)
     pending, reasons = _pending_databases(state, held, counts)

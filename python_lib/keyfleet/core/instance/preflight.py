@@ -165,7 +165,7 @@ def _configured_port(config: str) -> int:
 
 
 def _instance_problems(host: Host, instance: Instance, pid: Optional[int], password_file: str) -> list[str]:
-    """Return what does not fit between the wish for an instance, this host, and what runs already as *pid*."""
+    """Return what does not fit between the desired instance, this host, and what runs already as *pid*."""
     where = f"redis_server_instances[{instance.name}]"
     problems = [f"{where}.bind has {address!r}, which is no address of this host" for address in instance.bind if not _is_ours(address)]
     record = read_record(host.layout(instance.name))

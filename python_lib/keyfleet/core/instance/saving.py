@@ -47,7 +47,7 @@ def finish_append_only_file(client: redis.Redis) -> None:
         time.sleep(POLL_SECONDS)
     for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
         if state.get(name, "ok") != "ok":
-            raise RefusedError(f"the append-only file is not whole ({name}: {state[name]}), so the server goes on as it is: see its log")
+            raise RefusedError(f"the append-only file is not whole ({name}: {state[name]}), so the server keeps it: see its log")
 
 
 def switch_on(client: redis.Redis, command: str) -> None:

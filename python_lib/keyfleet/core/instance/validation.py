@@ -13,6 +13,7 @@ from ..directives.plan import acl_lines, check
 from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
+from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 
 ENGINES = ("redis", "valkey")
@@ -48,7 +49,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     for instance in instances:
         if instance.present:
             found += [f"redis_server_instances[{instance.name}].{problem}" for problem in _instance_problems(instance, variables)]
-    return [*found, *_password_problems(variables, instances), *_pair_problems(instances)]
+    return [*found, *_rotation_problems(variables, instances), *_password_problems(variables, instances), *_pair_problems(instances)]
 
 
 def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -61,6 +62,8 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
         yield f"redis_server_root is {root!r}: use an absolute path"
     elif root != posixpath.normpath(root):
         yield f"redis_server_root is {root!r}: write it as {posixpath.normpath(root)!r}, without '..' and without a doubled or final slash"
+    elif re.search(r"[\x00-\x1f\x7f]", root):
+        yield f"redis_server_root is {root!r}: use a path without control characters"
     if manager == "systemd" and root != "/":
         yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
     yield from _kind_problems("redis_server_", {name: variables.get(name) for name in COMMON_OPTIONS})
@@ -69,6 +72,17 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
     yield from _number_problems(variables, "start_timeout_seconds", range(1, 86_401), "seconds")
     yield from _number_problems(variables, "log_keep_days", range(3651), "days, 0 for no rotation by keyfleet")
     yield from _number_problems(variables, "memory_percent", range(91), "percent, 0 to compute no maxmemory")
+
+
+def _rotation_problems(variables: Mapping[str, Any], instances: Iterable[Instance]) -> Iterator[str]:
+    """Return whether logrotate could not be given the path of a log."""
+    root = str(variables.get("root", "/"))
+    kept = any(instance.present and instance.log == "file" for instance in instances) and int(variables.get("log_keep_days", 0)) > 0
+    if kept and unwritable(root):
+        yield (
+            f"redis_server_root is {root!r}, and logrotate cannot be given a path with {' '.join(unwritable(root))}: use another folder, "
+            "redis_server_log: manager, or redis_server_log_keep_days: 0"
+        )
 
 
 def _number_problems(variables: Mapping[str, Any], name: str, allowed: range, meaning: str) -> Iterator[str]:

@@ -95,8 +95,9 @@ class ServiceManager(ABC):
         """Make the manager read its unit files again, if one changed since."""
 
     def failure(self, action: str, reason: str, *more: str) -> ServiceError:
-        """Return an error with a reason, *more* lines, and the end of the server's log."""
-        lines = [*(masked(line) for line in more), *tail(self.layout.log_file)]
+        """Return an error with a reason, *more* lines, and the end of the server's log under its path."""
+        log = tail(self.layout.log_file)
+        lines = [*(masked(line) for line in more), *([f"the end of {self.layout.log_file}:", *log] if log else [])]
         return ServiceError(self.layout.name, action, "\n  ".join([reason, *lines]))
 
 

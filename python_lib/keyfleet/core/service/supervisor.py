@@ -487,8 +487,8 @@ class Supervisor:
             self._enter("stopped")
         elif not self._reported:
             self._enter("failed")
-            words = " | ".join(self._words) or "it printed nothing"
-            self._tell(error=f"{self._spec.name} ended before it listened (status {exit_status}): {words}")
+            words = f": {' | '.join(self._words)}" if self._words else ""
+            self._tell(error=f"{self._spec.name} ended before it listened (status {exit_status}){words}")
         else:
             self._delay_seconds = next_delay(self._spec, self._delay_seconds, time.monotonic() - self._started)
             self._next_start = time.monotonic() + self._delay_seconds
