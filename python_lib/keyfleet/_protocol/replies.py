@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.errors import DecodeError
 from . import json as _json
 from .kinds import MISSING
+
+Reader = Callable[[Any, str], Any]
 
 
 def same(reply: Any, _key: str) -> Any:
@@ -66,7 +69,47 @@ def from_json(reply: bytes | None, key: str) -> Any:
 
 def json_or_none(reply: bytes | None, key: str) -> Any:
     """Return what the JSON in *reply* means, None for None."""
-    return None if reply is None else from_json(reply, key)
+    if reply is None:
+        return None
+    try:
+        return _json.loads(reply)
+    except ValueError as error:
+        raise DecodeError(key, "JSON", data=reply) from error
+
+
+def same_all(replies: list[Any], _keys: Sequence[str]) -> list[Any]:
+    """Return *replies*."""
+    return replies
+
+
+def texts_or_none(replies: list[bytes | None], keys: Sequence[str]) -> list[str | None]:
+    """Return the text of each reply, None for None."""
+    try:
+        return [None if reply is None else reply.decode() for reply in replies]
+    except UnicodeDecodeError:  # slower, and says which one it was
+        return list(map(text, replies, keys))
+
+
+def truth_all(replies: list[Any], _keys: Sequence[str]) -> list[bool]:
+    """Return for each reply whether it is neither 0 nor nil."""
+    return list(map(bool, replies))
+
+
+def json_all(replies: list[bytes | None], keys: Sequence[str]) -> list[Any]:
+    """Return what the JSON in each reply means, None for None."""
+    try:
+        return _json.loads_all(replies)
+    except ValueError:  # slower, and says which one it was
+        return list(map(json_or_none, replies, keys))
+
+
+# Fast paths for many replies that are read in one way: each does for all of them what the other does for one.
+MANY: dict[Reader, Callable[[list[Any], Sequence[str]], list[Any]]] = {
+    same: same_all,
+    truth: truth_all,
+    text: texts_or_none,
+    json_or_none: json_all,
+}
 
 
 def seconds_left(reply: int, _key: str) -> float | None:

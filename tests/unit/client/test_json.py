@@ -243,3 +243,32 @@ def test_what_was_written_is_read(value: Any) -> None:
     except (TypeError, ValueError):
         return
     assert data == _json.dumps(_json.loads(data))
+
+
+@SLOWLY
+@given(st.lists(st.none() | TEXTS | VALUES.map(lambda value: json.dumps(value, default=str, skipkeys=True).encode()), max_size=5))
+def test_many_are_read_as_each_of_them_is(values: list[bytes | None]) -> None:
+    """Also where one of them is not JSON, or would be with what stands beside it."""
+    assert outcome(lambda several: [None if data is None else _json.loads(data) for data in several], values) == outcome(
+        _json.loads_all, values
+    )
+
+
+@pytest.mark.parametrize("data", [data for data, _value in READ.values()] + [data for _value, data in STORED.values()])
+def test_one_among_many_is_read_as_it_is_alone(data: bytes, without: None) -> None:
+    """With all its digits, whatever stands beside it."""
+    assert repr([None, _json.loads(data), 1]) == repr(_json.loads_all([None, data, b"1"]))
+
+
+@pytest.mark.parametrize("data", UNREADABLE.values())
+def test_one_among_many_is_refused_as_it_is_alone(data: bytes, without: None) -> None:
+    """Depth is counted for each of them."""
+    with pytest.raises(ValueError):
+        _json.loads_all([b"1", data])
+
+
+@pytest.mark.parametrize("value", [{"a": None, "b": [math.nan]}, [None, math.inf], {"null": -math.inf}])
+def test_none_hides_no_nan(value: Any, without: None) -> None:
+    """Both are null to orjson."""
+    with pytest.raises(ValueError):
+        _json.dumps(value)

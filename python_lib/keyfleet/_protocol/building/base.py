@@ -12,11 +12,10 @@ from ...core.errors import DecodeError
 from ..arguments import checked_key
 from ..command import Command, Kind, Operation
 from ..kinds import MISSING
-from ..replies import bytes_mapping, from_json, json_or_none, same, text, texts
+from ..replies import Reader, bytes_mapping, from_json, json_or_none, same, text, texts
 from ..resp import Argument
 
 Undecodable = Literal["raise", "miss"]
-Reader = Callable[[Any, str], Any]
 Arguments = tuple[Argument, ...]
 
 KEYS_IN_ONE_COMMAND = 1000  # managed services limit the arguments of a command
@@ -41,6 +40,13 @@ class BaseOperations:
             return self.prefix + key
         return self.prefix + checked_key(key)
 
+    def _names(self, keys: Sequence[str]) -> list[str]:
+        """Return the full names of *keys*; errors as for `_name`."""
+        if set(map(type, keys)) == {str} and "".join(keys).isascii():  # fast path: nothing to check in any of them
+            prefix = self.prefix
+            return [prefix + key for key in keys]
+        return [self._name(key) for key in keys]
+
     def names_in_one_slot(self, keys: Sequence[str]) -> list[str]:
         """
         Return the full names of *keys*, which go into one command.
@@ -48,7 +54,7 @@ class BaseOperations:
         Raises:
             ValueError: on a cluster, if they do not share a slot.
         """
-        names = [self._name(key) for key in keys]
+        names = self._names(keys)
         if self.is_cluster:
             slots = [key_slot(name.encode()) for name in names]
             for key, slot in zip(keys, slots, strict=True):
@@ -66,7 +72,7 @@ class BaseOperations:
         return Operation([self._count_page(kind, page) for page in self._pages(keys)], sum)
 
     def _count_page(self, kind: Kind, keys: Sequence[str]) -> Command[int]:
-        names = [self._name(key) for key in keys]
+        names = self._names(keys)
         return Command(kind, (kind.name, *names), names[0], keys[0], same)
 
     def _pages(self, keys: Sequence[str]) -> list[Sequence[str]]:

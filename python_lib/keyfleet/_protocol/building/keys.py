@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from .. import json as _json
@@ -37,8 +38,9 @@ from ..kinds import (
     TYPE,
     UNLINK,
 )
-from ..replies import same, seconds_left, text, truth, word
-from .base import Arguments, BaseOperations, Reader, Undecodable
+from ..replies import MANY, Reader, json_or_none, same, seconds_left, text, truth, word
+from ..resp import Argument
+from .base import Arguments, BaseOperations, Undecodable
 
 
 class KeyOperations(BaseOperations):
@@ -109,6 +111,8 @@ class KeyOperations(BaseOperations):
         return self._read_many(keys, self._text_reader(as_bytes, undecodable))
 
     def get_many_json(self, keys: Iterable[str], *, undecodable: Undecodable = "raise", decoder: Any = None) -> Operation[dict[str, Any]]:
+        if decoder is None and undecodable == "raise":
+            return self._read_many(keys, json_or_none)
         read = self._json_reader(undecodable, decoder)
 
         def decode(value: bytes | None, key: str) -> Any:
@@ -117,34 +121,35 @@ class KeyOperations(BaseOperations):
         return self._read_many(keys, decode)
 
     def _read_many(self, keys: Iterable[str], decode: Reader) -> Operation[dict[str, Any]]:
-        asked = key_list(keys)
+        asked, decode_all = key_list(keys), MANY.get(decode)
+
+        def combine(answers: list[bytes | None]) -> dict[str, Any]:
+            found = map(decode, answers, asked) if decode_all is None else decode_all(answers, asked)
+            return dict(zip(asked, found, strict=True))
+
         if self.is_cluster:
-            return Operation(
-                [self.get_bytes(key) for key in asked], lambda answers: dict(zip(asked, map(decode, answers, asked), strict=True))
-            )
+            return Operation([self.get_bytes(key) for key in asked], combine)
         pages = self._pages(asked)
 
-        def combine(answers: list[list[bytes | None] | None]) -> dict[str, Any]:
+        def combine_pages(answers: list[list[bytes | None] | None]) -> dict[str, Any]:
             # a page is None where the policy fell back
-            values = [value for page, answer in zip(pages, answers, strict=True) for value in answer or [None] * len(page)]
-            return dict(zip(asked, map(decode, values, asked), strict=True))
+            return combine([value for page, answer in zip(pages, answers, strict=True) for value in answer or [None] * len(page)])
 
-        return Operation([self._mget(page) for page in pages], combine)
+        return Operation([self._mget(page) for page in pages], combine_pages)
 
     def _mget(self, keys: Sequence[str]) -> Command[list[bytes | None]]:
-        names = [self._name(key) for key in keys]
+        names = self._names(keys)
         return Command(MGET, ("MGET", *names), names[0], keys[0], same)
 
     def set_many(self, values: Mapping[str, Value], *, ttl_seconds: Seconds | None = None) -> Operation[bool]:
         if ttl_seconds is not None or self.is_cluster:
             return Operation([self.set(key, value, ttl_seconds=ttl_seconds) for key, value in values.items()], all)
-        return Operation([self._mset({key: values[key] for key in page}) for page in self._pages(list(values))], all)
+        pages = self._pages(list(values))
+        return Operation([self._mset(page, [plain(key, values[key]) for key in page]) for page in pages], all)
 
-    def _mset(self, values: Mapping[str, Value]) -> Command[bool]:
-        arguments: list[Value] = ["MSET"]
-        for key, value in values.items():
-            arguments += (self._name(key), plain(key, value))
-        return Command(MSET, tuple(arguments), str(arguments[1]), next(iter(values)), truth)
+    def _mset(self, keys: Sequence[str], values: Sequence[Argument]) -> Command[bool]:
+        names = self._names(keys)
+        return Command(MSET, ("MSET", *chain.from_iterable(zip(names, values, strict=True))), names[0], keys[0], truth)
 
     def set_many_json(self, values: Mapping[str, Any], *, ttl_seconds: Seconds | None = None) -> Operation[bool]:
         return self.set_many({key: _json.dumps(value) for key, value in values.items()}, ttl_seconds=ttl_seconds)

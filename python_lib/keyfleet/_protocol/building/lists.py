@@ -9,8 +9,8 @@ from typing import Any, Literal
 from ..arguments import Seconds, Value, block_seconds, plain, whole
 from ..command import Command, Kind
 from ..kinds import BLMOVE, BLPOP, BRPOP, LLEN, LMOVE, LPOP, LPUSH, LRANGE, LREM, RPOP, RPUSH
-from ..replies import same, text
-from .base import Arguments, BaseOperations, Reader, Undecodable
+from ..replies import Reader, same, text
+from .base import Arguments, BaseOperations, Undecodable
 
 Side = Literal["left", "right"]
 

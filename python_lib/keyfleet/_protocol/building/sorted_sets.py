@@ -9,8 +9,8 @@ from typing import Any
 from ..arguments import Value, exclusive, plain, real, whole
 from ..command import Command, Operation
 from ..kinds import ZADD, ZADD_ONCE, ZCARD, ZCOUNT, ZINCRBY, ZPOPMAX, ZPOPMIN, ZRANGE, ZRANK, ZREM, ZREMRANGEBYSCORE, ZSCORE
-from ..replies import number, same
-from .base import Arguments, BaseOperations, Reader, Undecodable
+from ..replies import Reader, number, same
+from .base import Arguments, BaseOperations, Undecodable
 
 Bound = float | str
 
