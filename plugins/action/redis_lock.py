@@ -18,6 +18,8 @@ from typing import Any, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.controller_files import make_private_folder
+
 
 def _started_at(pid: int) -> Optional[str]:
     """Return a text that tells this process from a later one of the same number; None if there is no such process."""
@@ -46,6 +48,16 @@ def _holder(text: str) -> Optional[dict[str, Any]]:
     return record
 
 
+def _refuse_another(path: Path, text: str) -> None:
+    """Fail if another run holds the lock."""
+    holder = _holder(text)
+    if holder is not None and holder["pid"] != os.getppid():
+        raise AnsibleActionFail(
+            f"another run is at work on this deployment: process {holder['pid']} of {holder['user']} on {holder['host']}, "
+            f"since {holder['since']}. Wait until it ends; if that host is gone for good, remove {path}."
+        )
+
+
 class ActionModule(ActionBase):
     """Take the lock for the running ``ansible-playbook``; it ends with that process, however it ends."""
 
@@ -54,14 +66,16 @@ class ActionModule(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Return the result of the task."""
         result = super().run(tmp, task_vars)
-        _unused, options = self.validate_argument_spec({"path": {"type": "path", "required": True}})
+        _unused, options = self.validate_argument_spec({"path": {"type": "path", "required": True}, "former_path": {"type": "path"}})
         path = Path(options["path"])
         if not Path(self._task.args["path"]).is_absolute():
             raise AnsibleActionFail(f"path is {self._task.args['path']!r}: give an absolute path")
+        if options["former_path"]:
+            self._end_former(Path(options["former_path"]))
         if self._task.check_mode and not path.exists():
             return {**result, "changed": False}
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise AnsibleActionFail(
@@ -70,12 +84,7 @@ class ActionModule(ActionBase):
         with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # held for the next lines only: the record below is the lock
             mine = os.getppid()  # the worker's parent is ansible-playbook itself
-            holder = _holder(file.read())
-            if holder is not None and holder["pid"] != mine:
-                raise AnsibleActionFail(
-                    f"another run is at work on this deployment: process {holder['pid']} of {holder['user']} on {holder['host']}, "
-                    f"since {holder['since']}. Wait until it ends; if that host is gone for good, remove {path}."
-                )
+            _refuse_another(path, file.read())
             if not self._task.check_mode:
                 record = {
                     "pid": mine,
@@ -88,3 +97,12 @@ class ActionModule(ActionBase):
                 file.truncate()
                 json.dump(record, file)
         return {**result, "changed": False}
+
+    def _end_former(self, path: Path) -> None:
+        """Fail if a run of an earlier version holds its lock; remove the file, which nothing reads any more, otherwise."""
+        try:
+            _refuse_another(path, path.read_text(encoding="utf-8"))
+            if not self._task.check_mode:
+                path.unlink()
+        except (OSError, UnicodeDecodeError):
+            pass  # no file, or none that an earlier version wrote

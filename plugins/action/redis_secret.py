@@ -2,39 +2,50 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read a secret kept on the controller, or make it; runs without a connection."""
+"""Read a secret kept on the controller, make it, or remove it; runs without a connection."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.controller_files import make_private_folder
+
 # 32 bytes of randomness as 43 characters of A-Z a-z 0-9 - _: needs no quoting in a URL, a shell or an env file.
 SECRET_BYTES = 32
 
 
 def _read(path: Path) -> Optional[str]:
+    """Return the secret in a file, or None if there is no file."""
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8").rstrip("\n")
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        raise AnsibleActionFail(f"{path} holds bytes that are no text: put the secret back") from None
+    except OSError as error:
+        raise _refusal(path, "read", error) from None
     if not text:
         raise AnsibleActionFail(f"{path} is empty: put the secret back, or remove the file if no server uses it")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    if stat.S_IMODE(mode) & 0o077:
         raise AnsibleActionFail(f"{path} can be read by others: set its mode to 0600")
     return text
+
+
+def _refusal(path: Path, verb: str, error: OSError) -> AnsibleActionFail:
+    return AnsibleActionFail(f"{path} cannot be {verb} ({error.strerror}): the secret is kept in a file of the user who runs Ansible")
 
 
 def _create(path: Path) -> str:
     """Make the secret; when another process made it meanwhile, theirs counts."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -50,8 +61,19 @@ def _create(path: Path) -> str:
     return secret
 
 
+def _move(former: Path, path: Path) -> None:
+    """
+    Give the secret its present place.
+
+    A run that is killed in between leaves both names of one file, and the next one removes the former.
+    """
+    with suppress(FileExistsError):
+        os.link(former, path)
+    former.unlink()
+
+
 class ActionModule(ActionBase):
-    """Read the secret in a file of the controller, or make it."""
+    """Read the secret in a file of the controller, make it, or remove it."""
 
     _requires_connection = False
 
@@ -59,12 +81,46 @@ class ActionModule(ActionBase):
         """Return the result of the task, the secret as ``secret`` (None if there is none)."""
         result = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(
-            {"path": {"type": "path", "required": True}, "create": {"type": "bool", "default": True}},
+            {
+                "path": {"type": "path", "required": True},
+                "former_path": {"type": "path"},
+                "create": {"type": "bool", "default": True},
+                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            },
         )
         path = Path(options["path"])
-        secret = _read(path)
-        missing = secret is None
-        if missing and options["create"]:
-            # A secret that is never written stands in for the one that a run would make.
-            secret = secrets.token_urlsafe(SECRET_BYTES) if self._task.check_mode else _create(path)
-        return {**result, "changed": missing and options["create"], "secret": secret}
+        former = Path(options["former_path"]) if options["former_path"] else None
+        if options["state"] == "absent":
+            return {**result, "changed": self._remove([place for place in (path, former) if place]), "secret": None}
+        secret, old = _read(path), _read(former) if former else None
+        if former and old and secret not in (None, old):
+            result["warnings"] = [f"{former} holds another secret than {path} and is not used any more: remove it"]
+            old = None
+        if not options["create"]:
+            return {**result, "changed": False, "secret": secret or old}
+        changed = secret is None or old is not None
+        if changed and not self._task.check_mode:
+            secret = self._keep(path, former if old else None)
+        # In check mode, a secret that is never written stands in for the one that a run would make.
+        return {**result, "changed": changed, "secret": secret or old or secrets.token_urlsafe(SECRET_BYTES)}
+
+    def _keep(self, path: Path, former: Optional[Path]) -> Optional[str]:
+        """Return the secret, which is then in its place: moved there or made."""
+        try:
+            make_private_folder(path.parent)
+            if former is None:
+                return _create(path)
+            _move(former, path)
+        except OSError as error:
+            raise _refusal(path, "written", error) from None
+        return _read(path)
+
+    def _remove(self, places: list[Path]) -> bool:
+        """Return whether there was a secret; it is gone then."""
+        try:
+            found = [place for place in places if place.exists()]
+            for place in found if not self._task.check_mode else ():
+                place.unlink(missing_ok=True)
+        except OSError as error:
+            raise _refusal(places[0], "removed", error) from None
+        return bool(found)

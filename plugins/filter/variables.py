@@ -2,19 +2,23 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter of the playbooks: variables that no role of the collection knows."""
+"""Filters of the playbooks: variables that no role of the collection knows, and which hosts are one deployment."""
 
 from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROLES = Path(__file__).parents[2] / "roles"
+# Holds for all roles, and so has the prefix of none.
+DEPLOYMENT = "redis_deployment"
+# How alike a name is to DEPLOYMENT, 0 to 1, that was meant to be it.
+ALIKE = 0.9
 
 
 @functools.cache
@@ -37,6 +41,8 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     known, problems = known_variables(), []
     for name in sorted(names):
         role = next((role for role in known if name.startswith(f"{role}_")), None)
+        if role is None and name != DEPLOYMENT and difflib.SequenceMatcher(None, name, DEPLOYMENT).ratio() >= ALIKE:
+            problems.append(f"{name} is no variable of keyfleet: did you mean {DEPLOYMENT}?")
         if role is None or name in known[role]:
             continue
         close = difflib.get_close_matches(name, known[role], n=1, cutoff=0)
@@ -44,9 +50,23 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     return problems
 
 
+def deployment_hosts(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], deployment: str) -> list[str]:
+    """
+    Return those of *hosts* that belong to a deployment.
+
+    Args:
+        hostvars: Variables of each host as the inventory states them; without a name it is the deployment ``redis``.
+    """
+    return [host for host in hosts if _deployment(hostvars[host]) == deployment]
+
+
+def _deployment(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("redis_server_deployment") or variables.get(DEPLOYMENT) or "redis")
+
+
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"unknown_variables": unknown_variables}
+        return {"unknown_variables": unknown_variables, "deployment_hosts": deployment_hosts}

@@ -20,6 +20,9 @@ options:
     description: The lock file. Its folder is made with mode V(0700) if it is missing.
     type: path
     required: true
+  former_path:
+    description: Lock file of an earlier version. The task fails if a run holds it, and removes it otherwise.
+    type: path
 author:
   - keyfleet maintainers (@keyfleet)
 attributes:
@@ -34,7 +37,7 @@ attributes:
 EXAMPLES = r"""
 - name: Refuse a second run at the same time
   keyfleet.redis.redis_lock:
-    path: "{{ inventory_dir }}/.keyfleet/run.lock"
+    path: "{{ inventory_dir }}/.keyfleet/redis/run.lock"
   run_once: true
 """
 

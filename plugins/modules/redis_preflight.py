@@ -72,7 +72,7 @@ EXAMPLES = r"""
     service_manager: systemd
     user: redis
     group: redis
-    password_file: "{{ inventory_dir }}/.keyfleet/redis_server_password"
+    password_file: "{{ inventory_dir }}/.keyfleet/redis/redis_server_password"
     package: redis-server
     package_unit: redis-server.service
     package_config: /etc/redis/redis.conf

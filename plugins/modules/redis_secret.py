@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_secret
-short_description: Read a secret kept on the controller, or make it
+short_description: Read, make or remove a secret kept on the controller
 version_added: "0.1.0"
 description:
   - Reads the secret in a file of the controller. If the file is missing, makes a secret of 256 random bits and keeps it there,
@@ -20,10 +20,19 @@ options:
     description: The file. Its folder is made with mode V(0700) if it is missing.
     type: path
     required: true
+  former_path:
+    description: Where an earlier version kept it. A secret that is found only there is used, and moved to O(path) unless O(create) is
+      V(false). One that differs from that in O(path) is named in a warning and not used.
+    type: path
   create:
     description: Make the secret if the file is missing. With V(false), RV(secret) is null then.
     type: bool
     default: true
+  state:
+    description: V(absent) removes O(path) and O(former_path).
+    type: str
+    choices: [present, absent]
+    default: present
 author:
   - keyfleet maintainers (@keyfleet)
 attributes:
@@ -38,7 +47,7 @@ attributes:
 EXAMPLES = r"""
 - name: Read the password of the deployment, or make it
   keyfleet.redis.redis_secret:
-    path: "{{ inventory_dir }}/.keyfleet/redis_server_password"
+    path: "{{ inventory_dir }}/.keyfleet/redis/redis_server_password"
   no_log: true
   register: __secret
 """

@@ -18,7 +18,7 @@ def purge(deployment: Deployment, *arguments: str, **extra: Any) -> Run:
 
 def secret(deployment: Deployment) -> Path:
     """Return the file of the generated password."""
-    return deployment.inventory / ".keyfleet/redis_server_password"
+    return deployment.inventory / ".keyfleet/redis/redis_server_password"
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_bad_variables_are_refused_first(deployment: Deployment, extra: dict[str
 def test_lock_is_taken_before_a_host_is_asked(deployment: Deployment, port: int) -> None:
     """While another run is at work nothing is asked of a host."""
     deployment.run().ok()
-    lock = deployment.inventory / ".keyfleet/run.lock"
+    lock = deployment.inventory / ".keyfleet/redis/run.lock"
     lock.write_text(lock.read_text(encoding="utf-8").replace('"host": "', '"host": "elsewhere-'), encoding="utf-8")
     run = deployment.run(playbook=DESTROY)
     assert 2 == run.rc

@@ -61,7 +61,7 @@ def test_second_run_at_the_same_time_refuses(deployment: Deployment) -> None:
     deployment.run().ok()
     first = deployment.start()
     try:
-        lock = deployment.inventory / ".keyfleet/run.lock"
+        lock = deployment.inventory / ".keyfleet/redis/run.lock"
         deadline = time.monotonic() + PATIENCE_SECONDS
         while f'"pid": {_playbook_pid(first)}' not in lock.read_text(encoding="utf-8"):
             assert time.monotonic() < deadline
@@ -85,7 +85,7 @@ def _playbook_pid(process: subprocess.Popen[str]) -> int:
 def test_lost_secret_is_never_made_anew(deployment: Deployment, port: int) -> None:
     """Without the secret of a running server the run refuses and says how to recover; with it back, nothing changes."""
     deployment.run().ok()
-    secret = deployment.inventory / ".keyfleet/redis_server_password"
+    secret = deployment.inventory / ".keyfleet/redis/redis_server_password"
     kept = secret.read_text(encoding="utf-8")
     secret.unlink()
     before = deployment.tree()

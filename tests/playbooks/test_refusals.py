@@ -56,6 +56,8 @@ def repo(**options: Any) -> dict[str, Any]:
 
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "variable_mistyped": ({"redis_server_pasword": "correct-horse"}, ["redis_server_pasword", "did you mean redis_server_password?"]),
+    "deployment_leaves_its_folder": ({"redis_deployment": "../x"}, ["redis_deployment is '../x'", "1 to 32 of a-z"]),
+    "deployment_mistyped": ({"redis_deploymnet": "cache"}, ["redis_deploymnet", "did you mean redis_deployment?"]),
     "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
     "engine_not_installed": (
         {"redis_server_engine": "valkey", "redis_server_bin_dir": "/nonexistent"},
@@ -303,7 +305,7 @@ def test_inventory_without_hosts_says_so(deployment: Deployment) -> None:
 def test_folder_in_the_place_of_the_lock_is_named(deployment: Deployment) -> None:
     """Where no lock can be kept, the path and the reason are said."""
     deployment.write()
-    lock = deployment.inventory / ".keyfleet/run.lock"
+    lock = deployment.inventory / ".keyfleet/redis/run.lock"
     lock.mkdir(parents=True)
     run = deployment.run()
     assert 2 == run.rc

@@ -83,6 +83,6 @@ def test_vaulted_password_works_and_stays_hidden(deployment: Deployment, port: i
 def test_generated_password_is_private_and_strong(deployment: Deployment) -> None:
     """The generated password has 256 random bits in a file that only its owner can read."""
     deployment.run().ok()
-    folder = deployment.inventory / ".keyfleet"
+    folder = deployment.inventory / ".keyfleet/redis"
     assert (0o700, 0o600) == tuple(stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "redis_server_password"))
     assert len(deployment.password()) == 43

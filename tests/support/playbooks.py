@@ -168,9 +168,13 @@ class Deployment:
         given = ["-e", json.dumps(extra)] if extra else []
         return self.finish(self.start(*arguments, *given, playbook=playbook))
 
-    def password(self) -> str:
-        """Return the generated password."""
-        return (self.inventory / ".keyfleet/redis_server_password").read_text(encoding="utf-8").strip()
+    def password_file(self, deployment: str = "redis") -> Path:
+        """Return the file of a generated password."""
+        return self.inventory / ".keyfleet" / deployment / "redis_server_password"
+
+    def password(self, deployment: str = "redis") -> str:
+        """Return a generated password."""
+        return self.password_file(deployment).read_text(encoding="utf-8").strip()
 
     def client(self, port: int, **options: Any) -> redis.Redis:
         """Return a plain redis-py client of an instance."""

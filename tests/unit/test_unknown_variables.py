@@ -14,7 +14,7 @@ KNOWN = sorted(name for names in known_variables().values() for name in names)
 def test_every_variable_of_every_role_is_known() -> None:
     """And so are variables of others, internal ones included."""
     assert "redis_server_instances" in KNOWN
-    assert [] == unknown_variables([*KNOWN, "redis_url", "ansible_host", "__redis_server_plan", "redis_servers"])
+    assert [] == unknown_variables([*KNOWN, "redis_url", "ansible_host", "__redis_server_plan", "redis_servers", "redis_deployment"])
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,14 @@ def test_every_variable_of_every_role_is_known() -> None:
         ("redis_server_directive", "redis_server_directives"),
         ("redis_host_somaxcon", "redis_host_somaxconn"),
         ("redis_endpoint_form", "redis_endpoint_forms"),
+        ("redis_deploymnet", "redis_deployment"),
+        ("redis_deployments", "redis_deployment"),
     ],
 )
 def test_the_nearest_name_is_offered(name: str, meant: str) -> None:
-    """One sentence with both names and the page that lists all."""
+    """One sentence with both names."""
     (problem,) = unknown_variables([name])
-    assert problem.startswith(f"{name} is no variable of the role ")
+    assert problem.startswith(f"{name} is no variable of ")
     assert f"did you mean {meant}?" in problem
 
 

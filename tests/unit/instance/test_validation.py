@@ -30,6 +30,13 @@ def test_problems_are_found_all_at_once() -> None:
     assert [True, True, True] == [text.startswith("redis_server_instances[") for text in found]
 
 
+@pytest.mark.parametrize("name", ["../x", "", "a b", ".", "A", "a/b", "a\n", "-a", "profiles", "x" * 33, None, 7, "é"])
+def test_a_deployment_needs_a_name_that_paths_can_hold(name: object) -> None:
+    """It is part of paths on the controller."""
+    (problem,) = problems(variables({"name": "a"}, deployment=name))
+    assert problem.startswith(f"redis_deployment is {name!r}: use 1 to 32 of a-z")
+
+
 def test_absent_instances_need_no_port_of_their_own() -> None:
     """An instance that goes away may have a port that another one takes."""
     assert [] == problems(variables({"name": "a", "state": "absent"}, {"name": "b"}))

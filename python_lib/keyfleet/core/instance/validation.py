@@ -13,6 +13,7 @@ from ..directives.plan import acl_lines, check
 from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
+from ..profile.names import deployment_problem
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 
@@ -34,7 +35,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
     Return what is wrong with the role's variables: variable, value found, values allowed; empty when nothing is.
 
     Args:
-        variables: As for ``model.from_variables``, and ``engine``, ``service_manager``, ``root``, and what
+        variables: As for ``model.from_variables``, and ``deployment``, ``engine``, ``service_manager``, ``root``, and what
             ``install.validation.install_problems`` takes. The version of the server is not known yet: what any known version of the
             engine accepts passes.
     """
@@ -55,6 +56,9 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
 def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
     """Return what is wrong with the variables that hold for the whole host."""
     root, manager = str(variables.get("root", "/")), variables.get("service_manager")
+    wrong_name = deployment_problem(variables.get("deployment", "redis"))
+    if wrong_name:
+        yield wrong_name
     if variables.get("engine") not in ENGINES:
         yield f"redis_server_engine is {variables.get('engine')!r}: use one of {', '.join(ENGINES)}"
     yield from install_problems(variables)
