@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host": {"errors"},
     "keys": {"connect", "errors"},
     "health": {"connect", "errors"},
+    "acl": {"connect", "directives", "errors"},
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
     "instance": {"connect", "directives", "host", "install", "layout", "profile", "service", "errors"},

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Users of a server: declared, compared by meaning, and changed live."""
