@@ -60,7 +60,7 @@ instances:
       type: str
       returned: always
     action:
-      description: V(started), V(adopted) (its supervisor was gone, and is back), V(adjusted), V(removed) or V(unchanged).
+      description: V(started), V(adopted) (its supervisor or run folder was gone, and is back), V(adjusted), V(removed) or V(unchanged).
       type: str
       returned: always
     live:
@@ -112,7 +112,8 @@ def main() -> None:
             name = prepared.instance.name
             outcomes[name] = carry_out(host, prepared, check=module.check_mode)
     except KeyfleetError as error:
-        failure = {"msg": f"instance {name or error.args[-1]}: {error}", "error": type(error).__name__}
+        where = name or error.instance
+        failure = {"msg": f"instance {where}: {error}" if where else str(error), "error": type(error).__name__}
     done = [outcomes[instance.name] for instance in instances if instance.name in outcomes]
     result = {
         "changed": any(outcome.changed for outcome in done),

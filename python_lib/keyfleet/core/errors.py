@@ -35,7 +35,14 @@ from typing import Optional, Union
 
 
 class KeyfleetError(Exception):
-    """Base class; ``str()`` never contains a secret."""
+    """
+    Base class; ``str()`` never contains a secret.
+
+    Attributes:
+        instance: On a host, the instance that could not be planned; empty elsewhere.
+    """
+
+    instance = ""
 
 
 class SettingsError(KeyfleetError):

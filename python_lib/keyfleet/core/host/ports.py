@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import pwd
 import socket
 import sys
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
+from .processes import open_files, pids
 from .safe_paths import status_of
 
 IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -103,6 +103,12 @@ def unix_listener(path: str) -> Optional[Listener]:
     return None
 
 
+def ports_of(pid: int) -> list[tuple[str, int]]:
+    """Return addresses and TCP ports that a process listens on; none if this user may not see which sockets it holds."""
+    held = set(open_files(pid))
+    return [(str(entry.address), entry.port) for entry in _listening() if f"socket:[{entry.inode}]" in held]
+
+
 def _address(host: str) -> IPAddress:
     return ipaddress.ip_address({"*": "0.0.0.0", "::*": "::"}.get(host, host))  # noqa: S104 - compared, not bound
 
@@ -152,24 +158,12 @@ def _holder(address: str, inode: str, user: Optional[str]) -> Listener:
         return Listener(address, user=user)
     process = None
     with suppress(OSError):
-        process = (_PROC / pid / "comm").read_text(encoding="utf-8", errors="replace").strip()
-    return Listener(address, int(pid), process, unit_of(int(pid)), user)
+        process = (_PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    return Listener(address, pid, process, unit_of(pid), user)
 
 
-def _process_with(target: str) -> Optional[str]:
-    for pid in [entry.name for entry in os.scandir(_PROC) if entry.name.isdigit()]:
-        for descriptor in _descriptors(pid):
-            with suppress(OSError):
-                if str(Path(descriptor).readlink()) == target:
-                    return pid
-    return None
-
-
-def _descriptors(pid: str) -> list[str]:
-    """Return the open descriptors of a process as paths; none if it has ended, or this user may not see them."""
-    with suppress(OSError):
-        return [entry.path for entry in os.scandir(_PROC / pid / "fd")]
-    return []
+def _process_with(target: str) -> Optional[int]:
+    return next((pid for pid in pids() if target in open_files(pid)), None)
 
 
 def unit_of(pid: int) -> Optional[str]:

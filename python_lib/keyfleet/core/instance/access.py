@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..connect.client import close, connect
 from ..connect.redis_py import translated
 from ..connect.settings import Settings
-from ..errors import CertificateError, CredentialsError, RefusedError, ServerError, UnreachableError
+from ..errors import CertificateError, CredentialsError, KeyfleetError, RefusedError, UnreachableError
+from ..host.ports import ports_of
 from ..host.safe_paths import status_of
 from ..layout import Layout
 from ..profile.values import client_address
@@ -41,8 +42,8 @@ def _common(instance: Instance) -> dict[str, Any]:
 @contextlib.contextmanager
 def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator[redis.Redis]:
     """
-    Connect to a running instance: at the address on record, the desired one, or the private socket of its start; with the desired password
-    or the previous one.
+    Connect to a running instance: at the address on record, the desired one, the private socket of its start, or wherever its process
+    listens; with the desired password or the previous one.
 
     Args:
         pid: The process that must answer, so that a foreign server on the port is never taken for ours.
@@ -50,22 +51,15 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
         UnreachableError, CredentialsError: if no address answers, or one refuses both passwords.
         RefusedError: if another process answers.
     """
-    layout = host.layout(desired.name)
-    record = read_record(layout)
-    places = [settings_of(record.as_instance(desired), layout)] if record else []
-    if settings_of(desired, layout) not in places:
-        places.append(settings_of(desired, layout))
-    if status_of(layout.private_socket_file):  # a start whose port is not open yet
-        places.append(Settings(unix_socket=layout.private_socket_file, **_common(desired)))
     passwords = [desired.password] + ([] if host.previous_password is None else [host.previous_password])
-    failures: list[ServerError] = []
-    for place in places:
+    failures: list[KeyfleetError] = []
+    for place in _places(host, desired, pid):
         for password in passwords:
             settings = replace(place, password=password or None)
             client = connect(settings)
             try:
                 _check_pid(client, settings, pid)
-            except (UnreachableError, CertificateError, CredentialsError) as error:
+            except (UnreachableError, CertificateError, CredentialsError, RefusedError) as error:
                 close(client)
                 failures.append(error)
                 continue
@@ -75,7 +69,33 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
             finally:
                 close(client)
             return
-    raise next((error for error in failures if isinstance(error, CredentialsError)), failures[0])
+    raise next((error for kind in _TELLING for error in failures if isinstance(error, kind)), failures[0])
+
+
+# What explains most why no address let us in, first.
+_TELLING = (CredentialsError, RefusedError)
+
+
+def _places(host: Host, desired: Instance, pid: Optional[int]) -> Iterator[Settings]:
+    """Yield where the server may be reached, each place once: as recorded, as desired, as its file says, and as the kernel shows."""
+    layout, seen = host.layout(desired.name), set()
+    record = read_record(layout)
+    listed = [settings_of(record.as_instance(desired), layout)] if record else []
+    listed.append(settings_of(desired, layout))
+    if status_of(layout.private_socket_file):  # a start whose port is not open yet
+        listed.append(Settings(unix_socket=layout.private_socket_file, **_common(desired)))
+    for place in (*listed, *_found_places(desired, layout, pid)):
+        if (place.host, place.port, place.unix_socket) not in seen:
+            seen.add((place.host, place.port, place.unix_socket))
+            yield place
+
+
+def _found_places(desired: Instance, layout: Layout, pid: Optional[int]) -> Iterator[Settings]:
+    """Yield what is asked for only when all else failed: where the process listens, and where its socket would be."""
+    for address, port in ports_of(pid) if pid is not None else ():
+        yield Settings(host=client_address([address]), port=port, **_common(desired))
+    if status_of(layout.socket_file):
+        yield Settings(unix_socket=layout.socket_file, **_common(desired))
 
 
 def _check_pid(client: redis.Redis, settings: Settings, pid: Optional[int]) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from ..directives.live import apply_live
@@ -222,6 +224,17 @@ def _commit(work: Work, _step: Step) -> None:
     work.committed = True
 
 
+def _park(work: Work, _step: Step) -> None:
+    """Move to a free port, recorded first, so that a run that is killed in between leaves a server that the next one finds."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = str(probe.getsockname()[1])
+    record = read_record(work.layout) or Record.of(work.instance, work.host.engine)
+    with work.client() as client:
+        write_record(work.layout, replace(record, port=int(port)))
+        apply_live(client, {"port": port}, command=work.command)
+
+
 def _open(work: Work, _step: Step) -> None:
     with work.client() as client:
         apply_live(client, {"port": str(work.instance.port)}, command=work.command)
@@ -236,6 +249,7 @@ STEPS: dict[str, Callable[[Work, Step], None]] = {
     "keep": _keep,
     "load_users": _load_users,
     "open": _open,
+    "park": _park,
     "prepare_own": _prepare_own,
     "relocate": _relocate,
     "rewrite": _rewrite,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
 from ..errors import KeyfleetError
@@ -14,7 +14,8 @@ from .carry_out import Work, reach
 from .config import forget_written
 from .datafiles import DataFolder
 from .model import Host, Instance
-from .plan import InstancePlan, plan
+from .order import port_order
+from .plan import InstancePlan, park_plan, plan
 from .record import forget_data_record, read_record
 from .state import observe
 from .stop import stop_for_good
@@ -27,7 +28,7 @@ class Converged:
 
     Attributes:
         name: Of the instance.
-        action: ``started``, ``adopted`` (its supervisor was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
+        action: ``started``, ``adopted`` (its supervisor or run folder was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
         live: Directives changed on the running server: ``{name: {active, desired}}``, secrets hidden.
         restart_needed: Why it must be restarted, a phrase each.
         steps: What was done, in order, a phrase each.
@@ -87,21 +88,28 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
     """
     Observe and plan every instance, before any is touched; those that leave come first, since another may take their port.
 
+    Instances that swap ports are in the list twice: one of each ring leaves its port first.
+
     Raises:
-        KeyfleetError: of the first instance that cannot be planned, with its name.
+        KeyfleetError: of the first instance that cannot be planned, with its name as ``instance``.
+        RefusedError: if one would take a port that another has until its restart.
     """
-    prepared, alone = [], not any(instance.present for instance in instances)
+    leaving, staying = [], {}
+    alone = not any(instance.present for instance in instances)
     for instance in sorted(instances, key=lambda one: one.present):
         try:
             if instance.present:
                 state = observe(host, instance)
-                prepared.append(Prepared(instance, plan(host, instance, state), state.config_text, alone))
+                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.config_text, alone)
             else:
-                prepared.append(Prepared(instance, None, "", alone))
+                leaving.append(Prepared(instance, None, "", alone))
         except KeyfleetError as error:
-            error.args = (*error.args, instance.name)
+            error.instance = instance.name
             raise
-    return prepared
+    moves = {name: one.plan.port for name, one in staying.items() if one.plan is not None}
+    order, parked = port_order(moves)
+    aside = [replace(staying[name], plan=park_plan(name)) for name in parked]
+    return [*leaving, *aside, *(staying[name] for name in order)]
 
 
 def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converged:

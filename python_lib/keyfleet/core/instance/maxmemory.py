@@ -63,7 +63,7 @@ def inspect_memory(
     present = [instance for instance in instances if instance.present]
     deployed = set(host.deployed_names())
     unlimited = [instance.name for instance in present if "maxmemory" not in instance.directives]
-    given = {name: maxmemory_in(read_lines(host.layout(name).config_file)) for name in deployed}
+    given = {name: maxmemory_in(_deployed_lines(host.layout(name))) for name in deployed}
     for name in unlimited:
         if name in deployed and given[name][1]:
             found.default_maxmemory[name] = given[name][0]
@@ -84,6 +84,11 @@ def inspect_memory(
         return found
     found.default_maxmemory.update(dict.fromkeys(found.new, each))
     return found
+
+
+def _deployed_lines(layout: Layout) -> list[str]:
+    """Return the configuration that was deployed; without the file, the copy that the process was started with."""
+    return read_lines(layout.config_file) or read_lines(layout.started_file)
 
 
 def _has_data(layout: Layout) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -292,9 +293,14 @@ class Host:
         return manager_for(self.service_manager, self.layout(name), timeout_seconds=self.start_timeout_seconds)
 
     def deployed_names(self) -> list[str]:
-        """Return the names of all instances that were deployed below this root."""
-        folder = Path(self.layout("any").config_dir).parent
-        try:
-            return [name for name in names_in(str(folder)) if status_of(self.layout(name).config_file)]
-        except OSError:
-            return []
+        """Return the names of all instances that were deployed below this root, by any trace that one leaves but its data."""
+        found: set[str] = set()
+        for folder_of, traces in _TRACES.items():
+            with contextlib.suppress(OSError):
+                names = names_in(str(Path(getattr(self.layout("any"), folder_of)).parent))
+                found |= {name for name in names if any(status_of(getattr(self.layout(name), trace)) for trace in traces)}
+        return sorted(found)
+
+
+# What shows that an instance was deployed, by the folder that it is in.
+_TRACES = {"config_dir": ("config_file", "record_file", "acl_file"), "run_dir": ("started_file",)}

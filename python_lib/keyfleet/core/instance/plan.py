@@ -22,6 +22,7 @@ from .config import config_lines, config_text, without_secrets
 from .datafiles import PLACE_DIRECTIVES, Place, readable
 from .keys import KeyCounts
 from .model import Host, Instance
+from .order import PortMove
 from .record import Record
 from .state import Running, State
 
@@ -51,11 +52,12 @@ class InstancePlan:
 
     Attributes:
         name: Of the instance.
-        action: ``started``, ``adopted`` (its supervisor was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
+        action: ``started``, ``adopted`` (its supervisor or run folder was gone, and is back), ``adjusted``, ``removed`` or ``unchanged``.
         steps: In order.
         live: Directives that change on the running server: ``{name: {active, desired}}``, secrets hidden.
         restart_needed: Why it must be restarted, a phrase each.
         before, after: The configuration file now and then, without secrets, for a diff.
+        port: The port that it has now, and the one that it has after these steps.
     """
 
     name: str
@@ -65,6 +67,7 @@ class InstancePlan:
     restart_needed: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
+    port: PortMove = PortMove(0, 0)
 
     @property
     def phrases(self) -> list[str]:
@@ -110,7 +113,8 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
             for name, (old, new) in difference.restart.items()
         ]
         desired = config_lines(instance, host.layout(instance.name), host.service_manager)
-        reasons += [f"{name} differs from what the server was started with" for name in startup_only_changes(desired, state.started)]
+        changes = startup_only_changes(desired, state.started) if state.started else []
+        reasons += [f"{name} differs from what the server was started with" for name in changes]
     steps = _running_steps(host, instance, state, running, difference, now, target, pending)
     live = {name: {"active": _public(name, old or ""), "desired": _public(name, new)} for name, (old, new) in difference.live.items()}
     if running.users_differ:
@@ -126,7 +130,19 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         tuple(reasons),
         without_secrets(state.config_text),
         without_secrets(after),
+        _port_move(instance, running, record, difference),
     )
+
+
+def _port_move(instance: Instance, running: Running, record: Record, difference: DirectivePlan) -> PortMove:
+    """Return which port a running server has now and after this plan; one that waits for the restart stays where it is."""
+    now = int(running.active.get("port", record.port))
+    return PortMove(now, instance.port if "port" in difference.live else now)
+
+
+def park_plan(name: str) -> InstancePlan:
+    """Return how a running instance leaves its port to another one, before it gets its own; see ``order.port_order``."""
+    return InstancePlan(name, "adjusted", (Step("park", "leave its port to another instance"),))
 
 
 def _running_steps(
@@ -142,7 +158,7 @@ def _running_steps(
     layout, manager = host.layout(instance.name), host.service_manager
     switch_on, switch_off = target.appendonly and not now.appendonly, now.appendonly and not target.appendonly
     live = {name: new for name, (_old, new) in difference.live.items() if name != "appendonly"}
-    steps = [Step("adopt", "take up the server whose supervisor is gone")] if running.orphaned else []
+    steps = [Step("adopt", "take up the server whose supervisor or run folder is gone")] if running.orphaned else []
     steps += [Step("enable", "let it start with the host")] if state.status.enabled is False else []
     if state.data is not None and state.data.counts is not None and _is_private(instance, running):  # a start that a killed run began
         steps.append(Step("compare_keys", "compare its keys with those of before", {"counts": state.data.counts}))
@@ -187,7 +203,7 @@ def _record_steps(instance: Instance, host: Host, state: State, record: Record, 
 def _reasons_without_config(host: Host, instance: Instance, state: State) -> list[str]:
     """Return why a server that answers no CONFIG must be restarted; what moves its data is refused."""
     lines = config_lines(instance, host.layout(instance.name), host.service_manager)
-    changes = startup_only_changes(lines, state.started, every=True)
+    changes = startup_only_changes(lines, state.started, every=True) if state.started else {}
     for name in (name for name in PLACE_DIRECTIVES if name in changes):
         raise RefusedError(
             f"{name} decides which file holds the data, and the server answers no CONFIG, which moving the data needs: give CONFIG back "
@@ -280,7 +296,8 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
     ]
     after = config_text(instance, host.layout(instance.name), host.service_manager, pending)
     before = without_secrets(state.config_text)
-    return InstancePlan(instance.name, "started", tuple(steps), {}, tuple(reasons), before, without_secrets(after))
+    move = PortMove(0, instance.port)
+    return InstancePlan(instance.name, "started", tuple(steps), {}, tuple(reasons), before, without_secrets(after), move)
 
 
 def _source(instance: Instance, state: State) -> tuple[Place, str, Place]:

@@ -87,17 +87,17 @@ def inspect_host(
     judged = found.binary_present and not found.problems
     _inspect_package(host, package, instances, found, installs=not binary_required)
     found.repository = any(Path(path).exists() for path in repository_files(host.engine))
-    statuses = {name: host.manager(name).status() for name in host.deployed_names()}
+    deployed, listed = host.deployed_names(), [instance.name for instance in instances]
+    statuses = {name: host.manager(name).status() for name in sorted({*deployed, *listed})}  # one may have lost its files, and run
     pids = {name: status.pid for name, status in statuses.items()}
-    found.running = {name: pid is not None for name, pid in pids.items()}
-    found.unlisted = sorted(set(pids) - {instance.name for instance in instances})
+    found.running = {name: pid is not None for name, pid in pids.items() if pid is not None or name in deployed}
+    found.unlisted = sorted(set(deployed) - set(listed))
     found.problems += _change_problems(host, instances, statuses, account)
-    leaving = {pids.get(instance.name) for instance in instances if not instance.present}
     for instance in instances:
         if instance.present:
             pid = pids.get(instance.name)
             found.problems += _instance_problems(host, instance, pid, password_file)
-            found.problems += _listen_problems(host, instance, {pid, *leaving}, package, found)
+            found.problems += _listen_problems(host, instance, pids, package, found)
             if judged:
                 found.problems += _directive_problems(host, instance, account)
     return found
@@ -229,14 +229,17 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
     return []
 
 
-def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[int]], package: Package, found: HostReport) -> list[str]:
+def _listen_problems(host: Host, instance: Instance, pids: Mapping[str, Optional[int]], package: Package, found: HostReport) -> list[str]:
     """
     Return which other process holds the port or the socket that the instance shall have.
 
+    A listed instance that has the port leaves it in this run, since no two may want it; see ``order.port_order``.
+
     Args:
-        ours: The instance's own process, and those that this run stops before it starts one.
+        pids: Process of each instance below the root, listed or not; None for one that does not run.
     """
     where = f"redis_server_instances[{instance.name}]"
+    ours = [pid for name, pid in pids.items() if name not in found.unlisted]
     path = host.layout(instance.name).socket_file
     holder = unix_listener(path) if instance.unix_socket else None
     if holder and not any(holder.held_by(pid) for pid in ours):
@@ -245,6 +248,12 @@ def _listen_problems(host: Host, instance: Instance, ours: Collection[Optional[i
         holder = listener(address.lstrip("-"), instance.port)
         if holder is None or any(holder.held_by(pid) for pid in ours):
             continue
+        owner = next((name for name in found.unlisted if holder.pid is not None and holder.pid == pids[name]), None)
+        if owner is not None:
+            return [
+                f"{where}.port is {instance.port}, where instance {owner!r} of an earlier inventory runs: list it with state 'absent' to "
+                "stop it in this run, or give one of them another port"
+            ]
         if holder.unit == package.unit and _keys_at(instance.port) == 0:
             found.package_unit.in_the_way = True
             continue

@@ -41,7 +41,7 @@ class Running:
 
     Attributes:
         pid: Its process.
-        orphaned: Whether no supervisor looks after it.
+        orphaned: Whether no supervisor looks after it, or its manager has no note of it.
         command: What CONFIG is called; None if it answers none.
         active: Its directives, as CONFIG GET reports them; empty without CONFIG.
         counts: Keys of each database.
@@ -197,7 +197,7 @@ def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
     layout = host.layout(instance.name)
     record = read_record(layout) or Record.of(instance, host.engine)
     started = read_lines(layout.started_file)
-    command = config_command_in(started)
+    command = config_command_in(started or read_lines(layout.config_file))
     with opened(host, instance, status.pid) as client:
         active: Mapping[str, str] = {}
         try:
@@ -207,7 +207,7 @@ def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
             command = None
         return Running(
             pid=status.pid,
-            orphaned=not status.active,
+            orphaned=not (status.active and status.recorded),
             command=command,
             active=active,
             counts=count_keys(client),
@@ -234,6 +234,8 @@ def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> lis
 
 def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list[str]:
     """Return whether the unit or the runner's specification changed since the server started."""
+    if not started:
+        return ["what it was started with is not known, since its started.conf is gone"]
     marks = [line.rstrip() for line in started if line.startswith(STARTER_MARK)]
     if marks == [f"{STARTER_MARK}{instance.starter}".rstrip()]:
         return []

@@ -28,6 +28,7 @@ class ServiceStatus:
         pid: The server's process, None if there is none.
         started_at: When that process started, in seconds since 1970, None if there is none.
         restarts: How often the manager restarted it since it was started.
+        recorded: Whether the manager's own notes say so; without them it was found by its processes, and ``start`` writes them again.
     """
 
     state: str
@@ -35,6 +36,7 @@ class ServiceStatus:
     pid: Optional[int] = None
     started_at: Optional[float] = None
     restarts: int = 0
+    recorded: bool = True
 
     @property
     def active(self) -> bool:

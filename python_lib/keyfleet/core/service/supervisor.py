@@ -231,13 +231,13 @@ class Lock:
         return found - {os.getpid()}
 
 
-def _end(spec: Spec, lock: Lock, find: Callable[[], set[int]], end: float) -> bool:
-    """Send SIGTERM once to each process found, until none holds the lock; return whether one did."""
+def _end(spec: Spec, lock: Lock, kind: str, end: float, others: Callable[[], set[int]] = set) -> bool:
+    """Send SIGTERM once to the recorded process or *others*, until none holds the lock or is recorded; return whether one did."""
     signalled: set[int] = set()
     held = False
-    while not lock.try_hold():
+    while not lock.try_hold() or _living(read_record(spec.run_dir), kind):
         held = True
-        for pid in find() - signalled:
+        for pid in (_living(read_record(spec.run_dir), kind) or others()) - signalled:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
             signalled.add(pid)
@@ -262,9 +262,9 @@ def stop(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
     if not Path(spec.run_dir).is_dir():
         return False
     with Lock(spec.path("runner.lock")) as lock:
-        ended = _end(spec, lock, lambda: _living(read_record(spec.run_dir), "runner"), end)
+        ended = _end(spec, lock, "runner", end)
         with Lock(spec.path("server.lock")) as server:
-            orphaned = _end(spec, server, lambda: _living(read_record(spec.run_dir), "server") or server.holders(), end)
+            orphaned = _end(spec, server, "server", end, server.holders)
         if orphaned:
             _forget(spec, {**read_record(spec.run_dir), "state": "stopped"})
         return ended or orphaned
@@ -418,10 +418,8 @@ class Supervisor:
     def _adopt(self) -> bool:
         """Take over a server that outlived its supervisor; one that no record names is stopped."""
         with Lock(self._spec.path("server.lock")) as lock:
-            if lock.try_hold():
-                return False
-            if self._record["server_pid"] not in lock.holders():
-                _end(self._spec, lock, lock.holders, float("inf"))
+            if not _living(self._record, "server"):  # its lock may be gone with the run folder, while it lives
+                _end(self._spec, lock, "server", float("inf"), lock.holders)
                 return False
         self._enter("running")
         self._tell(state="running")
