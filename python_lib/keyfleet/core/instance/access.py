@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..connect.client import close, connect
 from ..connect.redis_py import translated
 from ..connect.settings import Settings
-from ..errors import CertificateError, CredentialsError, KeyfleetError, RefusedError, UnreachableError
+from ..errors import CertificateError, CredentialsError, DeniedError, KeyfleetError, RefusedError, UnreachableError
 from ..host.ports import ports_of
 from ..host.safe_paths import status_of
 from ..layout import Layout
@@ -43,7 +43,7 @@ def _common(instance: Instance) -> dict[str, Any]:
 def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator[redis.Redis]:
     """
     Connect to a running instance: at the address on record, the desired one, the private socket of its start, or wherever its process
-    listens; with the desired password or the previous one.
+    listens; with the desired password, the previous one, or none.
 
     Args:
         pid: The process that must answer, so that a foreign server on the port is never taken for ours.
@@ -51,7 +51,8 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
         UnreachableError, CredentialsError: if no address answers, or one refuses both passwords.
         RefusedError: if another process answers.
     """
-    passwords = [desired.password] + ([] if host.previous_password is None else [host.previous_password])
+    # Without one at last: a server that was opened by hand (nopass) refuses any password.
+    passwords = dict.fromkeys((desired.password or "", *([] if host.previous_password is None else [host.previous_password]), ""))
     failures: list[KeyfleetError] = []
     for place in _places(host, desired, pid):
         for password in passwords:
@@ -59,7 +60,7 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
             client = connect(settings)
             try:
                 _check_pid(client, settings, pid)
-            except (UnreachableError, CertificateError, CredentialsError, RefusedError) as error:
+            except (UnreachableError, CertificateError, CredentialsError, DeniedError, RefusedError) as error:
                 close(client)
                 failures.append(error)
                 continue
@@ -73,7 +74,34 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
 
 
 # What explains most why no address let us in, first.
-_TELLING = (CredentialsError, RefusedError)
+_TELLING = (DeniedError, CredentialsError, RefusedError)
+
+
+def administration_problem(host: Host, instance: Instance, pid: int) -> str:
+    """Return why a running server cannot be administered with the passwords at hand, and what to do; empty if it can."""
+    try:
+        with opened(host, instance, pid) as client:
+            client.acl_list()
+    except CredentialsError as error:
+        return (
+            f"runs and refuses its password ({error.reason}): set redis_server_previous_password to the one it accepts. If it accepts "
+            f"none that is known, since its password or its user 'default' was changed by hand, {_users_back(host, instance.name)}"
+        )
+    except DeniedError as error:
+        return f"runs, and {error}: its user 'default' was changed by hand; {_users_back(host, instance.name)}"
+    except KeyfleetError as error:
+        return f"runs and cannot be asked: {error}"
+    return ""
+
+
+def _users_back(host: Host, name: str) -> str:
+    """Return how the users that keyfleet wrote come back into a server that it cannot ask."""
+    layout = host.layout(name)
+    restart = host.manager(name).restart_command
+    return (
+        f"have a user who may run ACL LOAD there, or restart it on the host ({restart}; it saves what its directives say): both take the "
+        f"users of {layout.acl_file}. Then run again"
+    )
 
 
 def _places(host: Host, desired: Instance, pid: Optional[int]) -> Iterator[Settings]:

@@ -15,7 +15,7 @@ from typing import Any, Optional
 from ..connect.redis_py import HAS_REDIS
 from ..directives.trial import engine_version, judge, limit_problems
 from ..directives.values import to_lines
-from ..errors import CredentialsError, KeyfleetError
+from ..errors import KeyfleetError
 from ..host.accounts import Account, has_user
 from ..host.commands import run
 from ..host.ports import listener, unix_listener
@@ -23,7 +23,7 @@ from ..install.package import Package, PackageUnit, installed_version, package_u
 from ..install.repository import repository_files
 from ..service.manager import ServiceStatus
 from ..service.systemd import parse_properties
-from .access import opened
+from .access import administration_problem
 from .model import Host, Instance
 from .record import read_record
 from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
@@ -219,14 +219,8 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
             "(REDIS_PASSWORD in their profile). If nobody has it, stop the instance on the host (it saves what its directives say), "
             f"remove {password_file} if it is there, and run again: that makes a new password, and every application needs the new profile"
         ]
-    try:
-        with opened(host, instance, pid):
-            pass
-    except CredentialsError as error:
-        return [f"{where} runs and refuses its password ({error.reason}): set redis_server_previous_password to the one it accepts"]
-    except KeyfleetError as error:
-        return [f"{where} runs and cannot be asked: {error}"]
-    return []
+    problem = administration_problem(host, instance, pid)
+    return [f"{where} {problem}"] if problem else []
 
 
 def _listen_problems(host: Host, instance: Instance, pids: Mapping[str, Optional[int]], package: Package, found: HostReport) -> list[str]:

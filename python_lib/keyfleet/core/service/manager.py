@@ -79,6 +79,11 @@ class ServiceManager(ABC):
     def start_when_stopped(self) -> None:
         """Have the server started as soon as a stop that is under way has ended; return immediately."""
 
+    @property
+    @abstractmethod
+    def restart_command(self) -> str:
+        """What an operator types on the host to restart the service."""
+
     def restart(self) -> None:
         """Stop, then start."""
         self.stop()

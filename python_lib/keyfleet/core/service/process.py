@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
@@ -78,6 +79,11 @@ class ProcessManager(ServiceManager):
             os.posix_spawn(sys.executable, words, CLEAN_ENVIRONMENT, file_actions=silent, setsid=True)
         except OSError as error:
             raise self.failure("start", f"{self.layout.runner_file} cannot be run: {error}") from error
+
+    @property
+    def restart_command(self) -> str:
+        """A call of the supervisor's program."""
+        return " ".join(shlex.quote(word) for word in ("python3", self.layout.runner_file, "restart", "--spec", self.layout.spec_file))
 
     def enable(self) -> None:
         """Do nothing: no init system starts a process with the host."""

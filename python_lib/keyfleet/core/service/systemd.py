@@ -75,6 +75,11 @@ class SystemdManager(ServiceManager):
         """Queue a start, which systemd begins when the stop has ended."""
         self._systemctl("start", "start", "--no-block", self.layout.unit)
 
+    @property
+    def restart_command(self) -> str:
+        """A call of systemctl."""
+        return f"systemctl restart {self.layout.unit}"
+
     def enable(self) -> None:
         """Enable the unit."""
         self._systemctl("enable", "enable", self.layout.unit)
