@@ -2,12 +2,13 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter of the role redis_host. Not for other playbooks."""
+"""Filters of the roles and playbooks about hosts. Not for other playbooks."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.keyfleet.host.identity import twins
 from ..module_utils.keyfleet.host.validation import kernel_problems
 
 
@@ -16,4 +17,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"kernel_problems": kernel_problems}
+        return {"kernel_problems": kernel_problems, "twins": twins}

@@ -132,6 +132,10 @@ repository:
   description: Whether M(keyfleet.redis.redis_repo) has set up a repository for the engine.
   returned: always
   type: bool
+place:
+  description: Equal for two hosts of an inventory that are one machine and one root; empty if it cannot be read.
+  returned: always
+  type: str
 """
 
 

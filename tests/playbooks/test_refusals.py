@@ -273,6 +273,17 @@ def test_port_of_an_instance_that_leaves_is_free(deployment: Deployment, port: i
     )
 
 
+def test_two_names_of_one_root_are_refused(deployment: Deployment) -> None:
+    """Both are named, whatever their order, and nothing is touched."""
+    deployment.hosts = ("node1", "node2")
+    deployment.write()
+    before = deployment.tree()
+    run = deployment.run(redis_server_root=str(deployment.root()))
+    assert 2 == run.rc
+    assert f"node1 and node2 are one machine with one redis_server_root ({deployment.root()})" in run.failures
+    assert (before, []) == (deployment.tree(), run.changed)
+
+
 def test_foreign_listener_on_the_socket_is_named(deployment: Deployment) -> None:
     """A process that is not ours and listens on the path of the socket is left alone."""
     path = deployment.root() / "run/keyfleet/default/server.sock"

@@ -18,6 +18,7 @@ from ..directives.values import to_lines
 from ..errors import KeyfleetError
 from ..host.accounts import Account, has_user
 from ..host.commands import run
+from ..host.identity import identity_of
 from ..host.ports import listener, unix_listener
 from ..install.package import Package, PackageUnit, installed_version, package_unit
 from ..install.repository import repository_files
@@ -46,6 +47,7 @@ class HostReport:
         unlisted: Deployed instances that the inventory does not list.
         redis_py, user_known: Whether the host has redis-py, and the user that shall run the servers.
         repository: Whether the host has an apt repository that keyfleet set up for the engine.
+        place: Which root of which machine it is, see ``host/identity.py``.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ class HostReport:
     redis_py: bool = HAS_REDIS
     user_known: bool = False
     repository: bool = False
+    place: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the findings as plain data."""
@@ -75,7 +78,7 @@ def inspect_host(
         password_file: Where the generated password is kept on the controller; for messages.
         binary_required: True if the binary must be there already.
     """
-    found = HostReport()
+    found = HostReport(place=identity_of(host.root))
     if host.service_manager == "systemd" and not Path("/run/systemd/system").is_dir():
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
         return found
