@@ -123,15 +123,17 @@ def server_summary(report: Mapping[str, Any], path: str, host: str = "", forms: 
     Return a few lines that say what runs, where, and what to try next.
 
     Args:
-        report: ``redis_server_report``; its health lacks, in check mode, the instances that do not run yet.
+        report: ``redis_server_report``; its health lacks, in check mode, the instances that no server answers for yet.
         path, host: As for `profile_path`.
         forms, folder: Further forms of the profiles, and where they are.
     """
     endpoints = report["endpoints"]
     proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in report["health"]]
+    names = {result["item"] for result in report["health"]}
+    unproven = [endpoint["name"] for endpoint in endpoints if endpoint["name"] not in names]
+    lines = [f"Not asked in check mode, since clients would reach it in another way: {', '.join(unproven)}"] if unproven else []
     if not proven:
-        return ["No instance runs here yet." if endpoints else "No instance runs here: the inventory wants none."]
-    lines = []
+        return lines or ["No instance runs here: the inventory wants none."]
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
         lines.append(f"  connection profile: {profile_path(path, endpoint['name'], host)} (mode 0600)")

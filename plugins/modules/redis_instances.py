@@ -82,6 +82,11 @@ instances:
       type: list
       elements: str
       returned: always
+    moves:
+      description: Whether clients reach it in another way after this task and the restart, since address, users or passwords change; true
+        for one that is started.
+      type: bool
+      returned: always
     pid:
       description: The server's process.
       type: int

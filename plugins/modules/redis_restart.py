@@ -25,7 +25,7 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Restarts nothing and reports a change for every instance given.
+    description: Restarts nothing, refuses what a run would refuse, and reports a change for every instance given.
   diff_mode:
     support: none
     description: A restart has no lines to show.
@@ -91,7 +91,7 @@ instances:
 from dataclasses import asdict
 
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.instance.restart import restart
+from ..module_utils.keyfleet.instance.restart import foresee_restart, restart
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
 
@@ -101,11 +101,13 @@ def main() -> None:
     module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
     host, done = host_from(module.params), []
     wanted = instances_from(module.params)
-    if module.check_mode:
-        module.exit_json(changed=bool(wanted), instances=[{"name": instance.name} for instance in wanted])
     for instance in wanted:
         try:
-            done.append({"name": instance.name, **asdict(restart(host, instance))})
+            if module.check_mode:
+                foresee_restart(host, instance)
+                done.append({"name": instance.name})
+            else:
+                done.append({"name": instance.name, **asdict(restart(host, instance))})
         except KeyfleetError as error:
             module.fail_json(msg=f"instance {instance.name}: {error}", error=type(error).__name__, changed=bool(done), instances=done)
     module.exit_json(changed=bool(done), instances=done)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import sys
 from typing import Any
 
-from support.playbooks import Deployment, free_port, unprivileged
+from support.playbooks import Deployment, Run, free_port, unprivileged
 
 EXECS_OF_A_RERUN = 10
 
@@ -199,21 +200,34 @@ def test_port_moves_live(deployment: Deployment, port: int) -> None:
     assert f"REDIS_PORT={other}" in (deployment.inventory / "redis.env").read_text(encoding="utf-8")
 
 
+def shown(run: Run) -> list[tuple[str, Any]]:
+    """Return what each task shows as its difference."""
+    return [(record["task"], record["result"]["diff"]) for record in run.records if record["result"].get("diff")]
+
+
 def test_check_mode_on_a_bare_and_on_a_running_host(deployment: Deployment, port: int) -> None:
-    """--check --diff changes nothing anywhere and names the tasks that the run then changes."""
+    """--check --diff changes nothing anywhere, says what would be, and shows line by line what the run then changes."""
     foreseen = deployment.run("--check", "--diff").ok()
     assert {} == deployment.tree()
     assert not (deployment.inventory / ".keyfleet").exists()
     real = deployment.run("--diff").ok()
     assert foreseen.changed == real.changed
+    assert shown(foreseen) == shown(real)
 
-    wish = instance(port, directives={"maxmemory": "64mb", "databases": 4})
+    wish = {
+        **instance(free_port(), unix_socket=True, directives={"maxmemory": "64mb", "databases": 4}),
+        "redis_server_password": "another-one-for-tests",
+        "redis_server_previous_password": deployment.password(),
+    }
     before, pid = deployment.tree(), pid_of(deployment, port)
     foreseen = deployment.run("--check", "--diff", **wish).ok()
-    assert "maxmemory" in foreseen.output
+    assert "would restart, after saving: databases is '16' and shall be '4'" in foreseen.output
+    assert "would use maxmemory, user as desired, without a restart" in foreseen.output
+    assert [] == re.findall(r"\b(?:restarts|now)\b", " ".join(foreseen.messages))
     assert (before, pid) == (deployment.tree(), pid_of(deployment, port))
     real = deployment.run("--diff", **wish).ok()
     assert foreseen.changed == real.changed
+    assert shown(foreseen) == shown(real)
 
 
 def test_tags_and_limit_are_safe_alone(deployment: Deployment, port: int) -> None:

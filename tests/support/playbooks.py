@@ -69,6 +69,11 @@ class Run:
         """Return the messages of the tasks that failed."""
         return "\n".join(json.dumps(record["result"]) for record in self.records if record["outcome"] == "failed")
 
+    @property
+    def messages(self) -> list[str]:
+        """Return what the run says in its own words, as text."""
+        return [json.dumps(record["result"].get("msg", "")) for record in self.records if record["action"] == "ansible.builtin.debug"]
+
     def result(self, module: str) -> dict[str, Any]:
         """Return the last result of a module of ours."""
         return next(record["result"] for record in reversed(self.records) if record["action"] == f"keyfleet.redis.{module}")

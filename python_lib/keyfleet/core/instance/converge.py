@@ -33,6 +33,7 @@ class Converged:
         restart_needed: Why it must be restarted, a phrase each.
         steps: What was done, in order, a phrase each.
         kept: Folders with data files that were moved aside.
+        moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
         pid: The server's process; None if it does not run.
     """
 
@@ -42,9 +43,11 @@ class Converged:
     restart_needed: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    moves: bool = False
     pid: Optional[int] = None
     before: str = ""
     after: str = ""
+    was: str = ""
 
     @property
     def changed(self) -> bool:
@@ -53,14 +56,14 @@ class Converged:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data, without the files."""
-        return {name: value for name, value in asdict(self).items() if name not in ("before", "after")}
+        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was")}
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the change in the form of Ansible's diff: the configuration file, then active directives and steps."""
         before = "".join(f"{name} {values['active']}\n" for name, values in self.live.items())
         after = "".join(f"{name} {values['desired']}\n" for name, values in self.live.items())
         if self.action in ("started", "removed"):
-            before, after = {"started": ("stopped\n", "running\n"), "removed": ("present\n", "absent\n")}[self.action]
+            before, after = {"started": (f"{self.was}\n", "running\n"), "removed": ("present\n", "absent\n")}[self.action]
         after += "".join(f"step {number}: {phrase}\n" for number, phrase in enumerate(self.steps, 1))
         shown = [(f"{self.name}: keyfleet.conf", self.before, self.after)] if self.before != self.after else []
         shown.append((self.name, before, after))
@@ -132,8 +135,10 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         {name: dict(values) for name, values in planned.live.items()},
         list(planned.restart_needed),
         planned.phrases if planned.action != "unchanged" else [],
+        moves=planned.moves,
         before=planned.before,
         after=planned.after,
+        was=planned.was,
     )
     work = Work(host, instance)
     if not check:

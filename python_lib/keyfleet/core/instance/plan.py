@@ -58,6 +58,8 @@ class InstancePlan:
         restart_needed: Why it must be restarted, a phrase each.
         before, after: The configuration file now and then, without secrets, for a diff.
         port: The port that it has now, and the one that it has after these steps.
+        was: State of its service before a start.
+        moves: Whether clients reach it in another way afterwards: through these steps, or the restart.
     """
 
     name: str
@@ -68,6 +70,8 @@ class InstancePlan:
     before: str = ""
     after: str = ""
     port: PortMove = PortMove(0, 0)
+    was: str = ""
+    moves: bool = False
 
     @property
     def phrases(self) -> list[str]:
@@ -128,10 +132,18 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         (*steps, *record_steps),
         live,
         tuple(reasons),
-        without_secrets(state.config_text),
-        without_secrets(after),
-        _port_move(instance, running, record, difference),
+        before=without_secrets(state.config_text),
+        after=without_secrets(after),
+        port=_port_move(instance, running, record, difference),
+        moves=running.users_differ or _address_moves(instance, host, running, record, difference),
     )
+
+
+def _address_moves(instance: Instance, host: Host, running: Running, record: Record, difference: DirectivePlan) -> bool:
+    """Return whether a running server is reached elsewhere after this plan and the restart."""
+    if running.command is None:
+        return record.at(Record.of(instance, host.engine)) != record
+    return bool({"port", "bind", "unixsocket"} & {*difference.live, *difference.restart})
 
 
 def _port_move(instance: Instance, running: Running, record: Record, difference: DirectivePlan) -> PortMove:
@@ -295,9 +307,17 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
         *_after_start(source, target, held, moved, off),
     ]
     after = config_text(instance, host.layout(instance.name), host.service_manager, pending)
-    before = without_secrets(state.config_text)
-    move = PortMove(0, instance.port)
-    return InstancePlan(instance.name, "started", tuple(steps), {}, tuple(reasons), before, without_secrets(after), move)
+    return InstancePlan(
+        instance.name,
+        "started",
+        tuple(steps),
+        restart_needed=tuple(reasons),
+        before=without_secrets(state.config_text),
+        after=without_secrets(after),
+        port=PortMove(0, instance.port),
+        was=state.status.state,
+        moves=True,
+    )
 
 
 def _source(instance: Instance, state: State) -> tuple[Place, str, Place]:

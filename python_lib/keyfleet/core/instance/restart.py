@@ -94,6 +94,20 @@ def restart(host: Host, instance: Instance) -> Restarted:
     return Restarted(saved, round(gap_seconds, 3), running.pid, pid, before, keys, tuple(plan_steps), tuple(work.kept))
 
 
+def foresee_restart(host: Host, instance: Instance) -> None:
+    """
+    Raise what `restart` would, as far as a running server shows it; changes nothing.
+
+    Raises:
+        RefusedError: if the data cannot be moved, or read by the program.
+    """
+    work, state = Work(host, instance), observe(host, instance)
+    if state.running is not None:  # one that is to be started has nothing to lose yet
+        plan(host, instance, state)
+        place = Place.of(state.running.active) if state.running.command else state.place
+        _judge(work, state, state.running.counts, place)
+
+
 def _write_for_now(work: Work, state: State, running: Running, place: Place) -> str:
     """Let a start meanwhile, by a crash or by hand, load what the running server has; return the file that says so."""
     pending = pending_directives(work.instance, state, running) if running.command else {}
