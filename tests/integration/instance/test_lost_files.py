@@ -207,7 +207,7 @@ def wait_for_end(pid: int) -> None:
             return
         if state in "ZX":
             return
-    raise AssertionError(f"{pid} lives")
+    raise AssertionError(f"{pid} has not ended")
 
 
 @pytest.mark.parametrize(("count", "lost"), [(2, set()), (3, set()), (3, {"record"}), (3, {"conf", "record", "run"})])

@@ -14,7 +14,7 @@ POLICIES = ("noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volat
 FITS = {"cache": "allkeys-", "store": "noeviction", "mixed": "volatile-"}
 
 
-def told(instance: Instance, maxmemory: int = GIB, policy: str = "noeviction", **given: Any) -> list[str]:
+def given(instance: Instance, maxmemory: int = GIB, policy: str = "noeviction", **given: Any) -> list[str]:
     """Return the advice for one instance on a host of 16 GB under systemd."""
     wish = {"total_bytes": 16 * GIB, "manager": "systemd", "root": "/", "keep_days": 14, **given}
     return advice([instance], {instance.name: {"maxmemory_bytes": maxmemory, "policy": policy}}, wish.pop("total_bytes"), **wish)
@@ -22,9 +22,9 @@ def told(instance: Instance, maxmemory: int = GIB, policy: str = "noeviction", *
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:
     """A limit that the host bears, no stated use, logs that are rotated."""
-    assert [] == told(Instance("a"))
-    assert [] == told(Instance("a", log="manager"), manager="process")
-    assert [] == told(Instance("a"), manager="process", keep_days=0)
+    assert [] == given(Instance("a"))
+    assert [] == given(Instance("a", log="manager"), manager="process")
+    assert [] == given(Instance("a"), manager="process", keep_days=0)
     assert [] == advice([Instance("a")], {}, GIB, manager="systemd", root="/", keep_days=14)
 
 
@@ -32,7 +32,7 @@ def test_nothing_is_said_where_nothing_is_wrong() -> None:
 @pytest.mark.parametrize("use", ROLE_OPTIONS["use"].choices)
 def test_policy_is_compared_with_the_stated_use(use: str, policy: str) -> None:
     """One line that names instance, use, policy and what to set; none where it fits."""
-    lines = told(Instance("a", use=use), policy=policy)
+    lines = given(Instance("a", use=use), policy=policy)
     assert policy.startswith(FITS[use]) == (lines == [])
     for line in lines:
         assert f"instance a is used as {use} and its maxmemory-policy is {policy}: " in line
@@ -41,9 +41,9 @@ def test_policy_is_compared_with_the_stated_use(use: str, policy: str) -> None:
 
 def test_server_without_a_limit_is_named() -> None:
     """With what it can take at most, if that is known."""
-    (line,) = told(Instance("a"), maxmemory=0)
+    (line,) = given(Instance("a"), maxmemory=0)
     assert "instance a has no maxmemory: it grows until the host's 16 GB are used up" in line
-    (line,) = told(Instance("a"), maxmemory=0, total_bytes=0)
+    (line,) = given(Instance("a"), maxmemory=0, total_bytes=0)
     assert "the host's memory is used up" in line
 
 
@@ -59,7 +59,7 @@ def test_limits_of_all_instances_are_added_up() -> None:
 
 def test_logs_that_nobody_rotates_are_named() -> None:
     """With the file for logrotate, and the other way."""
-    (line,) = told(Instance("a"), manager="process", root="/srv/x")
+    (line,) = given(Instance("a"), manager="process", root="/srv/x")
     assert "/srv/x/etc/logrotate.d/keyfleet-a, or set redis_server_log: manager" in line
 
 

@@ -4,7 +4,7 @@ Which folder of which machine a path means, so that two inventory names of one p
 
 Source:
     random(4): ``boot_id`` is made anew at each boot, so that machines cloned from one image differ, which ``/etc/machine-id`` may not. The
-    containers of one machine share it; device and inode tell their folders apart.
+    containers of one machine share it; device and inode distinguish their folders.
 """
 
 from __future__ import annotations

@@ -70,11 +70,11 @@ def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator
             finally:
                 close(client)
             return
-    raise next((error for kind in _TELLING for error in failures if isinstance(error, kind)), failures[0])
+    raise next((error for kind in _CLEAREST for error in failures if isinstance(error, kind)), failures[0])
 
 
 # What explains most why no address let us in, first.
-_TELLING = (DeniedError, CredentialsError, RefusedError)
+_CLEAREST = (DeniedError, CredentialsError, RefusedError)
 
 
 def administration_problem(host: Host, instance: Instance, pid: int) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import Any, Optional
 
 from ..host.processes import holders, parent, words_of
@@ -48,5 +47,5 @@ def find_lost(layout: Layout) -> dict[str, Any]:
 def _started_at(pid: int) -> Optional[float]:
     """Return when a process started, in seconds since 1970; None if it has ended."""
     ticks = start_ticks(pid)
-    uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
     return None if ticks is None else time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")

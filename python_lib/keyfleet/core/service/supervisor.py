@@ -418,7 +418,7 @@ class Supervisor:
     def _adopt(self) -> bool:
         """Take over a server that outlived its supervisor; one that no record names is stopped."""
         with Lock(self._spec.path("server.lock")) as lock:
-            if not _living(self._record, "server"):  # its lock may be gone with the run folder, while it lives
+            if not _living(self._record, "server"):  # its lock may be gone with the run folder
                 _end(self._spec, lock, "server", float("inf"), lock.holders)
                 return False
         self._enter("running")
