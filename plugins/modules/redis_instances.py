@@ -99,7 +99,7 @@ deployed:
 """
 
 
-from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.errors import KeyfleetError, describe
 from ..module_utils.keyfleet.instance.converge import Converged, carry_out, prepare
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
@@ -116,9 +116,9 @@ def main() -> None:
         for prepared in prepare(host, instances):  # every plan is made and judged before the first instance is touched
             name = prepared.instance.name
             outcomes[name] = carry_out(host, prepared, check=module.check_mode)
-    except KeyfleetError as error:
-        where = name or error.instance
-        failure = {"msg": f"instance {where}: {error}" if where else str(error), "error": type(error).__name__}
+    except (KeyfleetError, OSError) as error:
+        where = name or getattr(error, "instance", "")
+        failure = {"msg": f"instance {where}: {describe(error)}" if where else describe(error), "error": type(error).__name__}
     done = [outcomes[instance.name] for instance in instances if instance.name in outcomes]
     result = {
         "changed": any(outcome.changed for outcome in done),

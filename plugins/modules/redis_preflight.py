@@ -139,7 +139,7 @@ place:
 """
 
 
-from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.errors import KeyfleetError, describe
 from ..module_utils.keyfleet.install.package import PACKAGE_MANAGERS, Package
 from ..module_utils.keyfleet.instance.maxmemory import inspect_memory
 from ..module_utils.keyfleet.instance.preflight import inspect_host
@@ -171,8 +171,8 @@ def main() -> None:
             binary_required=params["binary_required"],
         )
         memory = inspect_memory(host_from(params), instances_from(params), params["memory_percent"])
-    except KeyfleetError as error:
-        module.fail_json(msg=str(error), error=type(error).__name__)
+    except (KeyfleetError, OSError) as error:
+        module.fail_json(msg=describe(error), error=type(error).__name__)
     findings.problems += memory.problems
     if findings.problems:
         module.fail_json(msg="; ".join(findings.problems), memory=memory.as_dict(), **findings.as_dict())

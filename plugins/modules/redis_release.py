@@ -122,7 +122,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ..module_utils.keyfleet.errors import BuildError, KeyfleetError
+from ..module_utils.keyfleet.errors import BuildError, KeyfleetError, describe
 from ..module_utils.keyfleet.install.releases import Release, ReleasePlan, apply, plan_release
 
 DOWNLOAD_SECONDS = 60
@@ -137,7 +137,7 @@ def fetch(archive: str, target: str) -> None:
         with open_url(archive, timeout=DOWNLOAD_SECONDS, http_agent="keyfleet") as source, Path(target).open("wb") as file:
             shutil.copyfileobj(source, file)
     except OSError as error:
-        raise BuildError(f"the archive cannot be had from {archive}: {error}") from error
+        raise BuildError(f"the archive cannot be had from {archive}: {describe(error)}") from error
 
 
 def report(found: ReleasePlan) -> dict:
@@ -189,7 +189,7 @@ def main() -> None:
     except KeyfleetError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
     except OSError as error:
-        module.fail_json(msg=f"{release.folder}: {error}")
+        module.fail_json(msg=f"{release.folder}: {describe(error)}")
     module.exit_json(**report(found), archive_needed=archive_needed, **({"diff": diff(found)} if module._diff else {}))
 
 

@@ -107,7 +107,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.keyfleet.errors import FilesError, RefusedError
+from ..module_utils.keyfleet.errors import FilesError, RefusedError, describe
 from ..module_utils.keyfleet.install.repository import APT_DIR, Repository, RepositoryPlan, absent, plan_repository
 
 
@@ -145,7 +145,7 @@ def main() -> None:
     except (FilesError, RefusedError) as error:
         module.fail_json(msg=str(error), changed=bool(getattr(error, "changed_paths", ())))
     except (OSError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=f"apt cannot be asked: {error}")
+        module.fail_json(msg=f"apt cannot be asked: {describe(error)}")
     module.exit_json(
         changed=bool(found.files.changes),
         changed_paths=found.files.changed_paths,

@@ -90,7 +90,7 @@ instances:
 
 from dataclasses import asdict
 
-from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.errors import KeyfleetError, describe
 from ..module_utils.keyfleet.instance.restart import foresee_restart, restart
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import host_from, instances_from, server_argument_spec
@@ -108,8 +108,9 @@ def main() -> None:
                 done.append({"name": instance.name})
             else:
                 done.append({"name": instance.name, **asdict(restart(host, instance))})
-        except KeyfleetError as error:
-            module.fail_json(msg=f"instance {instance.name}: {error}", error=type(error).__name__, changed=bool(done), instances=done)
+        except (KeyfleetError, OSError) as error:
+            reason = f"instance {instance.name}: {describe(error)}"
+            module.fail_json(msg=reason, error=type(error).__name__, changed=bool(done), instances=done)
     module.exit_json(changed=bool(done), instances=done)
 
 

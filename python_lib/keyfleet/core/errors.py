@@ -34,6 +34,13 @@ from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 
+def describe(error: Exception) -> str:
+    """Return what an error says to people; what the system refused is named by path and reason, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 class KeyfleetError(Exception):
     """
     Base class; ``str()`` never contains a secret.

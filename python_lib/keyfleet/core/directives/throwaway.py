@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, Callable, Optional
 
-from ..errors import KeyfleetError, RefusedError
+from ..errors import KeyfleetError, RefusedError, describe
 
 Ask = Callable[..., Any]  # one command, as words; returns text, or lists of it
 
@@ -96,7 +96,7 @@ def engine_version(binary: str, conditions: Conditions = AS_THIS_PROCESS) -> tup
             [binary, "--version"], capture_output=True, text=True, timeout=START_SECONDS, check=False, preexec_fn=conditions.take_on
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise RefusedError(f"cannot run {binary} --version: {error}") from error
+        raise RefusedError(f"cannot run {binary} --version: {describe(error)}") from error
     found = re.search(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", done.stdout, re.MULTILINE)
     if not found:
         raise RefusedError(f"{binary} is no Redis or Valkey server: --version printed {done.stdout[:200]!r}")
@@ -171,7 +171,7 @@ def _spawn(command: Sequence[str], folder: str, output: IO[bytes], text: str, co
             command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, preexec_fn=begin
         )
     except OSError as error:
-        raise RefusedError(f"cannot run {command[0]}: {error}") from error
+        raise RefusedError(f"cannot run {command[0]}: {describe(error)}") from error
     if process.stdin:
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(text.encode("utf-8", "surrogateescape"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,7 +94,9 @@ def _deployed_lines(layout: Layout) -> list[str]:
 
 def _has_data(layout: Layout) -> bool:
     """Return whether an earlier deployment left data, which may be larger than any limit of ours."""
-    return set(names_in(layout.data_dir)) - {Path(layout.server_file).name} != set()
+    with contextlib.suppress(OSError):  # the preflight says why nothing can be there
+        return set(names_in(layout.data_dir)) - {Path(layout.server_file).name} != set()
+    return False
 
 
 def share(total_bytes: int, percent: int, promised_bytes: int, new: int) -> Optional[int]:

@@ -84,7 +84,11 @@ def inspect_host(
         return found
     _inspect_binary(host, binary_required, found)
     account = server_account(host)
-    found.problems += account_problems(host, made) + root_problems(host, account)
+    found.problems += account_problems(host, made)
+    impossible = root_problems(host, account)
+    if impossible:  # nothing below the root can be asked for
+        found.problems += impossible
+        return found
     if found.binary_present and not found.problems:
         found.problems += program_problems(host, account)
     judged = found.binary_present and not found.problems

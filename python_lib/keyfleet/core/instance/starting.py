@@ -14,9 +14,13 @@ from ..directives.throwaway import START_SECONDS, Conditions, engine_version
 from ..errors import KeyfleetError
 from ..host.accounts import Account, account_of, format_owner, has_group, has_user, outermost_first, owner_of_process
 from ..host.commands import CLEAN_ENVIRONMENT
-from ..host.safe_paths import is_folder, status_of
+from ..host.folders import folder_problem
+from ..host.safe_paths import status_of
 from ..service.manager import ServiceStatus
 from .model import OPEN_FILES, Host
+
+LONGEST_INSTANCE_NAME = 32
+LONGEST_BELOW = 400  # NAME/appendonlydir with a file in it, each of which may have a name of its own
 
 SAY_WHICH_NOT = 'for path; do test -x "$path" || { printf "%s" "$path"; exit 0; }; done'  # prints the first that cannot be entered
 
@@ -55,12 +59,13 @@ def conditions(host: Host, account: Optional[Account]) -> Conditions:
 def root_problems(host: Host, account: Optional[Account]) -> list[str]:
     """Return why the servers' files cannot be below the root folder."""
     root = PurePosixPath(host.root)
-    if root == root.parent:
-        return []
     where = f"redis_server_root is {host.root!r}"
-    if not is_folder(str(root.parent)):
+    if root != root.parent and not os.path.lexists(root.parent):
         return [f"{where}, and its folder {root.parent} does not exist: make it, or name another root"]
-    if account is None:
+    problem = _place_problem(host)
+    if problem:
+        return [f"{where}, and {problem}"]
+    if root == root.parent or account is None:
         return []
     done = subprocess.run(  # noqa: S603 - an argument list
         ["/bin/sh", "-c", SAY_WHICH_NOT, "sh", *outermost_first(str(root.parent))],
@@ -83,6 +88,14 @@ def root_problems(host: Host, account: Optional[Account]) -> list[str]:
                 f"writes and starts programs below; give {folder} to root (chown root {folder}; chmod go-w {folder}), or run without root"
             ]
     return []
+
+
+def _place_problem(host: Host) -> str:
+    """Return why the folders of instances could not be made or written."""
+    layout = host.layout("x" * LONGEST_INSTANCE_NAME)
+    folders = [PurePosixPath(path).parent for path in (layout.config_dir, layout.data_dir, layout.log_dir, layout.run_dir)]
+    found = (folder_problem(str(folder), longest_below=LONGEST_BELOW) for folder in folders)
+    return next((problem for problem in found if problem), "")
 
 
 def program_problems(host: Host, account: Optional[Account]) -> list[str]:

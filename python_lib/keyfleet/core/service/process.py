@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
+from ..errors import describe
 from ..host import file_entries, files
 from ..host.accounts import owner_of_process
 from ..host.commands import CLEAN_ENVIRONMENT, run
@@ -78,7 +79,7 @@ class ProcessManager(ServiceManager):
         try:  # not waited for: it outlives this process
             os.posix_spawn(sys.executable, words, CLEAN_ENVIRONMENT, file_actions=silent, setsid=True)
         except OSError as error:
-            raise self.failure("start", f"{self.layout.runner_file} cannot be run: {error}") from error
+            raise self.failure("start", f"{self.layout.runner_file} cannot be run: {describe(error)}") from error
 
     @property
     def restart_command(self) -> str:
@@ -103,7 +104,7 @@ class ProcessManager(ServiceManager):
         try:
             done = run([sys.executable, "-I", program, action, "--spec", self.layout.spec_file, *limit])
         except (OSError, subprocess.SubprocessError) as error:
-            raise self.failure(action, f"{program} cannot be run: {error}") from error
+            raise self.failure(action, f"{program} cannot be run: {describe(error)}") from error
         if done.returncode != 0:
             raise self.failure(action, _reason(done))
 

@@ -433,7 +433,7 @@ class Supervisor:
             with Lock(self._spec.path("server.lock")) as lock:
                 self._child = self._spawn_server(lock)
         except OSError as error:
-            self._words.append(f"cannot start: {error}")
+            self._words.append(f"cannot start: {error.filename or ''} {error.strerror or error}")
             self._after_end(None)
         else:
             self._record.update(server_pid=self._child.pid, server_ticks=start_ticks(self._child.pid), server_started_at=time.time())
@@ -585,7 +585,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         changed = (options.command in ("start", "restart") and start(spec, options.timeout_seconds)) or changed
         found = status(spec.run_dir)
     except (RunnerError, OSError) as error:
-        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        sys.stdout.write(json.dumps({"error": reason}) + "\n")
         return 4 if isinstance(error, RunnerTimeoutError) else 1
     sys.stdout.write(json.dumps({"changed": changed, **found}) + "\n")
     return 3 if options.command == "status" and found["state"] != "running" else 0
