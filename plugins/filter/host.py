@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.keyfleet.host.folders import folder_problem
 from ..module_utils.keyfleet.host.identity import twins
 from ..module_utils.keyfleet.host.validation import kernel_problems
 
@@ -17,4 +18,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"kernel_problems": kernel_problems, "twins": twins}
+        return {"folder_problem": folder_problem, "kernel_problems": kernel_problems, "twins": twins}

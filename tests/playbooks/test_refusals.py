@@ -206,6 +206,13 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "archive_flag_of_no_form": (archive(redis_server_archive_make_flags=["-j8"]), ["redis_server_archive_make_flags", "-j8", "NAME=VALUE"]),
     "archive_keeps_too_few": (archive(redis_server_archive_keep=1), ["redis_server_archive_keep is 1", "2 or more"]),
+    "root_is_a_file": ({"redis_server_root": "/etc/passwd"}, ["redis_server_root is '/etc/passwd', and /etc/passwd is no folder"]),
+    "state_dir_below_a_file": (
+        {"redis_server_state_dir": "/etc/passwd/x"},
+        ["redis_server_state_dir is '/etc/passwd/x', and /etc/passwd is no folder"],
+    ),
+    "profile_where_nothing_is_kept": ({"redis_endpoint_path": "/proc/redis.env"}, ["redis_endpoint_path is '/proc/redis.env'", "/proc"]),
+    "somaxconn": ({"redis_host_somaxconn": 0}, ["redis_host_somaxconn is 0: give 1 to 65535"]),
     "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
 }
 

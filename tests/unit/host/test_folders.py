@@ -37,6 +37,24 @@ def test_what_is_no_folder_is_named(tmp_path: Path, rest: str) -> None:
     assert folder_problem(f"{link}{rest}").startswith(f"{link} is a link that leads in a circle")
 
 
+def test_folder_that_is_not_made_must_be_there(tmp_path: Path) -> None:
+    """What is missing below it is made."""
+    place = f"{tmp_path}/none/new/deeper"
+    words = "its folder {} does not exist: make it, or name another"
+    assert [words.format(folder) for folder in (f"{tmp_path}/none", f"{tmp_path}/none/new", place)] == [
+        folder_problem(place, must_exist=folder) for folder in (f"{tmp_path}/none", f"{tmp_path}/none/new", place)
+    ]
+    assert ["", ""] == [folder_problem(place, must_exist=folder) for folder in ("/", str(tmp_path))]
+
+
+def test_folders_of_the_kernel_are_refused() -> None:
+    """Root may write there, and nothing is kept."""
+    assert ["/proc is of the kernel, which keeps no files there: name another"] * 2 == [
+        folder_problem("/proc"),
+        folder_problem("/proc/new"),
+    ]
+
+
 def test_names_and_paths_that_are_too_long_are_refused(tmp_path: Path) -> None:
     """Exactly where the system would, with room for what comes below."""
     assert "" == folder_problem(f"{tmp_path}/{'x' * 255}")

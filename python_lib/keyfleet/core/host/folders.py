@@ -19,13 +19,14 @@ LONGEST_NAME, LONGEST_PATH = 255, 4095
 LEAST_FREE_BYTES = 1 << 20  # keyfleet's own files need much less; a server that cannot write anything fails soon
 
 
-def folder_problem(path: str, longest_below: int = 0) -> str:
+def folder_problem(path: str, longest_below: int = 0, must_exist: str = "/") -> str:
     """
-    Return why a file cannot be made below *path*, as a phrase that names the folder that stands in the way; empty if nothing is known.
+    Return why a file cannot be made below *path*, as a phrase that names the folder that prevents it; empty if nothing is known.
 
     Args:
         path: Absolute; what is missing of it is to be made.
         longest_below: Bytes of the longest path below it.
+        must_exist: The path itself, or one above it, that is not made.
     """
     long = next((part for part in PurePosixPath(path).parts if len(part.encode()) > LONGEST_NAME), None)
     if long is not None:
@@ -37,6 +38,8 @@ def folder_problem(path: str, longest_below: int = 0) -> str:
         try:
             status = Path(folder).stat()
         except FileNotFoundError:
+            if len(PurePosixPath(folder).parts) <= len(PurePosixPath(must_exist).parts):
+                return f"its folder {must_exist} does not exist: make it, or name another"
             break
         except OSError as error:
             return _refusal(folder, error)
@@ -60,7 +63,9 @@ def _writing_problem(folder: str) -> str:
         return f"{folder} is on a file system that is mounted read-only: mount it for writing, or name another"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"user {os.geteuid()} may not write in {folder}: let it, or name another"
-    # Without blocks or inodes at all, a file system does not count them.
+    if not (system.f_blocks or system.f_files):
+        return f"{folder} is of the kernel, which keeps no files there: name another"
+    # A file system that has no blocks or no inodes at all does not count them.
     free = system.f_bavail * system.f_frsize
     if system.f_blocks and free < LEAST_FREE_BYTES:
         return f"the file system of {folder} has no space left ({free} bytes): free some, or name another"

@@ -60,8 +60,6 @@ def root_problems(host: Host, account: Optional[Account]) -> list[str]:
     """Return why the servers' files cannot be below the root folder."""
     root = PurePosixPath(host.root)
     where = f"redis_server_root is {host.root!r}"
-    if root != root.parent and not os.path.lexists(root.parent):
-        return [f"{where}, and its folder {root.parent} does not exist: make it, or name another root"]
     problem = _place_problem(host)
     if problem:
         return [f"{where}, and {problem}"]
@@ -94,7 +92,7 @@ def _place_problem(host: Host) -> str:
     """Return why the folders of instances could not be made or written."""
     layout = host.layout("x" * LONGEST_INSTANCE_NAME)
     folders = [PurePosixPath(path).parent for path in (layout.config_dir, layout.data_dir, layout.log_dir, layout.run_dir)]
-    found = (folder_problem(str(folder), longest_below=LONGEST_BELOW) for folder in folders)
+    found = (folder_problem(str(folder), LONGEST_BELOW, str(PurePosixPath(host.root).parent)) for folder in folders)
     return next((problem for problem in found if problem), "")
 
 
