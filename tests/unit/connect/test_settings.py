@@ -39,6 +39,16 @@ def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPa
     assert "cache.example" == Settings.from_env().host
 
 
+def test_two_profiles_in_one_environment_are_named() -> None:
+    """Nothing else is said, since each variable may be of either; one alone is neither refused nor warned of."""
+    one, two = ({"REDIS_PROFILE_0123ABCD": "redis@node1"}, {"REDIS_PROFILE_DCBA3210": "shop@node2", "REDIS_URL": "unix:///x"})
+    (problem,) = problems_of({**one, "REDIS_HOST": "cache.example", **two})
+    assert problem.startswith("the connection profiles redis@node1 and shop@node2 are both in the environment")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "cache.example" == Settings.from_env({**one, "REDIS_HOST": "cache.example"}).host
+
+
 @pytest.mark.filterwarnings("ignore:REDIS_RETRY_ATTEMPTS")
 def test_all_variables_are_read() -> None:
     """Each variable fills its field."""

@@ -37,6 +37,8 @@ PASSWORD_FILES = {"REDIS_PASSWORD_FILE": "REDIS_PASSWORD", "REDIS_SENTINEL_PASSW
 VARIABLES = ("REDIS_URL", *ENVIRONMENT, *PASSWORD_FILES)
 ADDRESS_VARIABLES = ("REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_NODES", "REDIS_SENTINELS")
 
+# A profile that keyfleet wrote says its name in a variable of its own, so that two in one environment are both seen.
+PROFILE = re.compile("REDIS_PROFILE_[0-9A-F]{8}")
 # Kubernetes sets REDIS_PORT to this in every pod beside a Service that is called redis; the user did not.
 SERVICE_LINK = re.compile(r"tcp://[0-9a-fA-F.:\[\]]+:[0-9]+")
 # How alike two names are without REDIS_, 0 to 1: for REDIS_USER, REDIS_PASS and REDIS_URI enough, for REDIS_POOL and REDIS_TTL not.
@@ -53,10 +55,17 @@ def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Gi
     """
     Return the fields that the variables state, and add to *problems* what is missing, broken or said twice in different ways.
 
-    An empty variable counts as not set.
+    An empty variable counts as not set. Where two profiles were read nothing else is looked for, since each variable may be of either.
     """
     variables = _set_variables(environ)
     given: Given = {}
+    profiles = sorted({value for name, value in variables.items() if PROFILE.fullmatch(name)})
+    if len(profiles) > 1:
+        problems.append(
+            f"the connection profiles {' and '.join(profiles)} are both in the environment, and their variables mix: "
+            "read one of them in a new shell, or unset all REDIS_ variables before the second one"
+        )
+        return given
     if not any(name in variables for name in ADDRESS_VARIABLES):
         problems.append(f"REDIS_URL is not defined; set one of {', '.join(ADDRESS_VARIABLES)}")
     if "REDIS_URL" in variables:
@@ -80,7 +89,7 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     variables = _set_variables(environ)
     is_encrypted = re.match(r"\s*(?:rediss|valkeys)[:+]", variables.get("REDIS_URL", ""), re.IGNORECASE)
     for name in variables:
-        if name.startswith("REDIS_") and name not in VARIABLES:
+        if name.startswith("REDIS_") and name not in VARIABLES and not PROFILE.fullmatch(name):
             meant = OTHER_NAMES.get(name) or _most_alike(name)
             if meant and meant not in variables and not (meant == "REDIS_TLS_ENABLED" and is_encrypted):
                 yield f"{name} is set and means nothing here; was {meant} meant?"
