@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the role redis_endpoint and of the playbooks: where instances are reached, and the files for it. Not for other playbooks."""
+"""Filters of the playbooks: where instances are reached, and what a run says of them at its end. Not for other playbooks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, Optional
-
-from ansible.errors import AnsibleFilterError
 
 from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.layout import Layout
-from ..module_utils.keyfleet.profile.forms import Profile, all_paths, form_files
-from ..module_utils.keyfleet.profile.validation import applies, profile_problems
-from ..module_utils.keyfleet.profile.values import client_address, profile_path, profile_text, profile_values
+from ..module_utils.keyfleet.profile.names import Owner, env_path
+from ..module_utils.keyfleet.profile.values import client_address
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
@@ -58,74 +54,17 @@ def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
     return {name: [rule[1:] for rule in rules if rule.startswith("#")] for name, *rules in (line.split() for line in users)}
 
 
-def endpoint_problems(desired: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the variables of the role; empty when nothing is."""
-    return profile_problems(desired["instances"], desired["forms"], desired["users"], desired["ecs_secret_arns"])
-
-
-def endpoint_files(desired: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """
-    Return the files of all profiles as the module redis_files takes them.
-
-    Args:
-        desired: Variables of the role: ``instances`` (from `server_endpoints`), ``absent``, ``host``, ``path``, ``key_prefix``, ``forms``,
-            ``folder`` (of the forms), ``own_folders`` (to be made), ``users``, ``ecs_secret_arns``.
-    Raises:
-        AnsibleFilterError: if the variables are wrong.
-    """
-    problems = endpoint_problems(desired)
-    if problems:
-        raise AnsibleFilterError("; ".join(problems))
-    files: list[dict[str, Any]] = [{"path": path, "state": "directory", "mode": "0700"} for path in desired["own_folders"]]
-    for endpoint in desired["instances"]:
-        files += _profile_files(desired, endpoint, "", desired["ecs_secret_arns"].get(endpoint["name"], ""))
-        for user in desired["users"]:
-            if applies(user, endpoint):
-                login = {**endpoint, "username": user["name"], "password": user["password"]}
-                files += _profile_files(desired, login, user["name"], user.get("ecs_secret_arn") or "")
-            else:
-                files += _absent_files(desired, endpoint["name"], user["name"])
-    for name in desired["absent"]:
-        for user_name in ("", *(user["name"] for user in desired["users"])):
-            files += _absent_files(desired, name, user_name)
-    return files
-
-
-def _profile_files(desired: Mapping[str, Any], endpoint: Mapping[str, Any], user: str, arn: str) -> list[dict[str, Any]]:
-    """Return the env file and all forms of one user of one instance; a form that is not desired is removed, since it holds the password."""
-    place = profile_path(desired["path"], endpoint["name"], desired["host"], user)
-    title = f"Ansible managed: how applications reach instance {endpoint['name']}" + (f" as user {user}" if user else "")
-    values = profile_values(endpoint, desired["key_prefix"])
-    profile = Profile(PurePosixPath(place).stem, title, values, arn)
-    files: list[dict[str, Any]] = [{"path": place, "secret_content": profile_text(title, values), "mode": "0600"}]
-    for form, paths in all_paths(desired["folder"], profile.stem).items():
-        if form not in desired["forms"]:
-            files += [{"path": path, "state": "absent"} for path in paths]
-            continue
-        for path, file in zip(paths, form_files(form, profile)):
-            if file.content is None:
-                files.append({"path": path, "state": "absent"})
-            elif file.secret:
-                files.append({"path": path, "secret_content": file.content, "mode": "0600"})
-            else:
-                files.append({"path": path, "content": file.content, "mode": "0644"})
-    return files
-
-
-def _absent_files(desired: Mapping[str, Any], name: str, user: str) -> list[dict[str, Any]]:
-    place = profile_path(desired["path"], name, desired["host"], user)
-    paths = [place, *(path for paths in all_paths(desired["folder"], PurePosixPath(place).stem).values() for path in paths)]
-    return [{"path": path, "state": "absent"} for path in paths]
-
-
-def server_summary(report: Mapping[str, Any], path: str, host: str = "", forms: Sequence[str] = (), folder: str = "") -> list[str]:
+def server_summary(
+    report: Mapping[str, Any], path: str, host: str = "", forms: Sequence[str] = (), folder: str = "", notes: Sequence[str] = ()
+) -> list[str]:
     """
     Return a few lines that say what runs, where, and what to try next.
 
     Args:
         report: ``redis_server_report``; its health lacks, in check mode, the instances that no server answers for yet.
-        path, host: As for `profile_path`.
+        path, host: Of the profiles, as for ``profile.env_path``.
         forms, folder: Further forms of the profiles, and where they are.
+        notes: What `redis_profiles` said of profiles.
     """
     endpoints = report["endpoints"]
     proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in report["health"]]
@@ -133,17 +72,18 @@ def server_summary(report: Mapping[str, Any], path: str, host: str = "", forms: 
     unproven = [endpoint["name"] for endpoint in endpoints if endpoint["name"] not in names]
     lines = [f"Not asked in check mode, since clients would reach it in another way: {', '.join(unproven)}"] if unproven else []
     if not proven:
-        return lines or ["No instance runs here: the inventory wants none."]
+        return [*(lines or ["No instance runs here: the inventory wants none."]), *notes]
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
-        lines.append(f"  connection profile: {profile_path(path, endpoint['name'], host)} (mode 0600)")
-    lines += report["advice"]
+        lines.append(f"  connection profile: {env_path(path, Owner(endpoint['name'], host=host))} (mode 0600)")
+    lines += [*report["advice"], *notes]
     if forms:
         lines.append(f"Profiles as {', '.join(forms)}: {folder}")
     result, endpoint = proven[0]
     if report["service_manager"] == "process":
         lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
-    return [*lines, "Try: " + _trial(profile_path(path, endpoint["name"], host), endpoint, _checks(result)["engine"]["found"]["engine"])]
+    profile, engine = env_path(path, Owner(endpoint["name"], host=host)), _checks(result)["engine"]["found"]["engine"]
+    return [*lines, f"Try: {_trial(profile, endpoint, engine)}"]
 
 
 def _checks(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -175,7 +115,5 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "server_endpoints": server_endpoints,
-            "endpoint_problems": endpoint_problems,
-            "endpoint_files": endpoint_files,
             "server_summary": server_summary,
         }

@@ -107,7 +107,7 @@ def test_unlisted_instance_is_named_and_keeps_its_password(deployment: Deploymen
     run = purge(deployment).ok()
     assert "Not listed by redis_server_instances, and so left running: extra" in run.output
     assert "Instances that are deployed and not listed: extra" in run.output
-    assert ["redis-extra.env"] == [path.name for path in deployment.inventory.glob("*.env")]
+    assert ["redis-extra@node1.env"] == [path.name for path in deployment.inventory.glob("*.env")]
     with deployment.client(other) as client:
         assert client.ping()
     purge(deployment, redis_server_instances=both).ok()

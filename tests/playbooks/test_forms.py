@@ -54,7 +54,7 @@ def test_every_form_lets_in_whom_it_names(deployment: Deployment, port: int) -> 
     assert len(ports) * 2 * (len(FORMS) + 2) == len(found)  # the env file, and Kubernetes has two
     for instance, wanted_port in ports.items():
         for user in ("default", "reader"):
-            stem = instance if user == "default" else f"{instance}+{user}"
+            stem = f"{instance if user == 'default' else f'{instance}+{user}'}@node1"
             for form, read in READERS.items():
                 folder = deployment.inventory / ("" if form == "shell" else ".keyfleet/profiles")
                 client = connect(Settings.from_env(read(folder / stem, secrets)))
@@ -73,7 +73,7 @@ def test_every_form_lets_in_whom_it_names(deployment: Deployment, port: int) -> 
     fewer = {**wish(port, other), "redis_endpoint_forms": ["dotenv"]}
     fewer["redis_server_instances"][1]["state"] = "absent"
     deployment.run(**fewer).ok()
-    assert {"redis.env", "redis.dotenv", "redis+reader.env", "redis+reader.dotenv"} == set(files(deployment))
+    assert {f"redis{user}@node1{ending}" for user in ("", "+reader") for ending in (".env", ".dotenv")} == set(files(deployment))
 
 
 def test_profiles_of_a_managed_server_need_no_deployment(deployment: Deployment, password_server: Any) -> None:

@@ -36,6 +36,7 @@ def test_killed_anywhere_then_rerun_converges(deployment: Deployment, port: int)
         kill_after(deployment, results)
     deployment.run().ok()
     assert [] == deployment.run().ok().changed
+    assert deployment.password() in (deployment.inventory / "redis@node1.env").read_text(encoding="utf-8")
     with deployment.client(port) as client:
         assert client.ping()
 

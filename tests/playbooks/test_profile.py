@@ -55,7 +55,7 @@ def test_profile_connects_the_client_library(deployment: Deployment, port: int, 
     deployment.variables["ansible_host"] = "127.0.0.1"
     deployment.variables["redis_server_instances"] = [{"name": "default", "port": port, **SHAPES[shape]}]
     deployment.run().ok()
-    profile = deployment.inventory / "redis.env"
+    profile = deployment.inventory / "redis@node1.env"
     assert 0o600 == stat.S_IMODE(profile.stat().st_mode)
     assert "hello" == greeting(profile)
 
@@ -63,7 +63,7 @@ def test_profile_connects_the_client_library(deployment: Deployment, port: int, 
 def test_key_prefix_is_part_of_the_profile(deployment: Deployment, port: int) -> None:
     """redis_endpoint_key_prefix stands before every key that an application writes."""
     deployment.run(redis_endpoint_key_prefix="shop:").ok()
-    assert "hello" == greeting(deployment.inventory / "redis.env")
+    assert "hello" == greeting(deployment.inventory / "redis@node1.env")
     with deployment.client(port) as client:
         assert ["shop:greeting"] == client.keys()
 
@@ -73,18 +73,18 @@ def test_name_of_a_profile_follows_the_instance(deployment: Deployment, port: in
     one, two = {"name": "default", "port": port}, {"name": "sessions", "port": free_port()}
     deployment.run(redis_server_instances=[two, one]).ok()
     before = profiles(deployment)
-    assert {"redis.env": port, "redis-sessions.env": two["port"]} == {
+    assert {"redis@node1.env": port, "redis-sessions@node1.env": two["port"]} == {
         name: int(text.partition("REDIS_PORT=")[2].split()[0]) for name, text in before.items()
     }
     assert [] == deployment.run(redis_server_instances=[one, two]).ok().changed
     assert before == profiles(deployment)
     run = deployment.run(redis_server_instances=[{**one, "state": "absent"}, two]).ok()
     assert "Write the connection profiles on the controller" in [task.rpartition(" : ")[2] for task in run.changed]
-    assert {"redis-sessions.env": before["redis-sessions.env"]} == profiles(deployment)
+    assert {"redis-sessions@node1.env": before["redis-sessions@node1.env"]} == profiles(deployment)
 
 
 def test_hosts_and_instances_never_share_a_profile(deployment: Deployment, port: int) -> None:
-    """With several hosts each has its name in its files; an instance that is called as a host is has another file."""
+    """Each host has its name in its files, which begin as redis_endpoint_path does."""
     deployment.hosts = ("node1", "node2")
     ports = {"node1": port, "node2": free_port()}
     deployment.variables["ports"] = ports
@@ -128,7 +128,8 @@ def test_run_ends_with_what_runs_where_and_a_line_that_works(deployment: Deploym
         version = client.info("server")["redis_version"]
     said = summary(run)
     assert f"redis {version}, instance default at 127.0.0.1:{port}: ok; a value was written and read back" in said[1:]
-    assert f"connection profile: {place} (mode 0600)" in said
+    profile = place.with_name("redis@node1.env")
+    assert f"connection profile: {profile} (mode 0600)" in said
     line = next(text for text in said if text.startswith("Try: ")).removeprefix("Try: ")
     done = subprocess.run([*unprivileged(), "sh", "-c", line], capture_output=True, text=True, check=False, cwd="/", env=ENVIRON)
     assert ("True", "") == (done.stdout.strip(), done.stderr)
@@ -171,14 +172,14 @@ def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployment: Deplo
 def test_ansible_does_not_take_a_profile_for_an_inventory(deployment: Deployment) -> None:
     """Neither with our ansible.cfg, beside the inventory, nor with Ansible's own defaults, in the hidden folder."""
     deployment.run().ok()
-    assert (deployment.inventory / "redis.env").exists()
+    assert (deployment.inventory / "redis@node1.env").exists()
     environ = deployment.environ()
     own = [sys.executable, "-m", "ansible", "inventory", "-i", str(deployment.inventory), "--list"]
     listed = subprocess.run(own, capture_output=True, text=True, check=True, cwd=ROOT, env=environ)
     assert deployment.password() not in listed.stdout + listed.stderr
-    (deployment.inventory / "redis.env").unlink()
+    (deployment.inventory / "redis@node1.env").unlink()
     environ["ANSIBLE_INVENTORY_IGNORE"] = ".pyc, .retry"
     run = subprocess.run(deployment.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
     assert 0 == run.returncode, run.stdout
-    assert ["redis.env"] == [path.name for path in (deployment.inventory / ".keyfleet").glob("*.env")]
+    assert ["redis@node1.env"] == [path.name for path in (deployment.inventory / ".keyfleet").glob("*.env")]
     assert [] == list(deployment.inventory.glob("*.env"))

@@ -44,7 +44,7 @@ def test_no_secret_in_output_processes_logs_or_readable_files(deployment: Deploy
     assert len(processes) >= 2
     assert [] == [pid for pid, text in processes.items() if any(secret in text for secret in secrets)]
 
-    allowed = {"redis.env", "keyfleet.conf", "started.conf", "server.conf"}
+    allowed = {"redis@node1.env", "keyfleet.conf", "started.conf", "server.conf"}
     for path in (path for path in deployment.folder.rglob("*") if path.is_file()):
         holds = any(secret in path.read_bytes().decode(errors="replace") for secret in secrets)
         if holds and path.parent != deployment.folder:

@@ -187,7 +187,7 @@ def test_socket_only_and_ipv6(deployment: Deployment, port: int) -> None:
         assert client.ping()
     with deployment.client(port, host="::1") as client:
         assert client.ping()
-    assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis-socket.env").read_text(encoding="utf-8")
+    assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis-socket@node1.env").read_text(encoding="utf-8")
     assert [] == deployment.run(redis_server_instances=wish).ok().changed
 
 
@@ -197,7 +197,7 @@ def test_port_moves_live(deployment: Deployment, port: int) -> None:
     pid, other = pid_of(deployment, port), free_port()
     deployment.run(**instance(other)).ok()
     assert pid == pid_of(deployment, other)
-    assert f"REDIS_PORT={other}" in (deployment.inventory / "redis.env").read_text(encoding="utf-8")
+    assert f"REDIS_PORT={other}" in (deployment.inventory / "redis@node1.env").read_text(encoding="utf-8")
 
 
 def shown(run: Run) -> list[tuple[str, Any]]:

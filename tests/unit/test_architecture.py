@@ -44,6 +44,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller
     "redis_lock": set(),
+    "redis_profiles": set(),
 }
 CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
     "_policy": set(),

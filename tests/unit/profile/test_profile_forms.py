@@ -11,7 +11,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from keyfleet.core.profile.forms import ENDINGS, Profile, form_files
-from keyfleet.core.profile.values import PASSWORD, profile_path, profile_text, profile_values
+from keyfleet.core.profile.names import Owner, stem_of
+from keyfleet.core.profile.values import PASSWORD, profile_text, profile_values
 from support.profiles import READERS
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redis-AbCdEf"
@@ -77,7 +78,7 @@ def test_names_never_collide() -> None:
         for user in ("", "b", "B", "a-b")
         for host in ("", "b", "b.example.org", "b-example-org")
     ]
-    stems = [Path(profile_path("/x/redis.env", instance, **names)).stem for instance, names in combinations]
+    stems = [stem_of("redis", Owner(instance, **names)) for instance, names in combinations]
     objects = [profile("x", stem).object_name for stem in stems]
     assert len(combinations) == len(set(stems)) == len(set(objects))
     for name in objects:

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from .values import PASSWORD, profile_text
 
@@ -170,8 +169,3 @@ def form_files(form: str, profile: Profile) -> list[FormFile]:
         quote = dotenv_quote if form == "dotenv" else systemd_quote
         contents = [(profile_text(profile.title, profile.values, quote), True)]
     return [FormFile(ending, content, secret) for ending, (content, secret) in zip(ENDINGS[form], contents)]  # noqa: B905 - Python 3.9
-
-
-def all_paths(folder: str, stem: str) -> dict[str, list[str]]:
-    """Return the paths of the files of each form, by form."""
-    return {form: [str(PurePosixPath(folder, stem + ending)) for ending in endings] for form, endings in ENDINGS.items()}

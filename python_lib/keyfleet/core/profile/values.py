@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, Callable, Optional
 
 PASSWORD = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
@@ -27,22 +27,6 @@ def client_address(bind: Sequence[str], public_address: Optional[str] = None) ->
     return next(iter(public if public and public_address else plain))
 
 
-def profile_path(path: str, name: str, host: str = "", user: str = "") -> str:
-    """
-    Return where the profile of an instance is; it depends on names alone, so what a file stands for never changes.
-
-    Args:
-        path: File of the instance ``default`` on the only host; another instance, user and host have their names put in:
-            ``redis.env``, ``redis-sessions.env``, ``redis+reader.env``, ``redis@node2.env``, ``redis-sessions+reader@node2.env``.
-            No name of an instance has a ``+`` or ``@``, and no name of a user that has a profile.
-        host: Name of the host where several share the inventory, empty for the only one.
-        user: Name of the user, empty for ``default``.
-    """
-    place = PurePosixPath(path)
-    parts = ("" if name == "default" else f"-{name}", f"+{user}" if user else "", f"@{host}" if host else "")
-    return str(place.with_name(place.stem + "".join(parts) + place.suffix))
-
-
 def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[str, str]:
     """
     Return the variables that ``Settings.from_env`` reads; the password last.
@@ -55,6 +39,16 @@ def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[st
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
     further = {"REDIS_USERNAME": endpoint.get("username"), "REDIS_KEY_PREFIX": key_prefix, PASSWORD: endpoint.get("password")}
     return {**values, **{name: str(value) for name, value in further.items() if value}}
+
+
+def profile_variable(name: str) -> dict[str, str]:
+    """
+    Return the variable by which a profile says its name; each profile has another variable, so that two in one environment are both seen.
+
+    Args:
+        name: Of the profile, such as ``redis@node1``.
+    """
+    return {f"REDIS_PROFILE_{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}": name}
 
 
 def profile_text(title: str, values: Mapping[str, str], quote: Callable[[str], str] = shlex.quote) -> str:
