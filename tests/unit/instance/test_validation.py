@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from keyfleet.core.instance.model import from_variables
 from keyfleet.core.instance.validation import problems
 
 SECRET = "hush-hush-hush"
@@ -46,6 +47,19 @@ def test_absent_instances_need_no_port_of_their_own() -> None:
 def test_possible_ports_pass(port: object) -> None:
     """A template may give the number as text."""
     assert [] == one(port=port)
+
+
+@pytest.mark.parametrize("port", [7000, "7000"])
+def test_port_of_the_host_is_that_of_the_instance_default(port: object) -> None:
+    """Others keep theirs, and its own option wins; without such an instance it would mean nothing and is refused."""
+    listed = {"name": "default"}, {"name": "b"}, {"name": "c", "port": 7001}
+    assert [] == problems(variables(*listed, port=port))
+    assert [7000, 6379, 7001] == [instance.port for instance in from_variables(variables(*listed, port=port))]
+    assert [7002] == [instance.port for instance in from_variables(variables({"name": "default", "port": 7002}, port=port))]
+    (problem,) = problems(variables({"name": "b"}, port=port))
+    assert problem.startswith("redis_server_port is for the instance 'default', which is not listed")
+    (problem,) = problems(variables({"name": "default"}, port=80))
+    assert problem.startswith("redis_server_port is 80: give 1024 to 65535")
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,9 @@ OPTIONS = (
 ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
 COMMON_OPTIONS = tuple(option.name for option in OPTIONS if option.common)
+# What redis_server_NAME says of the instance ``default`` alone, which most hosts have and no other.
+DEFAULT_INSTANCE = "default"
+DEFAULT_INSTANCE_OPTIONS = ("port",)
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
 
     Args:
         variables: ``instances`` (list of options), and COMMON_OPTIONS, which hold for every instance that does not say otherwise;
-            directives are merged by name.
+            directives are merged by name. DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
         default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
         Instances in the order of the list; an option that is null counts as not given. Call ``validation.problems`` first: this
@@ -219,7 +222,8 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
     found = []
     for given in variables["instances"]:
         options = {name: given[name] for name in ROLE_OPTIONS if given.get(name) is not None}
-        common = {name: variables[name] for name in COMMON_OPTIONS if variables.get(name) is not None}
+        taken = (*COMMON_OPTIONS, *(DEFAULT_INSTANCE_OPTIONS if given["name"] == DEFAULT_INSTANCE else ()))
+        common = {name: variables[name] for name in taken if variables.get(name) is not None}
         directives = {**common.get("directives", {}), **options.get("directives", {})}
         computed = (default_maxmemory or {}).get(options["name"]) if "maxmemory" not in directives else None
         if computed:

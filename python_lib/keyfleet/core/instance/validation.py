@@ -15,7 +15,7 @@ from ..install.validation import install_problems
 from ..layout import Layout
 from ..profile.names import deployment_problem
 from .log_rotation import unwritable
-from .model import COMMON_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
+from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 
 ENGINES = ("redis", "valkey")
 # The server reserves 32 files for itself; the rest is for data files, modules and listeners.
@@ -70,7 +70,14 @@ def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
         yield f"redis_server_root is {root!r}: use a path without control characters"
     if manager == "systemd" and root != "/":
         yield f"redis_server_root is {root!r} with redis_server_service_manager 'systemd': use '/', or the manager 'process'"
-    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in COMMON_OPTIONS})
+    yield from _kind_problems("redis_server_", {name: variables.get(name) for name in (*COMMON_OPTIONS, *DEFAULT_INSTANCE_OPTIONS)})
+    names = [options.get("name") for options in variables["instances"] if isinstance(options, Mapping)]
+    for option in DEFAULT_INSTANCE_OPTIONS if DEFAULT_INSTANCE not in names else ():
+        if variables.get(option) is not None:
+            yield (
+                f"redis_server_{option} is for the instance {DEFAULT_INSTANCE!r}, which is not listed: "
+                f"use redis_server_instances[NAME].{option}"
+            )
     if not isinstance(variables.get("previous_password") or "", str):
         yield "redis_server_previous_password is of another kind: give text; put quotes around it"
     yield from _number_problems(variables, "start_timeout_seconds", range(1, 86_401), "seconds")
