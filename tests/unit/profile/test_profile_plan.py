@@ -145,12 +145,13 @@ def test_after_any_runs_each_deployment_has_its_own_profiles_alone(runs: list[tu
 def test_names_are_the_same_for_one_host_and_for_many() -> None:
     """1 → 2 → 1 hosts; the profile of the host that left is named until it is removed."""
     folder = Folder()
-    assert [] == folder.run(desired())
-    assert {"redis@node1.env"} == folder.names()
-    both = [desired(host, ("node1", "node2")) for host in ("node1", "node2")]
+    forms = {"forms": ["systemd"]}
+    assert [] == folder.run(desired(**forms))
+    assert {"redis@node1.env", "redis@node1.service.env"} == folder.names()
+    both = [desired(host, ("node1", "node2"), **forms) for host in ("node1", "node2")]
     assert [] == folder.run(*both)
-    assert {"redis@node1.env", "redis@node2.env"} == folder.names()
-    (note,) = folder.run(desired())
+    assert {f"redis@{host}{ending}" for host in ("node1", "node2") for ending in (".env", ".service.env")} == folder.names()
+    (note,) = folder.run(desired(**forms))
     assert note.startswith("/inventory/redis@node2.env is of node2, a host that the inventory does not have any more")
 
 

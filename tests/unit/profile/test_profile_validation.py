@@ -35,6 +35,8 @@ def test_good_variables_pass() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"endpoints": [{**MANAGED, "name": "../x"}], "users": []}, ["redis_endpoint_instances[../x].name", "64"]),
+        ({"endpoints": [MANAGED, MANAGED], "users": []}, ["redis_endpoint_instances", "'default' twice"]),
         ({"endpoints": [MANAGED], "users": [{**READER, "name": "a b"}]}, ["redis_endpoint_users[a b].name", "64"]),
         ({"endpoints": [MANAGED], "users": [{**READER, "name": "../x"}]}, ["redis_endpoint_users[../x].name"]),
         ({"endpoints": [MANAGED], "users": [{**READER, "name": "default"}]}, ["redis_endpoint_users[default].name", "not 'default'"]),

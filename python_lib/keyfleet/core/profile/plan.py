@@ -14,6 +14,7 @@ from .names import Owner, env_path, marked_owner, stem_of
 from .validation import applies
 from .values import profile_text, profile_values, profile_variable
 
+FORM_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
 _ADDRESS = ("REDIS_HOST=", "REDIS_PORT=", "REDIS_URL=")
 
 
@@ -53,6 +54,11 @@ class Desired:
     def is_only_host(self) -> bool:
         """Whether an earlier version put no host into the names of files."""
         return list(self.hosts) == [self.host]
+
+    def is_env_file(self, path: str) -> bool:
+        """Return whether a file is an env file by its place and ending, and no further form."""
+        folder = PurePosixPath(path).parent
+        return folder == self.path.parent and not (folder == self.folder and path.endswith(FORM_ENDINGS))
 
     def path_of(self, owner: Owner, ending: str = "") -> str:
         """Return where a file of a profile is; the env file without *ending*."""
@@ -95,15 +101,11 @@ def candidates(desired: Desired, names: Mapping[str, Sequence[str]]) -> Iterator
     Args:
         names: Of the files in the folders of *desired*, by folder.
     """
-    endings = {
-        str(desired.path.parent): [desired.path.suffix],
-        str(desired.folder): [ending for form in ENDINGS.values() for ending in form],
-    }
-    if desired.path.parent == desired.folder:
-        endings[str(desired.folder)].append(desired.path.suffix)
+    endings: dict[str, list[str]] = {str(desired.folder): [*FORM_ENDINGS]}
+    endings.setdefault(str(desired.path.parent), []).append(desired.path.suffix)
     for folder, known in endings.items():
         for name in names.get(folder, ()):
-            if name.startswith(desired.path.stem) and any(name.endswith(ending) for ending in known):
+            if name.startswith(desired.path.stem) and name.endswith(tuple(known)):
                 yield str(PurePosixPath(folder, name))
 
 
@@ -145,7 +147,7 @@ def plan_profiles(desired: Desired, texts: Mapping[str, str]) -> ProfilePlan:
     notes = []
     for file, present in _former(desired, texts, owners):
         files.setdefault(file.path, file)
-        if file.content is not None and file.path.endswith(desired.path.suffix):
+        if file.content is not None and desired.is_env_file(file.path):
             notes.append(f"{file.path} is the former name of a profile, which the next version no longer writes: read {present} instead")
     for path, owner in owners.items():
         if path in files or owner is None or owner.deployment not in ("", desired.deployment):
@@ -156,12 +158,12 @@ def plan_profiles(desired: Desired, texts: Mapping[str, str]) -> ProfilePlan:
             notes += _note(desired, path, owner)
     gone = [ProfileFile(file.path) for file in files.values() if file.content is None and file.path in texts and owners[file.path]]
     written = [file for file in files.values() if file.content is not None]
-    return ProfilePlan((*written, *sorted(gone, key=lambda file: file.path.endswith(desired.path.suffix))), tuple(notes))
+    return ProfilePlan((*written, *sorted(gone, key=lambda file: desired.is_env_file(file.path))), tuple(notes))
 
 
 def _owner(desired: Desired, path: str, text: str) -> Optional[Owner]:
     name = PurePosixPath(path).name
-    endings = sorted((desired.path.suffix, *(ending for form in ENDINGS.values() for ending in form)), key=len, reverse=True)
+    endings = sorted((desired.path.suffix, *FORM_ENDINGS), key=len, reverse=True)
     ending = next(ending for ending in endings if name.endswith(ending))
     return marked_owner(text, name.removesuffix(ending), desired.path.stem)
 
@@ -233,7 +235,7 @@ def _is_stale(desired: Desired, owner: Owner) -> bool:
 
 def _note(desired: Desired, path: str, owner: Owner) -> Iterator[str]:
     """Yield what the operator should know of a profile that stays."""
-    if not path.endswith(desired.path.suffix) or not desired.hosts:
+    if not desired.is_env_file(path) or not desired.hosts:
         return
     if not owner.host and desired.host and not desired.is_only_host:
         yield f"{path} is of an earlier version, which named no host, and does not have the address of one: remove it when nothing reads it"

@@ -10,7 +10,7 @@ from typing import Any
 
 from .forms import FORMS_ELSEWHERE
 
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ARN = re.compile(r"arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:\d{12}:secret:[^\s\"]+|ssm:[a-z0-9-]+:\d{12}:parameter/[^\s\"]+)")
 _ARN_FORMS = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"
@@ -33,7 +33,7 @@ def profile_problems(
         secret_arns: ARN of the password of the user ``default``, by name of the instance.
     """
     names = [str(endpoint["name"]) for endpoint in endpoints]
-    found = list(_user_problems(users, names))
+    found = [*_instance_problems(names), *_user_problems(users, names)]
     for endpoint in endpoints:
         name = endpoint["name"]
         found += _form_problems(f"instance {name}", endpoint, forms)
@@ -56,12 +56,20 @@ def applies(user: Mapping[str, Any], endpoint: Mapping[str, Any]) -> bool:
     return user.get("instances") is None or endpoint["name"] in user["instances"]
 
 
+def _instance_problems(names: Sequence[str]) -> Iterator[str]:
+    for name in sorted(set(names)):
+        if not _NAME.fullmatch(name):
+            yield f"redis_endpoint_instances[{name}].name: use 1 to 64 letters, digits, '.', '_' and '-', which are parts of file names"
+        if names.count(name) > 1:
+            yield f"redis_endpoint_instances has the name {name!r} twice: names are unique, since the files are called after them"
+
+
 def _user_problems(users: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
     seen = set()
     for user in users:
         name = str(user.get("name"))
         where = f"redis_endpoint_users[{name}]"
-        if not _USER.fullmatch(name) or name == "default":
+        if not _NAME.fullmatch(name) or name == "default":
             yield f"{where}.name: use 1 to 64 letters, digits, '.', '_' and '-', which are parts of file names, and not 'default'"
         if name in seen:
             yield f"redis_endpoint_users has the name {name!r} twice: give each user one entry, with the list of its instances"
