@@ -55,7 +55,7 @@ def stated_by_environment(environ: Mapping[str, str], problems: list[str]) -> Gi
     """
     Return the fields that the variables state, and add to *problems* what is missing, broken or said twice in different ways.
 
-    An empty variable counts as not set. Where two profiles were read nothing else is looked for, since each variable may be of either.
+    An empty variable counts as not set. After two profiles nothing else is checked, since each variable may be of either.
     """
     variables = _set_variables(environ)
     given: Given = {}
