@@ -74,6 +74,16 @@ def server_plan(
     return found
 
 
+def public_plan(plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Return ``name``, ``port`` and ``directives`` of the present instances, without any secret and without users.
+
+    Args:
+        plan: From `server_plan`.
+    """
+    return [{name: options[name] for name in ("name", "port", "directives")} for options in plan if options["state"] == "present"]
+
+
 def _starter(layout: Layout, host: Mapping[str, Any], unit: str) -> str:
     """Return the text of what starts an instance: the unit that all share, or its own specification for the runner."""
     if host["service_manager"] == "systemd":
@@ -178,6 +188,7 @@ class FilterModule:
             "server_problems": server_problems,
             "server_advice": server_advice,
             "server_plan": server_plan,
+            "public_plan": public_plan,
             "server_files": server_files,
             "server_next_restart": server_next_restart,
         }
