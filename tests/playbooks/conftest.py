@@ -1,4 +1,4 @@
-"""A deployment of its own for each test."""
+"""A deployment for each test: one of its own, or the module's, deployed once and put back before each test."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.playbooks import Deployment, deployments, free_port
+from support.prepared import Prepared
 
 
 @pytest.fixture
-def port() -> int:
-    """Return a free TCP port."""
+def port(request: pytest.FixtureRequest) -> int:
+    """Return the port of the test's instance: that of `deployed`, else a free one."""
+    if "deployed" in request.fixturenames:
+        return int(request.getfixturevalue("deployed").variables["redis_server_instances"][0]["port"])
     return free_port()
 
 
@@ -22,3 +25,21 @@ def deployment(port: int) -> Iterator[Deployment]:
     for found in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
         found.variables = {"redis_server_instances": [{"name": "default", "port": port}]}
         yield found
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Prepared]:
+    """The module's deployment of one instance; tests use `deployed`."""
+    found = Prepared(_one_instance)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def deployed(prepared: Prepared) -> Deployment:
+    """An inventory with one instance, deployed: what `deployment` is after its first run, without the time that takes."""
+    return prepared.fresh()
+
+
+def _one_instance(deployment: Deployment) -> None:
+    deployment.variables = {"redis_server_instances": [{"name": "default", "port": free_port()}]}

@@ -21,20 +21,19 @@ def settings(client: redis.Redis, *names: str) -> list[str]:
     return [client.config_get(name)[name] for name in names]
 
 
-def test_from_port_to_socket_and_back(deployment: Deployment, port: int) -> None:
+def test_from_port_to_socket_and_back(deployed: Deployment, port: int) -> None:
     """What waits for the restart does not cut the way to the server before it; data stays on both ways."""
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         client.set("kept", "yes")
-    place = str(deployment.root() / "run/keyfleet/default/server.sock")
-    assert [] != deployment.run(**instance(0, unix_socket=True)).ok().changed
-    with deployment.client(0, unix_socket_path=place) as client:
+    place = str(deployed.root() / "run/keyfleet/default/server.sock")
+    assert [] != deployed.run(**instance(0, unix_socket=True)).ok().changed
+    with deployed.client(0, unix_socket_path=place) as client:
         assert "yes" == client.get("kept")
-    assert [] == deployment.run(**instance(0, unix_socket=True)).ok().changed
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    assert [] == deployed.run(**instance(0, unix_socket=True)).ok().changed
+    deployed.run().ok()
+    with deployed.client(port) as client:
         assert "yes" == client.get("kept")
-    assert [] == deployment.run().ok().changed
+    assert [] == deployed.run().ok().changed
 
 
 def test_renamed_and_removed_config_command(deployment: Deployment, port: int) -> None:
@@ -58,37 +57,34 @@ def test_renamed_and_removed_config_command(deployment: Deployment, port: int) -
         assert ["0"] == settings(client, "maxmemory")
 
 
-def test_append_only_file_switched_on_with_a_restart(deployment: Deployment, port: int) -> None:
+def test_append_only_file_switched_on_with_a_restart(deployed: Deployment, port: int) -> None:
     """The restart waits for the first rewrite of the append-only file, during which the server would not stop."""
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         client.mset({f"key:{number}": "x" * 100 for number in range(2000)})
-    run = deployment.run(**instance(port, directives={"appendonly": True, "databases": 4})).ok()
+    run = deployed.run(**instance(port, directives={"appendonly": True, "databases": 4})).ok()
     restarted = run.result("redis_restart")["instances"][0]
     assert ("aof", 2000, 2000) == (restarted["saved"], restarted["keys_before"], restarted["keys"])
 
 
-def test_module_that_does_not_load_is_refused_first(deployment: Deployment, port: int) -> None:
+def test_module_that_does_not_load_is_refused_first(deployed: Deployment, port: int) -> None:
     """A healthy server is not stopped for a module that would keep it from starting."""
-    deployment.run().ok()
-    before = deployment.tree()
-    run = deployment.run(**instance(port, directives={"loadmodule": "/etc/passwd"}))
+    before = deployed.tree()
+    run = deployed.run(**instance(port, directives={"loadmodule": "/etc/passwd"}))
     assert 2 == run.rc
     assert "loadmodule" in run.failures
-    assert before == deployment.tree()
-    with deployment.client(port) as client:
+    assert before == deployed.tree()
+    with deployed.client(port) as client:
         assert client.ping()
 
 
-def test_module_lines_that_a_rewrite_copied_do_not_count(deployment: Deployment, port: int) -> None:
+def test_module_lines_that_a_rewrite_copied_do_not_count(deployed: Deployment, port: int) -> None:
     """What CONFIG REWRITE copies of modules would load them twice; the server comes back all the same, also after a crash."""
-    deployment.run().ok()
-    own = deployment.root() / "var/lib/keyfleet/default/server.conf"
+    own = deployed.root() / "var/lib/keyfleet/default/server.conf"
     own.write_text("loadmodule /nonexistent/module.so\nslowlog-max-len 99\n", encoding="utf-8")
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    deployed.run().ok()
+    with deployed.client(port) as client:
         assert ["99"] == settings(client, "slowlog-max-len")
     assert "loadmodule" not in own.read_text(encoding="utf-8")
 
@@ -135,10 +131,9 @@ def test_dump_of_the_user_is_kept(deployment: Deployment, port: int) -> None:
     assert (deployment.root() / "var/lib/keyfleet/default/dump.rdb").exists()
 
 
-def test_renamed_instance_takes_the_port(deployment: Deployment, port: int) -> None:
+def test_renamed_instance_takes_the_port(deployed: Deployment, port: int) -> None:
     """One instance goes and another takes its port in the same run."""
-    deployment.run().ok()
-    run = deployment.run(redis_server_instances=[{"name": "default", "state": "absent"}, {"name": "other", "port": port}]).ok()
+    run = deployed.run(redis_server_instances=[{"name": "default", "state": "absent"}, {"name": "other", "port": port}]).ok()
     assert {"default": "removed", "other": "started"} == {one["name"]: one["action"] for one in run.result("redis_instances")["instances"]}
 
 

@@ -106,35 +106,34 @@ def test_profiles_keep_their_names_while_hosts_and_instances_come_and_go(two: De
     assert [] == two.run().ok().changed
 
 
-def test_what_an_earlier_version_left_is_used_and_moved(deployment: Deployment, port: int) -> None:
+def test_what_an_earlier_version_left_is_used_and_moved(deployed: Deployment, port: int) -> None:
     """The password stays, and check mode uses it where it is; the lock of that version ends, and its profile is kept up to date."""
-    deployment.run().ok()
-    secret, former = deployment.password_file(), deployment.inventory / ".keyfleet/redis_server_password"
-    password, lock = deployment.password(), deployment.inventory / ".keyfleet/run.lock"
-    profile, former_profile = (deployment.inventory / name for name in ("redis@node1.env", "redis.env"))
+    secret, former = deployed.password_file(), deployed.inventory / ".keyfleet/redis_server_password"
+    password, lock = deployed.password(), deployed.inventory / ".keyfleet/run.lock"
+    profile, former_profile = (deployed.inventory / name for name in ("redis@node1.env", "redis.env"))
     secret.rename(former)
     lock.write_text(json.dumps({"pid": 1, "started_at": "gone", "host": os.uname().nodename}), encoding="utf-8")
     _title, *rest = profile.read_text(encoding="utf-8").splitlines()
     profile.unlink()
     former_profile.write_text("\n".join(["# Ansible managed: how applications reach instance default", *rest[1:], ""]), encoding="utf-8")
-    assert [MADE, WRITTEN] == deployment.run("--check").ok().changed
+    assert [MADE, WRITTEN] == deployed.run("--check").ok().changed
     assert (False, True, True) == (secret.exists(), former.exists(), lock.exists())
-    run = deployment.run().ok()
+    run = deployed.run().ok()
     assert [MADE, WRITTEN] == run.changed
     assert f"{former_profile} is the former name of a profile" in run.output.replace("\n", " ")
-    assert (password, False, False) == (deployment.password(), former.exists(), lock.exists())
+    assert (password, False, False) == (deployed.password(), former.exists(), lock.exists())
     assert "redis.env" == key_of(former_profile)
     assert read(profile) == read(former_profile)
-    assert [] == deployment.run().ok().changed
+    assert [] == deployed.run().ok().changed
 
     os.link(secret, former)  # a run that was killed between the two names
-    assert [MADE] == deployment.run().ok().changed
-    assert (password, False) == (deployment.password(), former.exists())
+    assert [MADE] == deployed.run().ok().changed
+    assert (password, False) == (deployed.password(), former.exists())
     former.write_text("another-password", encoding="utf-8")
     former.chmod(0o600)
-    run = deployment.run().ok()
+    run = deployed.run().ok()
     assert f"{former} holds another secret than" in run.output.replace("\n", " ")
-    assert (password, True, []) == (deployment.password(), former.exists(), run.changed)
+    assert (password, True, []) == (deployed.password(), former.exists(), run.changed)
 
 
 def test_files_of_others_and_folders_that_cannot_be_written_are_refused_first(deployment: Deployment, port: int) -> None:

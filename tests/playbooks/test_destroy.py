@@ -32,33 +32,31 @@ def two_hosts(deployment: Deployment, port: int) -> Deployment:
     return deployment
 
 
-def test_destroy_keeps_data_unless_purged(deployment: Deployment, port: int) -> None:
+def test_destroy_keeps_data_unless_purged(deployed: Deployment, port: int) -> None:
     """destroy stops everything and keeps data and password, so that the next deployment has them; with purge nothing is left."""
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         client.set("kept", "yes")
-    password = deployment.password()
-    deployment.run(playbook=DESTROY).ok()
-    assert [] == list(deployment.root().glob("etc/keyfleet/*")) + list(deployment.inventory.glob("*.env"))
-    assert [] == deployment.run(playbook=DESTROY).ok().changed
-    deployment.run().ok()
-    assert password == deployment.password()
-    with deployment.client(port) as client:
+    password = deployed.password()
+    deployed.run(playbook=DESTROY).ok()
+    assert [] == list(deployed.root().glob("etc/keyfleet/*")) + list(deployed.inventory.glob("*.env"))
+    assert [] == deployed.run(playbook=DESTROY).ok().changed
+    deployed.run().ok()
+    assert password == deployed.password()
+    with deployed.client(port) as client:
         assert "yes" == client.get("kept")
-    purge(deployment).ok()
-    assert [] == [path for path in deployment.root().rglob("*") if path.is_file()]
-    assert not secret(deployment).exists()
+    purge(deployed).ok()
+    assert [] == [path for path in deployed.root().rglob("*") if path.is_file()]
+    assert not secret(deployed).exists()
 
 
-def test_check_mode_takes_nothing_away(deployment: Deployment, port: int) -> None:
+def test_check_mode_takes_nothing_away(deployed: Deployment, port: int) -> None:
     """--check names what a run would take away, and does not touch it."""
-    deployment.run().ok()
-    before = deployment.tree()
-    foreseen = purge(deployment, "--check").ok()
-    assert before == deployment.tree()
-    with deployment.client(port) as client:
+    before = deployed.tree()
+    foreseen = purge(deployed, "--check").ok()
+    assert before == deployed.tree()
+    with deployed.client(port) as client:
         assert client.ping()
-    assert foreseen.changed == purge(deployment).ok().changed
+    assert foreseen.changed == purge(deployed).ok().changed
 
 
 def test_limit_keeps_the_password_that_other_hosts_use(two_hosts: Deployment) -> None:
@@ -133,14 +131,13 @@ def test_bad_variables_are_refused_first(deployment: Deployment, extra: dict[str
     assert not (deployment.inventory / ".keyfleet").exists()
 
 
-def test_lock_is_taken_before_a_host_is_asked(deployment: Deployment, port: int) -> None:
+def test_lock_is_taken_before_a_host_is_asked(deployed: Deployment, port: int) -> None:
     """While another run is at work nothing is asked of a host."""
-    deployment.run().ok()
-    lock = deployment.inventory / ".keyfleet/redis/run.lock"
+    lock = deployed.inventory / ".keyfleet/redis/run.lock"
     lock.write_text(lock.read_text(encoding="utf-8").replace('"host": "', '"host": "elsewhere-'), encoding="utf-8")
-    run = deployment.run(playbook=DESTROY)
+    run = deployed.run(playbook=DESTROY)
     assert 2 == run.rc
     assert "another run is at work" in run.failures
     assert [] == run.execs
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         assert client.ping()

@@ -57,48 +57,46 @@ def test_killed_change_then_rerun_converges(deployment: Deployment, port: int) -
         assert [str(96 << 20), "4", "10"] == [client.config_get(name)[name] for name in ("maxmemory", "databases", "hz")]
 
 
-def test_second_run_at_the_same_time_refuses(deployment: Deployment) -> None:
+def test_second_run_at_the_same_time_refuses(deployed: Deployment) -> None:
     """While one run is at work a second one ends with the first one's process in its message; afterwards it goes through."""
-    deployment.run().ok()
-    first = deployment.start()
+    first = deployed.start()
     try:
-        lock = deployment.inventory / ".keyfleet/redis/run.lock"
+        lock = deployed.inventory / ".keyfleet/redis/run.lock"
         deadline = time.monotonic() + PATIENCE_SECONDS
         while f'"pid": {_playbook_pid(first)}' not in lock.read_text(encoding="utf-8"):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.killpg(first.pid, signal.SIGSTOP)  # so that it is at work for as long as the second one needs
         second = subprocess.run(
-            deployment.command(), capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], env=deployment.environ()
+            deployed.command(), capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], env=deployed.environ()
         )
     finally:
         os.killpg(first.pid, signal.SIGCONT)
     assert 2 == second.returncode
     assert re.search(r"another run is at work on this deployment: process \d+", second.stdout.replace("\n", " "))
-    deployment.finish(first).ok()
-    assert [] == deployment.run().ok().changed
+    deployed.finish(first).ok()
+    assert [] == deployed.run().ok().changed
 
 
 def _playbook_pid(process: subprocess.Popen[str]) -> int:
     return process.pid  # nsenter executes the program in its own place
 
 
-def test_lost_secret_is_never_made_anew(deployment: Deployment, port: int) -> None:
+def test_lost_secret_is_never_made_anew(deployed: Deployment, port: int) -> None:
     """Without the secret of a running server the run refuses and says how to recover; with it back, nothing changes."""
-    deployment.run().ok()
-    secret = deployment.inventory / ".keyfleet/redis/redis_server_password"
+    secret = deployed.inventory / ".keyfleet/redis/redis_server_password"
     kept = secret.read_text(encoding="utf-8")
     secret.unlink()
-    before = deployment.tree()
-    run = deployment.run()
+    before = deployed.tree()
+    run = deployed.run()
     assert 2 == run.rc
     assert "is not in" in run.failures and str(secret) in run.failures and "Put it back" in run.failures
     assert not secret.exists()
-    assert before == deployment.tree()
+    assert before == deployed.tree()
     secret.touch(mode=0o600)
     secret.write_text(kept, encoding="utf-8")
-    assert [] == deployment.run().ok().changed
-    with deployment.client(port) as client:
+    assert [] == deployed.run().ok().changed
+    with deployed.client(port) as client:
         assert client.ping()
 
 

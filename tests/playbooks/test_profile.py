@@ -156,30 +156,28 @@ def test_verify_on_a_bare_host_says_to_deploy_first(deployment: Deployment) -> N
     assert {} == profiles(deployment)
 
 
-def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployment: Deployment, port: int) -> None:
+def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployed: Deployment, port: int) -> None:
     """A server that does not answer fails the run with the instance, the verdict and the reason; the profile stays as it was."""
-    deployment.run().ok()
-    before = profiles(deployment)
-    with deployment.client(port) as client:
+    before = profiles(deployed)
+    with deployed.client(port) as client:
         client.config_set("bind", "127.0.0.2")  # runs on, at an address where nobody asks
-    run = deployment.run("--tags", "verify")
+    run = deployed.run("--tags", "verify")
     assert 2 == run.rc
     assert "(item=default)" in run.output
     assert f"the verdict is failed: 127.0.0.1:{port}" in run.failures
-    assert before == profiles(deployment)
+    assert before == profiles(deployed)
 
 
-def test_ansible_does_not_take_a_profile_for_an_inventory(deployment: Deployment) -> None:
+def test_ansible_does_not_take_a_profile_for_an_inventory(deployed: Deployment) -> None:
     """Neither with our ansible.cfg, beside the inventory, nor with Ansible's own defaults, in the hidden folder."""
-    deployment.run().ok()
-    assert (deployment.inventory / "redis@node1.env").exists()
-    environ = deployment.environ()
-    own = [sys.executable, "-m", "ansible", "inventory", "-i", str(deployment.inventory), "--list"]
+    assert (deployed.inventory / "redis@node1.env").exists()
+    environ = deployed.environ()
+    own = [sys.executable, "-m", "ansible", "inventory", "-i", str(deployed.inventory), "--list"]
     listed = subprocess.run(own, capture_output=True, text=True, check=True, cwd=ROOT, env=environ)
-    assert deployment.password() not in listed.stdout + listed.stderr
-    (deployment.inventory / "redis@node1.env").unlink()
+    assert deployed.password() not in listed.stdout + listed.stderr
+    (deployed.inventory / "redis@node1.env").unlink()
     environ["ANSIBLE_INVENTORY_IGNORE"] = ".pyc, .retry"
-    run = subprocess.run(deployment.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
+    run = subprocess.run(deployed.command(), capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
     assert 0 == run.returncode, run.stdout
-    assert ["redis@node1.env"] == [path.name for path in (deployment.inventory / ".keyfleet").glob("*.env")]
-    assert [] == list(deployment.inventory.glob("*.env"))
+    assert ["redis@node1.env"] == [path.name for path in (deployed.inventory / ".keyfleet").glob("*.env")]
+    assert [] == list(deployed.inventory.glob("*.env"))

@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 from support.playbooks import ROOT, Deployment
+from support.refusals import Refusal, refusals
 
 ONE = {"name": "default", "port": 7399}
 
@@ -217,31 +219,31 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def refused() -> Iterator[dict[str, Refusal]]:
+    """What each case got; that neither a host nor the controller has a file more than before was checked for all of them."""
+    with refusals({name: extra for name, (extra, _words) in REFUSED.items()}) as found:
+        yield found
+
+
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_anything_is_touched(deployment: Deployment, name: str) -> None:
+def test_refused_before_anything_is_touched(refused: dict[str, Refusal], name: str) -> None:
     """The run fails with a message that helps, and neither host nor controller has a file more than before."""
-    extra, words = REFUSED[name]
-    deployment.write()
-    before = deployment.tree()
-    run = deployment.run(**extra)
-    assert 2 == run.rc, run.output[-3000:]
-    assert [] == [word for word in words if word not in run.failures], run.failures
-    assert "s3cret-in-the-wrong-place" not in run.output
-    assert before == deployment.tree()
-    assert [] == run.changed
-    kept = {path.name for path in deployment.inventory.rglob("*") if path.is_file()}
-    assert kept <= {"hosts.yml", "run.lock"}
+    found, (_extra, words) = refused[name], REFUSED[name]
+    assert 2 == found.run.rc
+    assert [] == [word for word in words if word not in found.failures], found.failures
+    assert "s3cret-in-the-wrong-place" not in found.run.output
+    assert [] == found.changed
 
 
-def test_running_deployment_is_not_touched_by_a_refused_change(deployment: Deployment, port: int) -> None:
+def test_running_deployment_is_not_touched_by_a_refused_change(deployed: Deployment, port: int) -> None:
     """A refused change leaves the running server, its files and its process as they are."""
-    deployment.run().ok()
-    before = deployment.tree()
-    with deployment.client(port) as client:
+    before = deployed.tree()
+    with deployed.client(port) as client:
         pid = client.info("server")["process_id"]
-        assert 2 == deployment.run(redis_server_directives={"maxmemory-policy": "lru"}).rc
+        assert 2 == deployed.run(redis_server_directives={"maxmemory-policy": "lru"}).rc
         assert pid == client.info("server")["process_id"]
-    assert before == deployment.tree()
+    assert before == deployed.tree()
 
 
 def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) -> None:
@@ -265,14 +267,13 @@ def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) 
         foreign.wait(10)
 
 
-def test_port_of_an_instance_that_leaves_is_free(deployment: Deployment, port: int) -> None:
+def test_port_of_an_instance_that_leaves_is_free(deployed: Deployment, port: int) -> None:
     """An instance gets another name in one run: the old one ends before the new one starts on its port."""
-    deployment.run().ok()
-    with deployment.client(port) as client:
+    with deployed.client(port) as client:
         before = client.info("server")["process_id"]
     renamed = instances({"name": "new", "port": port}, {"name": "default", "state": "absent"})
-    run = deployment.run(**renamed).ok()
-    with deployment.client(port) as client:
+    run = deployed.run(**renamed).ok()
+    with deployed.client(port) as client:
         assert before != client.info("server")["process_id"]
         assert client.config_get("dir")["dir"].endswith("/new")
     assert [["default", "removed"], ["new", "started"]] == sorted(

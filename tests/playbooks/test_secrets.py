@@ -80,9 +80,8 @@ def test_vaulted_password_works_and_stays_hidden(deployment: Deployment, port: i
         assert client.ping()
 
 
-def test_generated_password_is_private_and_strong(deployment: Deployment) -> None:
+def test_generated_password_is_private_and_strong(deployed: Deployment) -> None:
     """The generated password has 256 random bits in a file that only its owner can read."""
-    deployment.run().ok()
-    folder = deployment.inventory / ".keyfleet/redis"
+    folder = deployed.inventory / ".keyfleet/redis"
     assert (0o700, 0o600) == tuple(stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "redis_server_password"))
-    assert len(deployment.password()) == 43
+    assert len(deployed.password()) == 43

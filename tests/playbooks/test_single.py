@@ -39,46 +39,43 @@ def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) ->
     assert len(second.execs) <= EXECS_OF_A_RERUN, second.execs
 
 
-def test_live_directive_keeps_the_process(deployment: Deployment, port: int) -> None:
+def test_live_directive_keeps_the_process(deployed: Deployment, port: int) -> None:
     """What CONFIG SET can change is changed in the running process, survives its restart, and is not changed again."""
-    deployment.run().ok()
-    pid = pid_of(deployment, port)
+    pid = pid_of(deployed, port)
     wish = instance(port, directives={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "notify-keyspace-events": "KEA"})
-    run = deployment.run(**wish).ok()
+    run = deployed.run(**wish).ok()
     assert {"maxmemory", "maxmemory-policy", "notify-keyspace-events"} == set(run.result("redis_instances")["instances"][0]["live"])
-    assert pid == pid_of(deployment, port)
-    with deployment.client(port) as client:
+    assert pid == pid_of(deployed, port)
+    with deployed.client(port) as client:
         assert str(64 * 1024 * 1024) == client.config_get("maxmemory")["maxmemory"]
-    assert [] == deployment.run(**wish).ok().changed
+    assert [] == deployed.run(**wish).ok().changed
 
 
-def test_startup_directive_restarts_after_saving(deployment: Deployment, port: int) -> None:
+def test_startup_directive_restarts_after_saving(deployed: Deployment, port: int) -> None:
     """What only a start applies is announced with its reason, restarted once with the data kept, and the gap is told."""
-    deployment.run().ok()
-    pid = pid_of(deployment, port)
-    with deployment.client(port) as client:
+    pid = pid_of(deployed, port)
+    with deployed.client(port) as client:
         client.mset({f"key:{number}": number for number in range(1000)})
-    run = deployment.run(**instance(port, directives={"databases": 4})).ok()
+    run = deployed.run(**instance(port, directives={"databases": 4})).ok()
     assert "databases is '16' and shall be '4'" in run.output
     restarted = run.result("redis_restart")["instances"][0]
     assert (1000, 1000) == (restarted["keys_before"], restarted["keys"])
     assert restarted["gap_seconds"] > 0
-    assert pid != pid_of(deployment, port)
-    with deployment.client(port) as client:
+    assert pid != pid_of(deployed, port)
+    with deployed.client(port) as client:
         assert 1000 == client.dbsize()
         assert "4" == client.config_get("databases")["databases"]
-    assert [] == deployment.run(**instance(port, directives={"databases": 4})).ok().changed
+    assert [] == deployed.run(**instance(port, directives={"databases": 4})).ok().changed
 
 
-def test_report_policy_restarts_nothing(deployment: Deployment, port: int) -> None:
+def test_report_policy_restarts_nothing(deployed: Deployment, port: int) -> None:
     """With restart_policy report the run says what must restart and leaves the process alone, each time."""
-    deployment.run().ok()
-    pid = pid_of(deployment, port)
+    pid = pid_of(deployed, port)
     wish = {**instance(port, directives={"databases": 4}), "redis_server_restart_policy": "report"}
     for _unused in range(2):
-        run = deployment.run(**wish).ok()
+        run = deployed.run(**wish).ok()
         assert "must be restarted (redis_server_restart_policy is report" in run.output
-        assert pid == pid_of(deployment, port)
+        assert pid == pid_of(deployed, port)
 
 
 def test_cache_without_persistence_keeps_its_data_over_a_restart(deployment: Deployment, port: int) -> None:
@@ -191,13 +188,12 @@ def test_socket_only_and_ipv6(deployment: Deployment, port: int) -> None:
     assert [] == deployment.run(redis_server_instances=wish).ok().changed
 
 
-def test_port_moves_live(deployment: Deployment, port: int) -> None:
+def test_port_moves_live(deployed: Deployment, port: int) -> None:
     """A new port is taken by the running process; the profile follows."""
-    deployment.run().ok()
-    pid, other = pid_of(deployment, port), free_port()
-    deployment.run(**instance(other)).ok()
-    assert pid == pid_of(deployment, other)
-    assert f"REDIS_PORT={other}" in (deployment.inventory / "redis@node1.env").read_text(encoding="utf-8")
+    pid, other = pid_of(deployed, port), free_port()
+    deployed.run(**instance(other)).ok()
+    assert pid == pid_of(deployed, other)
+    assert f"REDIS_PORT={other}" in (deployed.inventory / "redis@node1.env").read_text(encoding="utf-8")
 
 
 def shown(run: Run) -> list[tuple[str, Any]]:

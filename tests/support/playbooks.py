@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Run:
         """Return the last result of a module of ours."""
         return next(record["result"] for record in reversed(self.records) if record["action"] == f"keyfleet.redis.{module}")
 
+    def of(self, host: str) -> Run:
+        """Return the run with the records of one host only."""
+        return replace(self, records=[record for record in self.records if host == record["host"]])
+
     def ok(self) -> Run:
         """Return the run itself if it went well; fail with its output otherwise."""
         assert self.rc == 0, self.output[-6000:]
@@ -92,6 +96,7 @@ class Deployment:
     variables: dict[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ("node1",)
     python: str = sys.executable
+    host_variables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def inventory(self) -> Path:
@@ -108,7 +113,7 @@ class Deployment:
         hosts = {}
         for host in self.hosts:
             self.root(host).mkdir(exist_ok=True)
-            hosts[host] = {"redis_server_root": str(self.root(host))}
+            hosts[host] = {"redis_server_root": str(self.root(host)), **self.host_variables.get(host, {})}
         common = {
             "ansible_connection": "counted",
             "ansible_python_interpreter": sys.executable,
@@ -213,6 +218,8 @@ def _end(pid: int, folder: str) -> None:
         return
     if folder in place or "runner.py" in place:
         os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists():  # until then it has its port
+            time.sleep(0.01)
 
 
 def deployments(folder: Path) -> Iterator[Deployment]:
