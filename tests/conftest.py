@@ -19,6 +19,9 @@ settings.load_profile("keyfleet")
 
 pytest_plugins = ["keyfleet.testing.plugin"]
 
+# Read by pytest-timeout: a test that takes longer hangs. The slowest takes a tenth of it on an idle machine.
+os.environ.setdefault("PYTEST_TIMEOUT", "600")
+
 PASSWORD = "correct-horse-battery"
 os.environ.setdefault(FOLDER_VARIABLE, str(Path(__file__).parents[1] / ".cache/servers"))  # made by scripts/servers
 
