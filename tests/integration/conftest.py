@@ -26,18 +26,21 @@ STARTERS: dict[str, Callable[..., Target]] = {
     "password": partial(start_server, password="correct horse"),
     "socket": partial(start_server, unix_socket=True),
 }
-EVERYWHERE = ("standalone", "tls", "sentinel", "cluster")
+ON_OTHER_SERVERS = ("standalone",)  # replies and errors differ with the version, ways to the server do not
+ON_OTHER_SERVERS_IN_FULL = ("standalone", "tls", "sentinel", "cluster")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
-    Run tests of `target` on each topology and server of ``--servers``, and modules that say ON_EVERY_SERVER on each server.
+    Run tests of `target` on each topology of the first server of ``--servers`` and on those of the others that `ON_OTHER_SERVERS` names.
 
-    Modules that say ``ON_EVERY_SERVER = "full"`` take minutes for each server: without ``--full`` they run on the first one.
+    Modules that say ``ON_EVERY_SERVER = True`` run on each server. Those that say ``"full"`` take minutes for each, and what they show
+    hardly depends on the version: without ``--full`` they run on the first one.
     """
     if "kept_target" in metafunc.fixturenames:
         servers = metafunc.config.getoption("servers").split(",")
-        pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in EVERYWHERE]
+        others = ON_OTHER_SERVERS_IN_FULL if metafunc.config.getoption("full") else ON_OTHER_SERVERS
+        pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in others]
         metafunc.parametrize("kept_target", pairs, ids="-".join, indirect=True, scope="session")
     elif "redis_engine" in metafunc.fixturenames and (wanted := getattr(metafunc.module, "ON_EVERY_SERVER", False)):
         servers = metafunc.config.getoption("servers").split(",")

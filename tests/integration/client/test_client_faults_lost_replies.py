@@ -16,7 +16,7 @@ from support.clients import OpenClient
 
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 
-ON_EVERY_SERVER = True
+ON_EVERY_SERVER = "full"
 FOR_EVER = 1_000_000
 Call = Callable[[Client], object]
 
