@@ -15,7 +15,7 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
-from support.subscribers import SHORT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
+from support.subscribers import connections, expect, expect_no_more, kill_connections, reconnection, twenty_with_a_break
 
 from tests.integration.conftest import Target
 
@@ -40,7 +40,7 @@ def test_messages_arrive_with_channel_and_pattern(either: Client) -> None:
         expected = [Message("news", "hello"), Message("user.7", "ü", "user.*"), Message("grün", "1.5"), Message("none", "", "n?ne")]
         found = [subscription.next(10) for _unused in expected]
         assert sorted(map(repr, expected)) == sorted(map(repr, found))  # on a cluster they come over different servers
-        assert subscription.next(SHORT_SECONDS) is None
+        expect_no_more(either, subscription, "news", "user.7", "grün", "none")
 
 
 def test_a_killed_connection_costs_one_message_and_says_so(target: Target, either: Client) -> None:
@@ -137,7 +137,7 @@ def test_what_was_removed_is_not_returned_any_more(client: Client) -> None:
         subscription.remove("b")
         expect(subscription, "a")
         subscription.remove("a", "c")
-        assert (None, 0) == (subscription.next(SHORT_SECONDS), client.publish("a", 1))
+        assert (None, 0) == (subscription.next(0), client.publish("a", 1))
         subscription.add("c")
         client.publish("c", 2)
         expect(subscription, "2")
@@ -149,7 +149,7 @@ def test_names_are_added_once(client: Client) -> None:
         subscription.add("a")
         assert 1 == client.publish("a", 1)
         expect(subscription, "1")
-        assert subscription.next(SHORT_SECONDS) is None
+        expect_no_more(client, subscription, "a")
 
 
 def test_notifications_of_keys_can_be_subscribed(redis_factory: RedisFactory, open_client: OpenClient) -> None:
@@ -213,12 +213,14 @@ def test_a_message_is_not_published_twice(redis_server: Server, redis_factory: R
     """A lost reply is told."""
     proxy = redis_factory.proxy(redis_server)
     client = open_client(proxy.settings())
-    with open_client(redis_server.settings()).subscribe("a") as subscription:
+    direct = open_client(redis_server.settings())
+    with direct.subscribe("a") as subscription:
         fault = proxy.lose_reply("PUBLISH")
         with pytest.raises(OutcomeUnknown):
             client.publish("a", "once")
         expect(subscription, "once")
-        assert (1, None) == (fault.hits, subscription.next(SHORT_SECONDS))
+        expect_no_more(direct, subscription, "a")
+        assert 1 == fault.hits
 
 
 # Waiting
