@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Prepared:
         self._made.stop_everything()
         shutil.copytree(self._copy, self._made.folder, symlinks=True)
         _runners(self._made, "start")
-        self._made.hosts, self._made.variables = self._hosts, dict(self._variables)
+        self._made.hosts, self._made.variables = self._hosts, deepcopy(self._variables)
         return self._made
 
     def stop(self) -> None:
@@ -55,7 +56,7 @@ class Prepared:
     def _make(self) -> Deployment:
         self._made = Deployment(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp")))  # short: unix sockets need it
         self._fill(self._made)
-        self._hosts, self._variables = tuple(self._made.hosts), dict(self._made.variables)
+        self._hosts, self._variables = tuple(self._made.hosts), deepcopy(self._made.variables)
         self._made.run().ok()
         _runners(self._made, "stop")
         shutil.copytree(self._made.folder, self._copy, symlinks=True)
