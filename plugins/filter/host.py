@@ -6,11 +6,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.keyfleet.host.folders import folder_problem
-from ..module_utils.keyfleet.host.identity import twins
+from ..module_utils.keyfleet.host.identity import shared_ports, twins
 from ..module_utils.keyfleet.host.validation import kernel_problems
+
+
+def host_conflicts(reports: Mapping[str, Mapping[str, Any]], host: str, root: str) -> list[str]:
+    """
+    Return how other inventory names of its machine are in the way of a host: with the same root, or with the same port.
+
+    Args:
+        reports: Results of redis_preflight, by inventory name.
+        root: ``redis_server_root`` of *host*.
+    """
+    same_root = twins({name: report["place"] for name, report in reports.items()})
+    found = [
+        f"{' and '.join(names)} are one machine with one redis_server_root ({root}): list all of its instances under one name, or give "
+        "each name another redis_server_root"
+        for names in same_root
+        if host in names
+    ]
+    return [*found, *shared_ports(reports)]
 
 
 class FilterModule:
@@ -18,4 +37,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"folder_problem": folder_problem, "kernel_problems": kernel_problems, "twins": twins}
+        return {"folder_problem": folder_problem, "kernel_problems": kernel_problems, "host_conflicts": host_conflicts}

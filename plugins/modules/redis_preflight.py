@@ -136,6 +136,15 @@ place:
   description: Equal for two hosts of an inventory that are one machine and one root; empty if it cannot be read.
   returned: always
   type: str
+network:
+  description: Equal for two hosts of an inventory that share the ports of one machine; empty if it cannot be read.
+  returned: always
+  type: str
+listens:
+  description: C(name), C(port) and C(bind) of each present instance.
+  returned: always
+  type: list
+  elements: dict
 """
 
 

@@ -81,6 +81,16 @@ def test_two_deployments_of_one_inventory_share_nothing(two: Deployment) -> None
     assert [] == two.run("--limit", "node1").ok().changed
 
 
+def test_two_deployments_that_want_one_port_of_a_machine_are_refused(two: Deployment, port: int) -> None:
+    """Both are named, and nothing is touched; roots of their own do not help."""
+    two.write()
+    before = two.tree()
+    run = two.run(redis_server_port=port)
+    assert 2 == run.rc
+    assert f"node1 (instance default) and node2 (instance default) are one machine, and both want port {port}" in run.failures
+    assert (before, []) == (two.tree(), run.changed)
+
+
 def test_profiles_keep_their_names_while_hosts_and_instances_come_and_go(two: Deployment) -> None:
     """1 → 2 → 1 hosts, and an instance that leaves: each file stands for one server, with its password, or is gone or named."""
     del two.variables["redis_deployment"]

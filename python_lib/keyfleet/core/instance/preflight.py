@@ -18,7 +18,7 @@ from ..directives.values import to_lines
 from ..errors import KeyfleetError
 from ..host.accounts import Account, has_user
 from ..host.commands import run
-from ..host.identity import identity_of
+from ..host.identity import identity_of, network_identity
 from ..host.ports import listener, unix_listener
 from ..install.package import Package, PackageUnit, installed_version, package_unit
 from ..install.repository import repository_files
@@ -48,6 +48,8 @@ class HostReport:
         redis_py, user_known: Whether the host has redis-py, and the user that shall run the servers.
         repository: Whether the host has an apt repository that keyfleet set up for the engine.
         place: Which root of which machine it is, see ``host/identity.py``.
+        network: Which ports of which machine it has.
+        listens: ``name``, ``port`` and ``bind`` of each present instance.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -61,6 +63,8 @@ class HostReport:
     user_known: bool = False
     repository: bool = False
     place: str = ""
+    network: str = ""
+    listens: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the findings as plain data."""
@@ -78,7 +82,8 @@ def inspect_host(
         password_file: Where the generated password is kept on the controller; for messages.
         binary_required: True if the binary must be there already.
     """
-    found = HostReport(place=identity_of(host.root))
+    listens = [{"name": one.name, "port": one.port, "bind": list(one.bind)} for one in instances if one.present]
+    found = HostReport(place=identity_of(host.root), network=network_identity(), listens=listens)
     if host.service_manager == "systemd" and not Path("/run/systemd/system").is_dir():
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
         return found
