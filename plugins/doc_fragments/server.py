@@ -56,7 +56,7 @@ options:
         type: str
         required: true
       state:
-        description: V(absent) stops the instance and takes its unit and configuration away; its data stays.
+        description: V(absent) stops the instance and removes its unit and configuration; its data stays.
         type: str
         choices: [present, absent]
         default: present

@@ -120,7 +120,7 @@ def server_files(
     root = variables["root"]
     place = UNIT_FILE if host["service_manager"] == "systemd" else Layout(root, "any").runner_file
     present = [instance for instance in from_variables(variables, default_maxmemory) if instance.present]
-    if not present:  # the module redis_instances takes the starter away with the last instance
+    if not present:  # the module redis_instances removes the starter with the last instance
         return []
     found = [
         *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(root, place)),

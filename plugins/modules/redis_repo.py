@@ -22,7 +22,7 @@ options:
     required: true
     choices: [redis, valkey]
   state:
-    description: V(absent) takes the files away; the packages that came from the repository stay.
+    description: V(absent) removes the files; the packages that came from the repository stay.
     type: str
     choices: [present, absent]
     default: present

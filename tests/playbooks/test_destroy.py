@@ -53,6 +53,7 @@ def test_check_mode_takes_nothing_away(deployed: Deployment, port: int) -> None:
     """--check names what a run would take away, and does not touch it."""
     before = deployed.tree()
     foreseen = purge(deployed, "--check").ok()
+    assert "would be stopped and lose unit, configuration and profile" in " ".join(foreseen.messages)
     assert before == deployed.tree()
     with deployed.client(port) as client:
         assert client.ping()

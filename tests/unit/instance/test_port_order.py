@@ -56,3 +56,7 @@ def test_port_that_waits_for_a_restart_is_not_taken() -> None:
     """Both are named, and what to do."""
     with pytest.raises(RefusedError, match="instance b shall have port 7001, which instance a has until its restart: give a its new"):
         port_order({"a": PortMove(7001, 7001), "b": PortMove(7002, 7001)})
+    with pytest.raises(RefusedError, match="instance a shall have port 7002, which instance b has until its restart: give b its new"):
+        port_order({"a": PortMove(7001, 7001, 7002), "b": PortMove(7002, 7002, 7001)})
+    assert (["b", "a"], []) == port_order({"a": PortMove(7001, 7002), "b": PortMove(7002, 7003)})
+    assert (["a", "b"], []) == port_order({"a": PortMove(7001, 7001, 7002), "b": PortMove(7002, 7003)})

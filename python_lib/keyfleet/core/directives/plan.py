@@ -148,7 +148,7 @@ def acl_lines(directives: Mapping[str, object]) -> list[str]:
 
 
 def config_command(directives: Mapping[str, object]) -> Optional[str]:
-    """Return the name under which ``rename-command`` leaves CONFIG, None if it takes it away."""
+    """Return the name under which ``rename-command`` leaves CONFIG, None if it removes it."""
     return config_command_in(render({name: value for name, value in directives.items() if name == "rename-command"}))
 
 

@@ -32,14 +32,17 @@ def _boot() -> str:
 
 def network_identity() -> str:
     """Return a text that is equal for two processes exactly if they share ports; empty if it cannot be read."""
+    boot = _boot()
     with suppress(OSError):
-        return f"{_boot()}/{Path(NETWORK).readlink()}"
+        return f"{boot}/{Path(NETWORK).readlink()}" if boot else ""
     return ""
 
 
 def identity_of(path: str) -> str:
-    """Return a text that is equal for two paths exactly if they lead to one folder of one running machine, there or to be made."""
+    """Return a text that is equal for two paths if they lead to one folder of one machine, there or to be made; empty if not known."""
     boot = _boot()
+    if not boot:  # machines cannot be distinguished
+        return ""
     place = Path(path)
     missing: list[str] = []
     while True:

@@ -77,7 +77,7 @@ class RepositoryPlan:
 
 
 def absent(engine: str, apt_dir: str = APT_DIR) -> FilePlan:
-    """Return what takes the repository of an engine away; its packages stay."""
+    """Return what removes the repository of an engine; its packages stay."""
     return plan(parse([{"path": path, "state": "absent"} for path in repository_files(engine, apt_dir)]))
 
 

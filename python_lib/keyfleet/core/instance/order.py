@@ -22,10 +22,17 @@ def next_restart(waiting: Mapping[str, Sequence[str]]) -> Optional[tuple[str, st
 
 
 class PortMove(NamedTuple):
-    """The TCP port that an instance has before and after a run of ``redis_instances``; 0 for none."""
+    """
+    The TCP port of an instance; 0 for none.
+
+    Attributes:
+        before, after: The one that it has before and after a run of ``redis_instances``.
+        at_restart: The one that it gets with a restart later; 0 if that is none, or none is needed.
+    """
 
     before: int
     after: int
+    at_restart: int = 0
 
 
 def port_order(moves: Mapping[str, PortMove]) -> tuple[list[str], list[str]]:
@@ -37,8 +44,12 @@ def port_order(moves: Mapping[str, PortMove]) -> tuple[list[str], list[str]]:
     Args:
         moves: By name, in the order in which they would go otherwise.
     Raises:
-        RefusedError: if one would take a port that another has until its restart.
+        RefusedError: if one would take a port that another has until its restart, or both wait for a restart.
     """
+    for name, move in moves.items():
+        for other, its in moves.items():
+            if other != name and move.at_restart and move.at_restart == its.after:
+                raise _waits(name, move.at_restart, other)
     holders = {move.before: name for name, move in moves.items() if move.before}
     waits_for: dict[str, str] = {}
     for name, move in moves.items():
@@ -46,10 +57,7 @@ def port_order(moves: Mapping[str, PortMove]) -> tuple[list[str], list[str]]:
         if holder is None or holder == name:
             continue
         if moves[holder].after == move.after:
-            raise RefusedError(
-                f"instance {name} shall have port {move.after}, which instance {holder} has until its restart: give {holder} its new place "
-                f"in one run, and {name} the port in the next"
-            )
+            raise _waits(name, move.after, holder)
         waits_for[name] = holder
     parked = _one_of_each_ring(waits_for)
     order: list[str] = []
@@ -59,6 +67,13 @@ def port_order(moves: Mapping[str, PortMove]) -> tuple[list[str], list[str]]:
             chain.append(holder)
         order += [one for one in reversed(chain) if one not in order]
     return order, parked
+
+
+def _waits(name: str, port: int, holder: str) -> RefusedError:
+    return RefusedError(
+        f"instance {name} shall have port {port}, which instance {holder} has until its restart: give {holder} its new place in one run, "
+        f"and {name} the port in the next"
+    )
 
 
 def _one_of_each_ring(waits_for: Mapping[str, str]) -> list[str]:

@@ -149,7 +149,8 @@ def _address_moves(instance: Instance, host: Host, running: Running, record: Rec
 def _port_move(instance: Instance, running: Running, record: Record, difference: DirectivePlan) -> PortMove:
     """Return which port a running server has now and after this plan; one that waits for the restart stays where it is."""
     now = int(running.active.get("port", record.port))
-    return PortMove(now, instance.port if "port" in difference.live else now)
+    after = instance.port if "port" in difference.live else now
+    return PortMove(now, after, 0 if after == instance.port else instance.port)
 
 
 def park_plan(name: str) -> InstancePlan:
