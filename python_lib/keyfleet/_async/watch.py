@@ -31,16 +31,17 @@ class Watch:
         names: The key of each call; None where any server will do.
         sent_at: When they were sent.
         patient_until: Until when a server that answers on another connection may still answer on this one.
-        deadline: When their time is over.
+        deadline: As the attribute.
     Attributes:
         look_at: When to look next.
+        deadline: When their time is over.
     """
 
     def __init__(
         self, router: Router, node: Node, names: Sequence[str | None], sent_at: float, patient_until: float, deadline: float
     ) -> None:
         self._router, self._node, self._names = router, node, names
-        self._looked_at, self._patient_until, self._deadline = sent_at, patient_until, deadline
+        self._looked_at, self._patient_until, self.deadline = sent_at, patient_until, deadline
         self._version = router.version
         self._answers_beside: bool | None = None
         self.look_at = sent_at
@@ -59,7 +60,7 @@ class Watch:
         if found is Silence.REPLACED:
             raise LostError(MOVED, timed_out=True)
         if heard:
-            self._answers_beside, self.look_at = None, now + attempt_seconds(self._deadline - now)
+            self._answers_beside, self.look_at = None, now + attempt_seconds(self.deadline - now)
 
     async def _probe(self, since: float) -> Silence:
         if await self._node.answers_beside(since, self._soon(LONGEST_PROBE_SECONDS)):
@@ -76,7 +77,7 @@ class Watch:
     def _soon(self, longest_seconds: float) -> float:
         """Return when a part of the time that is left will be over: what is found out until then still helps."""
         now = time.monotonic()
-        return min(self._deadline, now + min(max((self._deadline - now) / 4, SHORTEST_PROBE_SECONDS), longest_seconds))
+        return min(self.deadline, now + min(max((self.deadline - now) / 4, SHORTEST_PROBE_SECONDS), longest_seconds))
 
     async def _is_replaced_now(self) -> bool:
         """Ask for the topology, and say whether it names another server for one of the calls."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .resp import Argument, ErrorReply, pack
 
@@ -20,13 +20,16 @@ class Repeat(Enum):
     NEVER = "running it twice is not running it once"
 
 
+_FIRST_ARGUMENT = slice(1, 2)
+
+
 class Key(str):
     """The name of a key, without the prefix, among the arguments of the client's `execute`."""
 
     __slots__ = ()
 
 
-class Kind(NamedTuple):
+class Kind:
     """
     What is true of every call of a command.
 
@@ -36,13 +39,15 @@ class Kind(NamedTuple):
         wanted: Type of the key that it needs, empty for any.
         fallback: What it returns where Policy.on_error is ``fallback``; NO_FALLBACK if it raises even then.
         names: Which of its arguments are names of keys; None if that is not known.
+        is_read: Whether it changes nothing.
+        is_repeatable: Whether it may be sent again on its own.
     """
 
-    name: str
-    repeat: Repeat
-    wanted: str = ""
-    fallback: Any = None
-    names: slice | None = slice(1, 2)
+    __slots__ = ("fallback", "is_read", "is_repeatable", "name", "names", "repeat", "wanted")
+
+    def __init__(self, name: str, repeat: Repeat, wanted: str = "", fallback: Any = None, names: slice | None = _FIRST_ARGUMENT) -> None:
+        self.name, self.repeat, self.wanted, self.fallback, self.names = name, repeat, wanted, fallback, names
+        self.is_read, self.is_repeatable = repeat is Repeat.READ, repeat is not Repeat.NEVER  # members of an Enum are slow to get
 
 
 NO_FALLBACK = object()
@@ -80,24 +85,23 @@ class Command(Operation[T]):
         name: Full name of a key of it, whose slot says where it goes in a cluster; None if any server will do.
         key: The same key as the caller calls it, without the prefix, for errors.
         decode: Turns the reply into what the caller gets; it is given *key* for its errors.
+        is_simple: Whether it gets one reply and does not block.
         reply_count: Replies that it gets.
         block_seconds: How long the server may wait before it answers, 0.0 forever; None for a command that does not block.
     """
 
-    __slots__ = ("arguments", "block_seconds", "decode", "key", "kind", "name")
+    __slots__ = ("arguments", "decode", "key", "kind", "name")
+    is_simple = True
     reply_count = 1
+    block_seconds: float | None = None
 
-    def __init__(
-        self,
-        kind: Kind,
-        arguments: tuple[Argument, ...],
-        name: str | None,
-        key: str,
-        decode: Callable[[Any, str], T],
-        block_seconds: float | None = None,
-    ) -> None:
-        self.kind, self.arguments, self.name, self.key = kind, arguments, name, key
-        self.decode, self.block_seconds = decode, block_seconds
+    def __init__(self, kind: Kind, arguments: tuple[Argument, ...], name: str | None, key: str, decode: Callable[[Any, str], T]) -> None:
+        # One by one: a tuple of five would be made and taken apart, in every call.
+        self.kind = kind
+        self.arguments = arguments
+        self.name = name
+        self.key = key
+        self.decode = decode
 
     @property
     def commands(self) -> Sequence[Command[Any]]:  # type: ignore[override]
@@ -130,6 +134,25 @@ class Command(Operation[T]):
     def error_in(self, reply: Any) -> ErrorReply | None:
         """Return the error that *reply* is, None if it is an answer."""
         return reply if reply.__class__ is ErrorReply else None
+
+
+class BlockingCommand(Command[T]):
+    """A command for which the server may wait before it answers."""
+
+    __slots__ = ("block_seconds",)
+    is_simple = False
+
+    def __init__(
+        self,
+        kind: Kind,
+        arguments: tuple[Argument, ...],
+        name: str | None,
+        key: str,
+        decode: Callable[[Any, str], T],
+        block_seconds: float,
+    ) -> None:
+        super().__init__(kind, arguments, name, key, decode)
+        self.block_seconds = block_seconds
 
 
 def marks_of(commands: Sequence[Command[Any]]) -> list[tuple[Argument, ...]]:
@@ -188,6 +211,7 @@ class Transaction(Command[list[Any]]):
     """Commands between MULTI and EXEC: the server runs all of them, with no others in between, or none."""
 
     __slots__ = ("queued",)
+    is_simple = False
 
     def __init__(self, commands: list[Command[Any]]) -> None:
         reads = all(command.kind.repeat is Repeat.READ for command in commands)

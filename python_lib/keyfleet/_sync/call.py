@@ -78,9 +78,7 @@ def outcome_of(came: Any) -> Outcome:
 
 def is_plain(group: Sequence[Any], outcome: list[Any] | Failure) -> bool:
     """Say whether every call of a write has its own reply, and none of them is an error."""
-    if outcome.__class__ is not list or len(outcome) != len(group):
-        return False
-    return not any(reply.__class__ is ErrorReply for reply in outcome)
+    return outcome.__class__ is list and len(outcome) == len(group) and ErrorReply not in set(map(type, outcome))
 
 
 def outcomes_of(group: Sequence[Call], outcome: list[Any] | Failure) -> Iterator[tuple[Call, Outcome]]:

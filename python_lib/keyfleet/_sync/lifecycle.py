@@ -221,15 +221,23 @@ class ClientBase:
 
     def _run(self, operation: Operation[T]) -> T:
         """Return the result of *operation*, or what the policy says."""
-        if isinstance(operation, Command):
-            answer: T = self._run_command(operation)
-            return answer
-        if len(operation.commands) == 1:
-            return operation.combine([self._run_command(operation.commands[0])])
-        return self._run_several(operation) if operation.commands else operation.combine([])
+        if not isinstance(operation, Command):
+            return self._run_several(operation)
+        self._counters.calls += 1
+        try:
+            answer: T = self._engines.current().run(operation, self._budget)
+        except NO_ANSWER as error:
+            return self._fall_back(operation, error)  # type: ignore[no-any-return]
+        except WrongTypeError as error:
+            raise WrongTypeError(error.key, error.wanted, self._type_of(operation)) from None
+        if self._outage.is_on:
+            self._note_answer()
+        return answer
 
     def _run_several(self, operation: Operation[T]) -> T:
-        """Run commands that need not go to one server."""
+        """Run commands that need not go to one server, if there are any."""
+        if len(operation.commands) <= 1:
+            return operation.combine([self._run(command) for command in operation.commands])
         self._counters.calls += 1
         calls = [Call(command) for command in operation.commands]
         engine = self._engines.current()
@@ -242,18 +250,6 @@ class ClientBase:
             return operation.combine([call.command.fallback() if call in lost else engine.decoded(call) for call in calls])
         self._note_answer()
         return operation.combine(answers)
-
-    def _run_command(self, command: Command[T]) -> T:
-        self._counters.calls += 1
-        try:
-            answer = self._engines.current().run(command, self._budget)
-        except NO_ANSWER as error:
-            return self._fall_back(command, error)  # type: ignore[no-any-return]
-        except WrongTypeError as error:
-            raise WrongTypeError(error.key, error.wanted, self._type_of(command)) from None
-        if self._outage.is_on:
-            self._note_answer()
-        return answer
 
     def _run_on_primaries(self, command: Command[T]) -> dict[str, T]:
         """Return what each of the servers that together hold all keys answers, by its address."""

@@ -75,7 +75,10 @@ class Engines(Generic[T]):
 
     def current(self) -> T:
         """Return the engine of the running loop; ClosedError after `close`, RuntimeError if no loop runs."""
-        loop = _running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(NO_LOOP) from None
         latest = self._latest
         return latest[1] if latest is not None and latest[0] is loop else self._of(loop)
 

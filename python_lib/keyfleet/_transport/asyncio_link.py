@@ -13,16 +13,18 @@ import math
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from .._policy import SHORTEST_ATTEMPT_SECONDS
 from .._protocol.resp import INCOMPLETE, make_reader, pack
 from ..core.connect.redis_py import FOREIGN_ERRORS
 from ..core.errors import CredentialsError, KeyfleetError, UnreachableError
-from .dialer import Address, Dialer, format_address
-from .failures import LateError, LostError, NotSentError
+from .dialer import Address, Dialer, WatchParts, format_address, make_watch
+from .failures import LostError, NotSentError
 from .login import Login, LoginSource
+
+_Future = asyncio.Future  # of C, whatever the loop is; its create_future is one more call
 
 
 class _Replies:
@@ -48,8 +50,8 @@ class _Replies:
         self.future.set_exception(error)
 
 
-# What waits for a reply, until when, and whether it continues to wait after that, under watch.
-_Waiting = tuple["asyncio.Future[Any] | _Replies", float, bool]
+# What waits for a reply, until when, and what decides then whether it waits on.
+_Waiting = tuple["asyncio.Future[Any] | _Replies", float, WatchParts | None]
 
 
 class Link(asyncio.Protocol):
@@ -76,6 +78,7 @@ class Link(asyncio.Protocol):
         self._timer_at = math.inf
         self.receiver: Callable[[Any], None] | None = None
         self._end: LostError | None = None
+        self._inspections: set[asyncio.Task[None]] = set()  # a loop keeps no tasks alive
 
     @classmethod
     async def open(cls, dialer: Dialer, address: Address, deadline: float, generation: int = 0, trouble: str = "") -> Link:
@@ -169,64 +172,51 @@ class Link(asyncio.Protocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def submit(self, data: bytes, deadline: float, is_watched: bool = False) -> asyncio.Future[Any]:
+    def submit(self, data: bytes, until: float, watch: WatchParts | None = None) -> asyncio.Future[Any]:
         """
         Put one command into the outbox; the future gets its reply, NotSentError or LostError.
 
         Args:
             data: The command.
-            deadline: When waiting ends.
-            is_watched: Whether the future then gets a LateError, for `wait_on`, and not a LostError.
+            until: When waiting ends, or is watched.
+            watch: Decides from then on how long to wait.
         """
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._enqueue(data, 1, (future, deadline, is_watched))
+        future: asyncio.Future[Any] = _Future(loop=self._loop)
+        self._enqueue(data, 1, (future, until, watch))
         return future
 
-    def submit_many(self, data: bytes, reply_count: int, deadline: float, is_watched: bool = False) -> asyncio.Future[list[Any]]:
+    def submit_many(self, data: bytes, reply_count: int, until: float, watch: WatchParts | None = None) -> asyncio.Future[list[Any]]:
         """Put several commands into the outbox, as `submit` does one; the future gets the list of their replies."""
         replies = _Replies(self._loop.create_future(), reply_count)
-        self._enqueue(data, reply_count, (replies, deadline, is_watched))
+        self._enqueue(data, reply_count, (replies, until, watch))
         return replies.future
 
-    async def wait_on(self, late: LateError, deadline: float, watch: Any) -> Any:
-        """
-        Return the reply, or replies, that had not come when it was time to look.
+    def _inspect(self, late: Iterable[tuple[asyncio.Future[Any] | _Replies, WatchParts]]) -> None:
+        for waiting, watch in late:
+            task = self._loop.create_task(self._wait_on(waiting, make_watch(watch)))
+            self._inspections.add(task)
+            task.add_done_callback(self._inspections.discard)
 
-        Args:
-            late: Has the place in the line.
-            deadline: Longest wait.
-            watch: Looks from time to time whether waiting is of use, as Request says.
-        """
-        place = late.place
-        future = place.future if isinstance(place, _Replies) else place
+    async def _wait_on(self, waiting: asyncio.Future[Any] | _Replies, watch: Any) -> None:
+        """End the wait for a reply that is late when its time is over, or *watch* finds that it is of no use."""
+        future = waiting.future if isinstance(waiting, _Replies) else waiting
         try:
             while not future.done():
                 now = time.monotonic()
-                if now >= deadline:
+                if now >= watch.deadline:
                     self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
                     raise LostError("no reply in time", timed_out=True)
                 if now >= watch.look_at:
                     await watch.look(self)
-                await asyncio.wait([future], timeout=max(min(deadline, watch.look_at) - time.monotonic(), 0))
-            return future.result()
-        except LostError as failure:
-            if isinstance(place, _Replies):
-                failure.replies = place.replies
-            raise
+                await asyncio.wait([future], timeout=max(min(watch.deadline, watch.look_at) - time.monotonic(), 0))
+        except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+            if not future.done():
+                waiting.set_exception(error)
         finally:
-            future.cancel()
+            if not future.done():  # the loop ends
+                waiting.set_exception(LostError("the wait for the reply was cancelled"))
             if self.is_suspect and not self.is_awaited:
                 self.close()
-
-    def _hand_over(self, waiting: asyncio.Future[Any] | _Replies) -> asyncio.Future[Any] | _Replies:
-        """Let the caller of an overdue place go on, and return what takes the place."""
-        successor: asyncio.Future[Any] = self._loop.create_future()
-        if isinstance(waiting, _Replies):
-            former, waiting.future = waiting.future, successor
-            former.set_exception(LateError(waiting))
-            return waiting
-        waiting.set_exception(LateError(successor))
-        return successor
 
     def _enqueue(self, data: bytes, reply_count: int, waiting: _Waiting) -> None:
         if self.is_closed:
@@ -244,11 +234,15 @@ class Link(asyncio.Protocol):
         if not self._line:
             self._quiet_since = time.monotonic()
         outbox, self._outbox = self._outbox, []
-        chunks = []
+        chunks, line = [], self._line
         for data, count, waiting in outbox:
-            if not waiting[0].done():  # nothing is sent for a caller who left
-                chunks.append(data)
-                self._line.extend([waiting] * count)
+            if waiting[0].done():  # nothing is sent for a caller who left
+                continue
+            chunks.append(data)
+            if count == 1:
+                line.append(waiting)
+            else:
+                line.extend([waiting] * count)
         if chunks and self._transport is not None:
             self._transport.write(b"".join(chunks))
 
@@ -263,20 +257,20 @@ class Link(asyncio.Protocol):
         self._timer, self._timer_at = None, math.inf
         now = time.monotonic()
         soonest = math.inf
-        handed_over: asyncio.Future[Any] | _Replies | None = None
-        for position, (waiting, deadline, is_watched) in enumerate(self._line):
+        late: list[tuple[asyncio.Future[Any] | _Replies, WatchParts]] = []
+        for position, (waiting, deadline, watch) in enumerate(self._line):
             if waiting.done():
                 continue
-            if deadline <= now and is_watched:
-                if waiting is not handed_over:  # several replies stand in the line one behind the other
-                    handed_over = self._hand_over(waiting)
-                self._line[position] = handed_over, math.inf, False
+            if deadline <= now and watch is not None:
+                if not late or waiting is not late[-1][0]:  # several replies stand in the line one behind the other
+                    late.append((waiting, watch))
+                self._line[position] = waiting, math.inf, None
             elif deadline <= now:
                 waiting.set_exception(LostError("no reply in time", timed_out=True))
                 self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
             else:
                 soonest = min(soonest, deadline)
-        for _data, _count, (waiting, deadline, _is_watched) in self._outbox:
+        for _data, _count, (waiting, deadline, _watch) in self._outbox:
             if waiting.done():
                 continue
             if deadline <= now:
@@ -288,6 +282,7 @@ class Link(asyncio.Protocol):
             self._arm(soonest)
         elif self.is_suspect and not self.is_awaited:
             self.close()
+        self._inspect(late)
 
     def data_received(self, data: bytes) -> None:
         """Hand out replies (called by the loop)."""
@@ -336,12 +331,12 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
-        for waiting, _deadline, _is_watched in self._line:
+        for waiting, _deadline, _watch in self._line:
             if not waiting.done():
                 lost = LostError(str(failure))
                 lost.__cause__ = failure.__cause__
                 waiting.set_exception(lost)
-        for _data, _count, (waiting, _deadline, _is_watched) in self._outbox:
+        for _data, _count, (waiting, _deadline, _watch) in self._outbox:
             if not waiting.done():
                 waiting.set_exception(NotSentError(UnreachableError(format_address(self.address), str(failure))))
         self._line.clear()
@@ -371,7 +366,7 @@ class Link(asyncio.Protocol):
     def is_awaited(self) -> bool:
         """Whether a call waits for a reply; who was cancelled or ran out of time does not."""
         waiting = [*self._line, *(item[2] for item in self._outbox)]
-        return any(not place.done() for place, _deadline, _is_watched in waiting)
+        return any(not place.done() for place, _deadline, _watch in waiting)
 
     async def send(self, data: bytes, deadline: float, reply_count: int = 1) -> None:
         """Send commands whose replies the receiver gets."""

@@ -16,8 +16,8 @@ from .._protocol.discovery import Identity
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .asyncio_link import Link
 from .asyncio_waits import DeadlineLock, Seats
-from .dialer import Address, Dialer, Request, format_address
-from .failures import CLOSED, MOVED_ON, Failure, LateError, LostError, NotSentError, StrangerError
+from .dialer import Address, Dialer, Request, WatchParts, format_address
+from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
 
 
 async def end(nodes: Iterable[Node]) -> None:
@@ -167,15 +167,20 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    async def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
-        """Send one command and return its reply; *look_at* and *watch* as for Request."""
+    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: WatchParts | None = None) -> Awaitable[Any]:
+        """
+        Send one command and return its reply; *look_at* and *watch* as for Request.
+
+        A fast path: where a connection stands, what is awaited is the reply itself, which saves a coroutine.
+        """
         link, until = self._shared, deadline if watch is None else look_at
         if link is None or link.is_closed or link.is_suspect:
-            link = await self._connect(until)
-        try:
-            return await link.submit(data, until, watch is not None)
-        except LateError as late:
-            return await link.wait_on(late, deadline, watch())
+            return self._ask_anew(data, until, watch)
+        return link.submit(data, until, watch)
+
+    async def _ask_anew(self, data: bytes, until: float, watch: WatchParts | None) -> Any:
+        link = await self._connect(until)
+        return await link.submit(data, until, watch)
 
     async def exchange(self, request: Request) -> list[Any]:
         """Send the commands of *request* and return their replies."""
@@ -334,12 +339,7 @@ async def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]
 
 
 async def _exchanged(link: Link, request: Request) -> list[Any]:
-    try:
-        until = min(request.deadline, request.look_at)
-        return await link.submit_many(request.data, request.reply_count, until, request.watch is not None)
-    except LateError as late:
-        replies: list[Any] = await link.wait_on(late, request.deadline, request.watch())
-        return replies
+    return await link.submit_many(request.data, request.reply_count, min(request.deadline, request.look_at), request.watch)
 
 
 async def _outcome(request: Request) -> list[Any] | Failure:

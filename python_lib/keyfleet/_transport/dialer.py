@@ -25,6 +25,20 @@ Address = tuple[str, int] | str
 RECEIVE_BYTES = 65536
 
 
+# A callable and its arguments. Hardly any call is late, so that the Watch itself, and even a closure, would be made for nothing.
+WatchParts = tuple[Any, ...]
+
+
+def make_watch(parts: WatchParts) -> Any:
+    """
+    Return what inspects a connection whose replies are late.
+
+    Its ``look`` is given the connection, and raises LostError if waiting is of no use. It is called again at its ``look_at``, until its
+    ``deadline``.
+    """
+    return parts[0](*parts[1:])
+
+
 class Request(NamedTuple):
     """
     What goes to one server in one write.
@@ -38,7 +52,7 @@ class Request(NamedTuple):
         is_alone: Whether no other call may use the connection meanwhile.
         is_blocking: Whether the server may let the caller wait, so that the connection comes from a pool of its own.
         look_at: When to look whether waiting is of use, if replies have not come by then.
-        watch: Makes what looks: its ``look`` is given the connection, raises LostError if waiting is of none, and sets its ``look_at``.
+        watch: What inspects then, as for `make_watch`; None if nothing does.
     """
 
     node: Any
@@ -49,7 +63,7 @@ class Request(NamedTuple):
     is_alone: bool = False
     is_blocking: bool = False
     look_at: float = math.inf
-    watch: Any = None
+    watch: WatchParts | None = None
 
 
 @dataclass

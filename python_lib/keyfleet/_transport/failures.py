@@ -36,12 +36,4 @@ class LostError(Exception):
         self.replies: list[Any] = []
 
 
-class LateError(Exception):
-    """A reply has not come when it was time to look; *place* continues to wait for it in the line of the connection."""
-
-    def __init__(self, place: Any) -> None:
-        super().__init__(place)
-        self.place = place
-
-
 Failure = NotSentError | LostError

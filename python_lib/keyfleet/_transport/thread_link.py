@@ -16,7 +16,7 @@ from .._protocol.resp import INCOMPLETE, make_reader, pack
 from ..core.connect.redis_py import FOREIGN_ERRORS
 from ..core.connect.tls import certificate_problem
 from ..core.errors import CredentialsError, KeyfleetError, UnreachableError
-from .dialer import RECEIVE_BYTES, Address, Dialer, format_address
+from .dialer import RECEIVE_BYTES, Address, Dialer, WatchParts, format_address, make_watch
 from .failures import LostError, NotSentError
 from .login import Login
 
@@ -193,7 +193,7 @@ class Link:
 
         Args:
             deadline: Longest wait.
-            watch: Looks from time to time whether waiting is of use, as Request says.
+            watch: Looks from time to time whether waiting is of use, as `make_watch` says.
         """
         reply = self.poll(deadline if watch is None else min(deadline, watch.look_at))
         try:
@@ -209,7 +209,9 @@ class Link:
             raise LostError("no reply in time", timed_out=True)
         return reply
 
-    def receive_all(self, count: int, deadline: float, replies: list[Any], look_at: float = math.inf, watch: Any = None) -> None:
+    def receive_all(
+        self, count: int, deadline: float, replies: list[Any], look_at: float = math.inf, watch: WatchParts | None = None
+    ) -> None:
         """
         Put the next *count* replies on the list *replies*; what came before a LostError is on it.
 
@@ -217,13 +219,13 @@ class Link:
             count: How many replies there are to be on the list.
             deadline: Longest wait.
             replies: The list.
-            look_at, watch: When to look whether waiting is of use, and what makes who looks, as Request says.
+            look_at, watch: When to look whether waiting is of use, and what makes who looks, as `make_watch` says.
         """
         gets, looking = self._reader.gets, None
         while len(replies) < count:
             reply = self.poll(min(deadline, look_at if looking is None else looking.look_at))
             if reply is INCOMPLETE:
-                looking = looking or (watch and watch())
+                looking = looking or (None if watch is None else make_watch(watch))
                 reply = self.receive(deadline, looking)
             replies.append(reply)
             try:  # the fast path: what came with it waits for nothing

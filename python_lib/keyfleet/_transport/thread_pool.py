@@ -21,7 +21,7 @@ from typing import Any
 from .._protocol.discovery import Identity
 from .._protocol.resp import INCOMPLETE
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
-from .dialer import Address, Dialer, Request, format_address
+from .dialer import Address, Dialer, Request, WatchParts, format_address, make_watch
 from .failures import CLOSED, MOVED_ON, Failure, LostError, NotSentError, StrangerError
 from .thread_link import Link
 from .thread_waits import DeadlineLock
@@ -287,7 +287,7 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: Any = None) -> Any:
+    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: WatchParts | None = None) -> Any:
         """Send one command and return its reply; *look_at* and *watch* as for Request."""
         pool, until = self._calls, deadline if watch is None else look_at
         link = pool.borrow(until, deadline)
@@ -295,7 +295,7 @@ class Node:
             link.send(data, deadline)
             reply = link.poll(until)
             if reply is INCOMPLETE:
-                reply = link.receive(deadline, watch and watch())
+                reply = link.receive(deadline, None if watch is None else make_watch(watch))
         except BaseException:  # Ctrl-C may come between the two
             link.close()
             pool.give_back(link)

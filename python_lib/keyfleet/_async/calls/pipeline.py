@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..._protocol.command import Command, Operation, Transaction
 from ..._protocol.pipeline_calls import PipelineCalls
+from ..._protocol.replies import MANY
 from ..._protocol.scripts import texts_first
 from ..._transport.failures import NO_ANSWER
-from ...core.errors import KeyfleetError, ServerError
+from ...core.errors import DecodeError, KeyfleetError, ServerError
 from ..executor import Engine
 from ..lifecycle import AsyncClientBase
 
@@ -58,16 +59,14 @@ class AsyncPipeline(PipelineCalls):
             KeyfleetError: what the calls of the client raise, for the first of those that failed.
         """
         operations, self._operations, self.results = self._operations, [], []
-        # The fast path: neither scripts nor calls of several commands.
-        if all(operation.__class__ is Command for operation in operations):
+        if set(map(type, operations)) <= {Command}:  # the fast path: neither scripts nor calls of several commands
             self.results = await self._answers(operations)  # type: ignore[arg-type]
         else:
             commands = texts_first((command for operation in operations for command in operation.commands), self._commands.is_cluster)
             answers = iter(await self._answers(commands))
             self.results = [_combined(operation, list(islice(answers, len(operation.commands)))) for operation in operations]
-        first = next((result for result in self.results if isinstance(result, KeyfleetError)), None)
-        if first is not None and raise_on_error:
-            raise first
+        if raise_on_error and any(issubclass(kind, KeyfleetError) for kind in set(map(type, self.results))):
+            raise next(result for result in self.results if isinstance(result, KeyfleetError))
         return self.results
 
     async def _answers(self, commands: Sequence[Command[Any]]) -> list[Any]:
@@ -104,6 +103,9 @@ class AsyncPipelining(AsyncClientBase):
         self._counters.calls += 1
         engine = self._engines.current()
         replies = await engine.run_pipeline(commands, engine.deadline(self._budget))
+        if _ANSWERS.issuperset(map(type, replies)):
+            self._note_answer()
+            return _decoded(commands, replies)
         answers = [_answer(engine, command, reply) for command, reply in zip(commands, replies, strict=True)]
         lost = [position for position, answer in enumerate(answers) if isinstance(answer, NO_ANSWER)]
         self._counters.failures += bool(lost)
@@ -129,10 +131,27 @@ def _answer(engine: Engine, command: Command[Any], reply: Any) -> Any:
     if isinstance(reply, KeyfleetError):
         return reply
     try:
-        if reply.__class__ in _ANSWERS:  # the fast path: no error
-            return command.decode(reply, command.key)
         return engine.answer(command, reply)
     except KeyfleetError as error:
+        return error
+
+
+def _decoded(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]:
+    """Return what *replies*, none of which is an error, mean. A fast path: calls of one kind are read together."""
+    decoders = {command.decode for command in commands}
+    decode_all = MANY.get(decoders.pop()) if len(decoders) == 1 else None
+    try:
+        if decode_all is not None:
+            return decode_all(replies, [command.key for command in commands])
+        return [command.decode(reply, command.key) for command, reply in zip(commands, replies, strict=True)]
+    except DecodeError:  # slower, and keeps the other answers
+        return [_one_decoded(command, reply) for command, reply in zip(commands, replies, strict=True)]
+
+
+def _one_decoded(command: Command[Any], reply: Any) -> Any:
+    try:
+        return command.decode(reply, command.key)
+    except DecodeError as error:
         return error
 
 

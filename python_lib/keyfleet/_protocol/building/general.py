@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import kinds as _kinds
 from ..arguments import Seconds, block_seconds, key_list, plain
-from ..command import Command, Key
+from ..command import BlockingCommand, Command, Key
 from ..replies import same
 from ..resp import Argument
 from ..scripts import Script
@@ -38,7 +38,8 @@ class GeneralOperations(BaseOperations):
         )
         block = None if timeout_seconds is None else block_seconds(timeout_seconds)
         key = keys[0] if keys else ""
-        return Command(_kinds.kind_of(words, repeatable), sent, names[0] if names else None, key, same, block)
+        kind, owner = _kinds.kind_of(words, repeatable), names[0] if names else None
+        return Command(kind, sent, owner, key, same) if block is None else BlockingCommand(kind, sent, owner, key, same, block)
 
     def script(self, script: Script, keys: Iterable[str], arguments: Iterable[Argument], repeatable: bool) -> Command[Any]:
         """Return a call of *script* on *keys*."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..arguments import Seconds, Value, block_seconds, plain, whole
-from ..command import Command, Kind
+from ..command import BlockingCommand, Command, Kind
 from ..kinds import BLMOVE, BLPOP, BRPOP, LLEN, LMOVE, LPOP, LPUSH, LRANGE, LREM, RPOP, RPUSH
 from ..replies import Reader, same, text
 from .base import Arguments, BaseOperations, Undecodable
@@ -81,7 +81,7 @@ class ListOperations(BaseOperations):
     ) -> Command[Any]:
         block = block_seconds(timeout_seconds)
         moved = self._moved(source, destination, take, put)
-        return Command(BLMOVE, ("BLMOVE", *moved, block), moved[0], source, self._text_reader(as_bytes, undecodable), block)
+        return BlockingCommand(BLMOVE, ("BLMOVE", *moved, block), moved[0], source, self._text_reader(as_bytes, undecodable), block)
 
     def _moved(self, source: str, destination: str, take: Side, put: Side) -> tuple[str, ...]:
         for option, side in (("take", take), ("put", put)):
@@ -110,4 +110,4 @@ class ListOperations(BaseOperations):
             found = text(reply[0], key)[len(self.prefix) :]
             return found, read(reply[1], found)
 
-        return Command(kind, (kind.name, *names, block), names[0], keys[0], popped, block)
+        return BlockingCommand(kind, (kind.name, *names, block), names[0], keys[0], popped, block)
