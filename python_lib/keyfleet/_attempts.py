@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._policy import backoff_seconds
 from ._protocol.command import Command, Repeat, Transaction, finds, marks_of, may_repeat
-from ._protocol.discovery import HostPort, read_redirection
+from ._protocol.identity import read_redirection
+from ._protocol.outcomes import Lost, Member, NotSent, Outcome, Past, Redirect, Retry, Rules, Sent, Settle, State, Verdict
 from ._protocol.resp import Argument, ErrorReply
 from ._protocol.scripts import ScriptCommand
 from .core.errors import KeyfleetError, OutcomeUnknown, PoolTimeoutError, RefusedError, UnreachableError
@@ -34,146 +35,24 @@ TOPOLOGY_ERRORS = {"CLUSTERDOWN", "MASTERDOWN", "READONLY", "UNBLOCKED"}  # of t
 REDIRECTIONS_AT_ONCE = 5
 
 
-class Rules(NamedTuple):
-    """
-    What the verdicts on all calls of a client depend on.
-
-    Attributes:
-        is_cluster: Whether redirections are followed.
-        fails_when_disconnected: Whether a call ends when there is no connection for its attempt.
-    """
-
-    is_cluster: bool
-    fails_when_disconnected: bool
-
-
-class Past(NamedTuple):
-    """
-    What became of a call's attempts so far.
-
-    Attributes:
-        attempts, failures: How often it was tried, and how often of these in vain; a redirection is no failure.
-        may_have_run: Whether it changes something, was sent, and got no reply.
-        reason: Why the last attempt did not settle it.
-    """
-
-    attempts: int = 0
-    failures: int = 0
-    may_have_run: bool = False
-    reason: str = ""
-
-
-NEW = Past()
-
-
-class Sent(NamedTuple):
-    """
-    A call, and where its last attempt went.
-
-    Attributes:
-        command: What was sent.
-        past: What became of its attempts before this one.
-        address: The server, for errors.
-        host: The server's host, which a redirection without one means.
-    """
-
-    command: Command[Any]
-    past: Past = NEW
-    address: str = ""
-    host: str = ""
-
-
-class Answer(NamedTuple):
-    """What the server answered, maybe an error; a list of all its replies for a transaction."""
-
-    reply: Any
-
-
-class Lost(NamedTuple):
-    """The connection ended, or the time for the attempt was over, after the call was sent and before its reply came."""
-
-    reason: str
-    timed_out: bool = False
-
-
-class NotSent(NamedTuple):
-    """The call did not reach the server whole, so it did not run; *cause* is the error for the caller if nothing helps."""
-
-    cause: KeyfleetError
-
-
-Outcome = Answer | Lost | NotSent
-
-
-class Settle(NamedTuple):
-    """
-    The call is over.
-
-    Attributes:
-        result: The reply, an ErrorReply included, or the error for the caller.
-        blames_server: Whether an error is a reason to give the server a pause; many calls may be lost with one connection.
-    """
-
-    result: Any
-    blames_server: bool = True
-
-
-class Retry(NamedTuple):
-    """
-    The call is sent again.
-
-    Attributes:
-        past: What became of its attempts until now.
-        command: What to send.
-        now: Whether without a wait.
-        rediscover: Whether another server may serve now.
-        drops_connections: Whether the name of the server may lead elsewhere by now.
-    """
-
-    past: Past
-    command: Command[Any]
-    now: bool = False
-    rediscover: bool = False
-    drops_connections: bool = False
-
-
-class Redirect(NamedTuple):
-    """
-    The call is sent to the server at *address*, which serves *slot*; only this once, and after ASKING, if *asking*.
-
-    Attributes:
-        now: Whether without a wait, as long as servers do not send it to and fro.
-    """
-
-    past: Past
-    slot: int
-    address: HostPort
-    asking: bool
-    now: bool
-
-
-Verdict = Settle | Retry | Redirect
-
-
 def verdict(sent: Sent, outcome: Outcome, rules: Rules) -> Verdict:
     """Return what *outcome* means for a call that has no order with others."""
-    attempts, failures, may_have_run, reason = sent.past
-    past = Past(attempts + 1, failures, may_have_run, reason)
+    past = sent.past.replaced(attempts=sent.past.attempts + 1)
     if isinstance(outcome, NotSent):
-        return _of_refusal(sent._replace(past=past), outcome.cause, rules)
+        return _of_refusal(sent.replaced(past=past), outcome.cause, rules)
     if isinstance(outcome, Lost):
-        return _of_loss(sent._replace(past=past), outcome)
+        return _of_loss(sent.replaced(past=past), outcome)
     error = sent.command.error_in(outcome.reply)
     if error is None:
         return Settle(outcome.reply)
     if isinstance(sent.command, Transaction) and sent.command.ran_apart(outcome.reply):
         return Settle(ErrorReply(f"{error}; the commands between MULTI and EXEC were run one by one"))
-    return _of_error(sent._replace(past=past._replace(reason=str(error))), error, rules)
+    return _of_error(sent.replaced(past=past.replaced(reason=str(error))), error, rules)
 
 
 def _of_refusal(sent: Sent, cause: KeyfleetError, rules: Rules) -> Verdict:
     if isinstance(cause, UnreachableError) and not isinstance(cause, PoolTimeoutError) and not rules.fails_when_disconnected:
-        past = sent.past._replace(failures=sent.past.failures + 1, reason=cause.reason)
+        past = sent.past.replaced(failures=sent.past.failures + 1, reason=cause.reason)
         return Retry(past, sent.command, rediscover=True)
     return refused(sent, cause)
 
@@ -182,13 +61,13 @@ def refused(sent: Sent, cause: KeyfleetError) -> Settle:
     """Return the end of a call that cannot be sent because of *cause*, unless an earlier attempt may have run."""
     if not sent.past.may_have_run:
         return Settle(cause)
-    return ended(sent if isinstance(cause, UnreachableError) else sent._replace(past=sent.past._replace(reason=str(cause))))
+    return ended(sent if isinstance(cause, UnreachableError) else sent.replaced(past=sent.past.replaced(reason=str(cause))))
 
 
 def _of_loss(sent: Sent, loss: Lost) -> Verdict:
     past = _after_loss(sent, loss)
     if sent.command.kind.repeat is Repeat.NEVER:
-        return ended(sent._replace(past=past), blames_server=loss.timed_out)
+        return ended(sent.replaced(past=past), blames_server=loss.timed_out)
     return Retry(past, sent.command, now=past.failures == 1, rediscover=True)
 
 
@@ -207,7 +86,7 @@ def _of_error(sent: Sent, error: ErrorReply, rules: Rules) -> Verdict:
     if code == "NOSCRIPT" and isinstance(command, ScriptCommand):
         return Retry(past, command.with_source(), now=past.attempts <= REDIRECTIONS_AT_ONCE)
     if code in PASSING:
-        past = past._replace(failures=past.failures + 1)
+        past = past.replaced(failures=past.failures + 1)
         return Retry(past, command, rediscover=code in TOPOLOGY_ERRORS, drops_connections=code == "READONLY")
     return Settle(error)
 
@@ -227,31 +106,6 @@ def ended(sent: Sent, *, blames_server: bool = True) -> Settle:
 
 
 # Pipelines
-
-
-class State(Enum):
-    """What is known of a call of a pipeline before a round of attempts."""
-
-    OPEN = "not settled"
-    ANSWERED = "its answer is final"
-    FAILED = "it ended with an error of the client, as no server answered it"
-
-
-class Member(NamedTuple):
-    """
-    A call of a pipeline in one round of attempts.
-
-    Attributes:
-        sent: The call.
-        outcome: What came of its attempt; None if it was not sent in this round.
-        write: Which write it was part of: one connection to one server.
-        state: What it was before the round.
-    """
-
-    sent: Sent
-    outcome: Outcome | None = None
-    write: int = 0
-    state: State = State.OPEN
 
 
 def verdicts(members: Sequence[Member], rules: Rules) -> list[Verdict | None]:
@@ -278,10 +132,10 @@ def _judge_lost(members: Sequence[Member], write: int, found: list[Verdict | Non
         return
     for position in lost:
         sent, loss = members[position].sent, members[position].outcome
-        past = sent.past._replace(attempts=sent.past.attempts + 1)
+        past = sent.past.replaced(attempts=sent.past.attempts + 1)
         reason = loss.reason if isinstance(loss, Lost) else past.reason
-        past = past._replace(failures=past.failures + 1, may_have_run=True, reason=reason)
-        found[position] = ended(sent._replace(past=past), blames_server=isinstance(loss, Lost) and loss.timed_out)
+        past = past.replaced(failures=past.failures + 1, may_have_run=True, reason=reason)
+        found[position] = ended(sent.replaced(past=past), blames_server=isinstance(loss, Lost) and loss.timed_out)
 
 
 def last_verdicts(commands: Sequence[Command[Any]], loss: Lost, address: str) -> list[Settle]:
@@ -292,7 +146,7 @@ def last_verdicts(commands: Sequence[Command[Any]], loss: Lost, address: str) ->
     """
     is_unknown = not may_repeat(commands)
     unknown = Past(1, 1, True, loss.reason)
-    reads = unknown._replace(may_have_run=is_unknown)
+    reads = unknown.replaced(may_have_run=is_unknown)
     pasts = [reads if command.kind.repeat is Repeat.READ else unknown for command in commands]
     return [ended(Sent(command, past, address), blames_server=loss.timed_out) for command, past in zip(commands, pasts, strict=True)]
 
@@ -381,7 +235,7 @@ class _Order:
         past = found.past if isinstance(found, (Retry, Redirect)) else sent.past
         attempts = sent.past.attempts + (self._members[position].outcome is not None)
         may_have_run = past.may_have_run or (ran and self._writes(position))
-        self.found[position] = ended(sent._replace(past=Past(attempts, past.failures, may_have_run, reason)), blames_server=False)
+        self.found[position] = ended(sent.replaced(past=Past(attempts, past.failures, may_have_run, reason)), blames_server=False)
 
     def _read_again(self, position: int, is_overtaken: bool) -> None:
         """Take back an answer from before a change that has still to be made."""
@@ -389,7 +243,7 @@ class _Order:
             self._fail(position, "it was read before the change before it, and a call behind it has run")
             return
         sent = self._members[position].sent
-        past = sent.past._replace(attempts=sent.past.attempts + 1, reason="the calls before it are sent again")
+        past = sent.past.replaced(attempts=sent.past.attempts + 1, reason="the calls before it are sent again")
         self.found[position] = Retry(past, sent.command, now=True)
 
 

@@ -77,11 +77,13 @@ class Policy:
             raise ValueError(f"breaker_seconds is {self.breaker_seconds}; allowed are numbers above 0, up to {LONGEST_DELAY_SECONDS:g}")
 
 
-@dataclass
 class Outage:
     """Whether calls fall back at present; a client shares it with those that `within` makes of it."""
 
-    is_on: bool = False
+    __slots__ = ("is_on",)
+
+    def __init__(self) -> None:
+        self.is_on = False
 
 
 def backoff_seconds(attempt: int, first_seconds: float, longest_seconds: float, dice: Callable[[], float] = random.random) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from .calls.hashes import AsyncHashCalls
 from .calls.keys import AsyncKeyCalls
 from .calls.lists import AsyncListCalls
-from .calls.pipeline import AsyncPipelining
+from .calls.pipelining import AsyncPipelining
 from .calls.pubsub import AsyncMessageCalls
 from .calls.scripting import AsyncScripting
 from .calls.server import AsyncServerCalls

@@ -8,7 +8,8 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from .._protocol.discovery import SLOT_COUNT, Identity, Shard, read_slots
+from .._protocol.discovery import SLOT_COUNT, Shard, read_slots
+from .._protocol.identity import Identity
 from .._protocol.resp import pack
 from .._protocol.topology import Sources, View
 from .._transport.asyncio_link import Link
@@ -17,12 +18,12 @@ from .._transport.dialer import Address, Dialer
 from .._transport.failures import StrangerError
 from ..core.connect.members import read_members
 from ..core.errors import UnreachableError
-from .router import Router, Unusable
+from .discovering_router import DiscoveringRouter, Unusable
 
 QUESTIONS: list[tuple[str, ...]] = [("CLUSTER", "SLOTS"), ("CLUSTER", "NODES")]
 
 
-class ClusterRouter(Router):
+class ClusterRouter(DiscoveringRouter):
     """The owner of each slot, and its replicas."""
 
     def __init__(self, dialer: Dialer) -> None:

@@ -139,7 +139,7 @@ class Engine(Sending):
         requests = []
         for node, positions in groups.items():
             mine = commands if len(groups) == 1 else [commands[position] for position in positions]
-            request = Request(node, b"".join([pack(command.arguments) for command in mine]), len(mine), deadline, deadline)
+            request = Request(node, b"".join([pack(command.arguments) for command in mine]), len(mine), deadline)
             requests.append(self._watched(request, now, mine, in_order) if is_repeatable else request)
         outcomes = await exchange_all(requests)
         if all(is_plain(positions, outcome) for positions, outcome in zip(groups.values(), outcomes, strict=True)):
@@ -216,7 +216,7 @@ class Engine(Sending):
         except NotSentError as failure:
             for call in calls:
                 if isinstance(failure.cause, UnreachableError):
-                    call.past = call.past._replace(reason=str(failure.cause))
+                    call.past = call.past.replaced(reason=str(failure.cause))
                 else:
                     self._follow(call, refused(self._sent(call), failure.cause))
 

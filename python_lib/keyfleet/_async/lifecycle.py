@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,10 +18,10 @@ from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
 from .._transport.asyncio_engines import Engines, close_raw, open_raw
 from .._transport.asyncio_waits import sleep
+from .._transport.counters import Counters
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import NO_ANSWER, NoAnswer
 from .._transport.login import CredentialsProvider
-from .._transport.stats import Counters, Stats
 from ..core.connect.settings import Settings
 from ..core.connect.tls import check_files
 from ..core.errors import DecodeError, OutcomeUnknown, ServerError, UnreachableError, WrongTypeError
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
     from typing_extensions import Self
+
+    from .._transport.stats import Stats
 
 T = TypeVar("T")
 
@@ -209,11 +210,13 @@ class AsyncClientBase:
     @property
     def stats(self) -> Stats:
         """What this client has done so far, and what it holds now."""
+        from .._transport.stats import Stats  # for the programs that ask
+
         routers = [engine.router for engine in self._engines.all()]
         nodes = [node for router in routers for node in router.nodes]
         breakers = [*(router.breaker for router in routers), *(node.breaker for node in nodes)]
         return Stats(
-            **asdict(self._counters),
+            **vars(self._counters),
             breaker_opens=sum(breaker.opened for breaker in breakers),
             open_breakers=sum(breaker.is_open for breaker in breakers),
             connections=sum(node.connection_count for node in nodes),

@@ -10,9 +10,10 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from .._attempts import NotSent, may_go, verdict
+from .._attempts import may_go, verdict
 from .._policy import SHORTEST_ATTEMPT_SECONDS, Breaker, attempt_seconds
 from .._protocol.command import Command, may_repeat
+from .._protocol.outcomes import NotSent
 from .._protocol.resp import pack
 from .._transport.asyncio_pool import Node, exchange_all
 from .._transport.dialer import Dialer, Request, format_address
@@ -156,8 +157,10 @@ class Sending(Following):
             count += call.command.reply_count
         data, now, block = b"".join(parts), time.monotonic(), group[0].command.block_seconds
         if block is not None:
-            return Request(node, data, count, deadline, math.inf if block == 0 else deadline + block, True, True)
-        plain = Request(node, data, count, deadline, deadline, group[0].command.reply_count != 1)
+            blocking = Request(node, data, count, deadline, is_alone=True)
+            blocking.is_blocking, blocking.deadline = True, math.inf if block == 0 else deadline + block
+            return blocking
+        plain = Request(node, data, count, deadline, is_alone=group[0].command.reply_count != 1)
         if not all(call.command.kind.is_repeatable for call in group):
             return plain
         return self._watched(plain, now, [call.command for call in group], in_order)
@@ -173,12 +176,13 @@ class Sending(Following):
             in_order: Whether that is a part of a pipeline.
         """
         deadline = request.deadline - min(RESERVED_SECONDS * request.reply_count, (request.deadline - now) / 2)
+        request.deadline = deadline
         if deadline - now <= SHORTEST_ATTEMPT_SECONDS:
-            return request._replace(deadline=deadline)
+            return request
         patient_until = now + attempt_seconds(deadline - now)
-        watch = (self._watch, request.node, commands, now, patient_until, deadline, in_order)
-        look_at = min(patient_until, now + self._first_look)
-        return request._replace(connect_deadline=patient_until, deadline=deadline, look_at=look_at, watch=watch)
+        request.watch = (self._watch, request.node, commands, now, patient_until, deadline, in_order)
+        request.connect_deadline, request.look_at = patient_until, min(patient_until, now + self._first_look)
+        return request
 
     def _watch(
         self, node: Node, commands: Sequence[Command[Any]], sent_at: float, patient_until: float, deadline: float, in_order: bool

@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 import time
 
-from .._protocol.discovery import HELLO, Identity, read_greeting, read_sentinel_replicas, read_watched
+from .._protocol.discovery import read_sentinel_replicas, read_watched
+from .._protocol.identity import HELLO, Identity, read_greeting
 from .._protocol.topology import Sources, View
 from .._protocol.watch import EVENTS, PING, SUBSCRIBE, Reason, Watch
 from .._transport.asyncio_feed import Feed
@@ -14,14 +15,14 @@ from .._transport.asyncio_pool import Node
 from .._transport.dialer import Address, Dialer, format_address
 from .._transport.failures import LostError, NotSentError, StrangerError
 from ..core.errors import ServerError, UnreachableError
-from .router import Router, Unusable
+from .discovering_router import DiscoveringRouter, Unusable
 
 PRIMARY = Identity(role="master")
 UNREACHABLE = "unreachable"
 REDISCOVERY_SECONDS = 0.25  # longest time that a call asks Sentinels although it knows a primary and no event was reported
 
 
-class SentinelRouter(Router):
+class SentinelRouter(DiscoveringRouter):
     """The primary that Sentinel names, and its replicas; one Sentinel is listened to, so that failovers are known immediately."""
 
     def __init__(self, dialer: Dialer) -> None:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .._attempts import NEW, Answer, Lost, NotSent, Outcome
 from .._protocol.command import Command
+from .._protocol.outcomes import NEW, Answer, Lost, NotSent, Outcome
 from .._protocol.resp import ErrorReply
 from .._transport.failures import Failure, LostError, NotSentError
 from .._transport.thread_pool import Node

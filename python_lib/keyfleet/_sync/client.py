@@ -6,7 +6,7 @@ from __future__ import annotations
 from .calls.hashes import HashCalls
 from .calls.keys import KeyCalls
 from .calls.lists import ListCalls
-from .calls.pipeline import Pipelining
+from .calls.pipelining import Pipelining
 from .calls.pubsub import MessageCalls
 from .calls.scripting import Scripting
 from .calls.server import ServerCalls

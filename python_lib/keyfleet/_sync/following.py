@@ -7,23 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from .._attempts import (
-    NEW,
-    Answer,
-    Lost,
-    Member,
-    Outcome,
-    Retry,
-    Rules,
-    Sent,
-    Settle,
-    State,
-    Verdict,
-    last_verdicts,
-    verdict,
-    verdicts,
-)
+from .._attempts import last_verdicts, verdict, verdicts
 from .._protocol.command import Command
+from .._protocol.outcomes import NEW, Answer, Lost, Member, Outcome, Retry, Rules, Sent, Settle, State, Verdict
 from .._protocol.resp import ErrorReply
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import Failure, LostError

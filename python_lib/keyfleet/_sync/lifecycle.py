@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +16,10 @@ from .._policy import Outage, Policy
 from .._protocol.arguments import Seconds, budget_seconds
 from .._protocol.builder import Commands
 from .._protocol.command import NO_FALLBACK, Command, Operation, Repeat
+from .._transport.counters import Counters
 from .._transport.dialer import Dialer, format_address
 from .._transport.failures import NO_ANSWER, NoAnswer
 from .._transport.login import CredentialsProvider
-from .._transport.stats import Counters, Stats
 from .._transport.thread_engines import Engines, close_raw, open_raw
 from .._transport.thread_waits import sleep
 from ..core.connect.settings import Settings
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.cluster import RedisCluster
     from typing_extensions import Self
+
+    from .._transport.stats import Stats
 
 T = TypeVar("T")
 
@@ -209,11 +210,13 @@ class ClientBase:
     @property
     def stats(self) -> Stats:
         """What this client has done so far, and what it holds now."""
+        from .._transport.stats import Stats  # for the programs that ask
+
         routers = [engine.router for engine in self._engines.all()]
         nodes = [node for router in routers for node in router.nodes]
         breakers = [*(router.breaker for router in routers), *(node.breaker for node in nodes)]
         return Stats(
-            **asdict(self._counters),
+            **vars(self._counters),
             breaker_opens=sum(breaker.opened for breaker in breakers),
             open_breakers=sum(breaker.is_open for breaker in breakers),
             connections=sum(node.connection_count for node in nodes),

@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: MIT - made from _async/router.py by scripts/generate_sync.py; change that one
-"""Which server takes a command; here for one server, and what is common to Sentinel and clusters."""
+"""Which server takes a command: here for one server, with what all routers offer."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
-from .._protocol.resp import ErrorReply, pack
-from .._protocol.topology import Look, View
-from .._transport.dialer import Address, Dialer, Request, format_address
-from .._transport.failures import LostError, NotSentError
-from .._transport.thread_pool import Node, exchange_all
+from .._transport.dialer import Address, Dialer
+from .._transport.failures import NotSentError
+from .._transport.thread_pool import Node
 from .._transport.thread_waits import DeadlineLock
-from ..core.errors import KeyfleetError, UnreachableError
-
-OUTDATED = "every source that answers has an outdated view of the topology"
-DISAGREED = "the sources that answer disagree about the topology"
-ENOUGH_SECONDS = 0.1  # for a source that may only confirm what another one has said
-
-
-class Unusable(Exception):  # noqa: N818 - never leaves the routers
-    """A source gave no usable answer; *cause* is the error for the caller if no other source does."""
-
-    def __init__(self, cause: KeyfleetError) -> None:
-        super().__init__(cause)
-        self.cause = cause
+from ..core.errors import UnreachableError
 
 
 class Router:
@@ -129,59 +114,6 @@ class Router:
 
     def _learn(self, deadline: float, is_suspect: bool) -> None:
         """One server has nothing to say; its name is resolved again with each connection."""
-
-    def _ask_sources(self, look: Look, deadline: float) -> View:
-        """
-        Ask one source after the other until *look* has heard enough, and return the view that is believed.
-
-        Raises:
-            NotSentError: if no source gives one that may be believed.
-        """
-        trouble: KeyfleetError = UnreachableError(self._dialer.settings.address, "no server is known")
-        while (source := look.next()) is not None:
-            now = time.monotonic()
-            share = max((deadline - now) / (look.sources_left + 2), 0)  # the last one leaves half of the time for what follows
-            try:
-                view = self._view_of(source, now + (min(share, ENOUGH_SECONDS) if look.is_urgent else share))
-            except Unusable as failure:
-                trouble = failure.cause
-                look.note(source, None)
-            except NotSentError as failure:
-                if not isinstance(failure.cause, UnreachableError):
-                    raise
-                trouble = failure.cause
-                look.note(source, None)
-            except LostError as failure:
-                trouble = UnreachableError(format_address(source), str(failure))
-                look.note(source, None)
-            else:
-                look.note(source, view)
-        believed = look.verdict()
-        if believed is None:
-            known = OUTDATED if look.is_outdated else DISAGREED if look.has_candidate else None
-            raise NotSentError(trouble if known is None else UnreachableError(self._dialer.settings.address, known))
-        return believed
-
-    def _view_of(self, address: Address, deadline: float) -> View:
-        """Return what the source at *address* says about the topology."""
-        del deadline
-        return View(address)
-
-    def _ask(self, node: Node, commands: list[tuple[str, ...]], deadline: float) -> list[Any]:
-        """Return the replies of one server."""
-        request = Request(node, b"".join(map(pack, commands)), len(commands), deadline, deadline)
-        outcome = (exchange_all([request]))[0]
-        if isinstance(outcome, (NotSentError, LostError)):
-            raise outcome
-        return outcome
-
-    def _checked(self, node: Node, reply: Any) -> Any:
-        """Return *reply*, or raise Unusable if it is an error."""
-        if reply.__class__ is not ErrorReply:
-            return reply
-        if reply.code == "LOADING":
-            raise Unusable(UnreachableError(format_address(node.address), str(reply)))
-        raise Unusable(self._dialer.translate(reply))
 
     def close(self) -> None:
         """Close all connections."""

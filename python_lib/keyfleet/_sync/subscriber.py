@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from .._attempts import PASSING, REDIRECTIONS_AT_ONCE
 from .._policy import attempt_seconds, backoff_seconds
-from .._protocol.discovery import read_redirection
+from .._protocol.identity import read_redirection
 from .._protocol.pubsub import PING, Arrival, Message, Reconnected, SubscribeOptions, Topic, read
 from .._protocol.resp import ErrorReply
 from .._topics import Session, Topics

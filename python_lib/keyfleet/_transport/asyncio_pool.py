@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from .._policy import attempt_seconds
-from .._protocol.discovery import Identity
+from .._protocol.identity import Identity
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .asyncio_link import Link
 from .asyncio_waits import DeadlineLock, Seats

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -15,9 +15,9 @@ from ..core.connect.redis_py import translate
 from ..core.connect.settings import Settings
 from ..core.connect.values import format_nodes
 from ..core.errors import CertificateError, CredentialsError, KeyfleetError, UnreachableError
+from .counters import Counters
 from .failures import NotSentError
 from .login import CredentialsProvider, Login, LoginSource
-from .stats import Counters
 from .tls import SharedContext
 
 # Host and port, or the path of a socket.
@@ -39,7 +39,7 @@ def make_watch(parts: WatchParts) -> Any:
     return parts[0](*parts[1:])
 
 
-class Request(NamedTuple):
+class Request:
     """
     What goes to one server in one write.
 
@@ -55,29 +55,32 @@ class Request(NamedTuple):
         watch: What inspects then, as for `make_watch`; None if nothing does.
     """
 
-    node: Any
-    data: bytes
-    reply_count: int
-    connect_deadline: float
-    deadline: float
-    is_alone: bool = False
-    is_blocking: bool = False
-    look_at: float = math.inf
-    watch: WatchParts | None = None
+    __slots__ = ("connect_deadline", "data", "deadline", "is_alone", "is_blocking", "look_at", "node", "reply_count", "watch")
+
+    def __init__(self, node: Any, data: bytes, reply_count: int, deadline: float, *, is_alone: bool = False) -> None:
+        self.node, self.data, self.reply_count = node, data, reply_count
+        self.connect_deadline = self.deadline = deadline
+        self.is_alone, self.is_blocking = is_alone, False
+        self.look_at = math.inf
+        self.watch: WatchParts | None = None
 
 
-@dataclass
 class Dialer:
-    """Knows how to connect to any server of one deployment."""
+    """
+    Knows how to connect to any server of one deployment.
 
-    settings: Settings
-    policy: Policy
-    counters: Counters = field(default_factory=Counters)
-    provider: CredentialsProvider | None = None
+    Args:
+        settings, policy: Of the client.
+        counters: What it counts; by default from 0.
+        provider: Of credentials, in place of those of the settings.
+    """
 
-    def __post_init__(self) -> None:
-        self.login = LoginSource(self.settings, self.provider)
-        self.tls = SharedContext(self.settings) if self.settings.tls else None
+    def __init__(
+        self, settings: Settings, policy: Policy, counters: Counters | None = None, provider: CredentialsProvider | None = None
+    ) -> None:
+        self.settings, self.policy, self.counters = settings, policy, counters or Counters()
+        self.login = LoginSource(settings, provider)
+        self.tls = SharedContext(settings) if settings.tls else None
 
     def for_sentinels(self) -> Dialer:
         """Return the dialer for the Sentinels of the deployment, which have credentials of their own; all else is shared."""

@@ -9,9 +9,8 @@ import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from ..core.connect.settings import Settings
 from ..core.connect.values import read_secret
@@ -64,12 +63,14 @@ class RotatingPassword:
         return next(self._passwords)
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """What a new connection says to be let in."""
 
     username: str | None
-    password: str | None = field(repr=False)
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"Login(username={self.username!r})"
 
 
 class LoginSource:

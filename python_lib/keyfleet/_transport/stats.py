@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client counts."""
+"""What a client reports about itself; loaded when somebody asks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Counters:
+class Stats:
     """
-    What a client has done so far.
+    What a client has done so far, and what it holds now.
 
     Attributes:
         calls: Calls made by the application, a pipeline counts as one.
@@ -19,6 +19,9 @@ class Counters:
         waits: Times that a call waited for a free connection.
         connections_opened: Connections made.
         undecodable: Values that were not the JSON that was asked for, and were taken for missing.
+        breaker_opens: Times that a server was given a pause because calls to it had failed.
+        open_breakers: Servers that are given a pause now.
+        connections: Connections that are open now.
     """
 
     calls: int = 0
@@ -28,19 +31,6 @@ class Counters:
     waits: int = 0
     connections_opened: int = 0
     undecodable: int = 0
-
-
-@dataclass
-class Stats(Counters):
-    """
-    What a client has done so far, and what it holds now.
-
-    Attributes:
-        breaker_opens: Times that a server was given a pause because calls to it had failed.
-        open_breakers: Servers that are given a pause now.
-        connections: Connections that are open now.
-    """
-
     breaker_opens: int = 0
     open_breakers: int = 0
     connections: int = 0

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from ..core.connect.client import close, connect
 from ..core.connect.redis_py import AnyClient
 from ..core.connect.settings import Settings
 from ..core.errors import ClosedError
@@ -20,11 +19,15 @@ T = TypeVar("T")
 
 def open_raw(settings: Settings) -> AnyClient:
     """Return a redis-py client."""
+    from ..core.connect.client import connect  # for the programs that use one
+
     return connect(settings)
 
 
 def close_raw(client: AnyClient) -> None:
     """Close a redis-py client."""
+    from ..core.connect.client import close
+
     close(client)
 
 

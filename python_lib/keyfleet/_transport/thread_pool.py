@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .._protocol.discovery import Identity
+from .._protocol.identity import Identity
 from .._protocol.resp import INCOMPLETE
 from ..core.errors import ClosedError, PoolTimeoutError, UnreachableError
 from .dialer import Address, Dialer, Request, WatchParts, format_address, make_watch

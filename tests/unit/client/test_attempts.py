@@ -7,32 +7,10 @@ from typing import Any
 
 import pytest
 from keyfleet import BreakerOpenError, CredentialsError, KeyfleetError, OutcomeUnknown, PoolTimeoutError, RefusedError, UnreachableError
-from keyfleet._attempts import (
-    Answer,
-    Lost,
-    Member,
-    NotSent,
-    Outcome,
-    Past,
-    Redirect,
-    Retry,
-    Rules,
-    Sent,
-    Settle,
-    Silence,
-    State,
-    ended,
-    is_over,
-    last_verdicts,
-    may_go,
-    refused,
-    silence,
-    verdict,
-    verdicts,
-    wait_seconds,
-)
+from keyfleet._attempts import Silence, ended, is_over, last_verdicts, may_go, refused, silence, verdict, verdicts, wait_seconds
 from keyfleet._protocol.command import Command, Kind, Repeat, Transaction, may_repeat
 from keyfleet._protocol.kinds import DEL, EXPIRE, GET, HSET, INCR, MGET, MSET, SET, kind_of
+from keyfleet._protocol.outcomes import Answer, Lost, Member, NotSent, Outcome, Past, Redirect, Retry, Rules, Sent, Settle, State
 from keyfleet._protocol.resp import ErrorReply
 from keyfleet._protocol.scripts import Script
 
@@ -212,7 +190,7 @@ def test_the_short_way_at_the_end_comes_to_the_same(name: str) -> None:
     long_way = []
     for command, found in zip(commands, verdicts([Member(sent(command), loss) for command in commands], ALONE), strict=True):
         assert found is not None
-        long_way.append(found if isinstance(found, Settle) else ended(sent(command)._replace(past=found.past)))
+        long_way.append(found if isinstance(found, Settle) else ended(sent(command).replaced(past=found.past)))
     short_way = last_verdicts(commands, loss, "h:1")
     assert [(type(item.result), str(item.result)) for item in long_way] == [(type(item.result), str(item.result)) for item in short_way]
 

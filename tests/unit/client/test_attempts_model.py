@@ -11,24 +11,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 from keyfleet import KeyfleetError, UnreachableError
-from keyfleet._attempts import (
-    Answer,
-    Lost,
-    Member,
-    NotSent,
-    Outcome,
-    Redirect,
-    Retry,
-    Rules,
-    Sent,
-    Settle,
-    State,
-    ended,
-    is_over,
-    may_go,
-    verdicts,
-)
+from keyfleet._attempts import ended, is_over, may_go, verdicts
 from keyfleet._protocol.command import Command, may_repeat
+from keyfleet._protocol.outcomes import Answer, Lost, Member, NotSent, Outcome, Redirect, Retry, Rules, Sent, Settle, State
 from keyfleet._protocol.resp import ErrorReply
 from support.groups import NAMES, READS, TAGS, Step, Store, check, groups, stores
 
@@ -157,7 +142,7 @@ class Caller:
                 assert not isinstance(found.result, ErrorReply)
                 self.results[position] = found.result
                 continue
-            self._sent[position] = self._sent[position]._replace(past=found.past)
+            self._sent[position] = self._sent[position].replaced(past=found.past)
             if isinstance(found, Redirect) and found.asking:
                 self._asking[position] = int(found.address[0][1])
             elif isinstance(found, Redirect):

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
-from keyfleet import Policy
+from keyfleet import Policy, Stats
 from keyfleet._policy import Breaker, attempt_seconds, backoff_seconds
+from keyfleet._transport.counters import Counters
 
 
 def test_waits_double_up_to_the_longest() -> None:
@@ -91,3 +93,10 @@ def test_a_wrong_policy_is_refused(field: str, value: Any, allowed: str) -> None
     """It names field, value and what is allowed."""
     with pytest.raises(ValueError, match=f"{field} is '?{value}'?; allowed.*{allowed}"):
         Policy(**{field: value})
+
+
+def test_what_is_counted_is_reported() -> None:
+    """Stats has every counter, each beginning with 0."""
+    counted = {name: value for name, value in vars(Counters).items() if not name.startswith("_")}
+    assert counted == {name: value for name, value in asdict(Stats()).items() if name in counted}
+    assert asdict(Stats()).keys() - counted.keys() == {"breaker_opens", "open_breakers", "connections"}

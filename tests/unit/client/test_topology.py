@@ -4,15 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from keyfleet._protocol.discovery import (
-    Identity,
-    Shard,
-    Watched,
-    read_redirection,
-    read_sentinel_replicas,
-    read_slots,
-    read_watched,
-)
+from keyfleet._protocol.discovery import Shard, Watched, read_sentinel_replicas, read_slots, read_watched
+from keyfleet._protocol.identity import Identity, read_redirection
 from keyfleet._protocol.resp import ErrorReply
 from keyfleet.core.connect.members import read_members
 

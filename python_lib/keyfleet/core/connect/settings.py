@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Optional
 
 from ..errors import SettingsError
-from .environment import ENVIRONMENT, misspelt, stated_by_environment
-from .url import check_lonely_user, stated_by_url
 from .values import CONVERTERS, SECRET_FILES, SECRETS, UNKNOWN, ConversionError, Given, Nodes, Stated, format_nodes, read_secret
 
 
@@ -110,6 +108,8 @@ class Settings:
             SettingsError: naming each variable that is missing, wrong or contradicts another.
             Its text begins with ``REDIS_URL is not defined`` when no variable says where the server is.
         """
+        from .environment import ENVIRONMENT, misspelt, stated_by_environment  # not for those who have settings
+
         for slip in misspelt(os.environ if environ is None else environ):
             warnings.warn(slip, SettingsWarning, stacklevel=2)
         problems: list[str] = []
@@ -146,6 +146,8 @@ class Settings:
         Raises:
             SettingsError: for every problem of the URL and the fields together.
         """
+        from .url import check_lonely_user, stated_by_url
+
         problems: list[str] = []
         given = stated_by_url("url", url, problems)
         given.update({name: Stated(name, value) for name, value in overrides.items() if value is not None})

@@ -7,10 +7,9 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import SettingsError
 
@@ -24,8 +23,7 @@ SECRET_FILES = {"password_file": "password", "sentinel_password_file": "sentinel
 UNKNOWN = object()
 
 
-@dataclass(frozen=True)
-class Stated:
+class Stated(NamedTuple):
     """
     What the user said about a field; the ``repr`` has no value, since error trackers print local variables.
 
@@ -36,8 +34,11 @@ class Stated:
     """
 
     shown: str
-    value: Any = field(repr=False)
+    value: Any
     quotable: bool = True
+
+    def __repr__(self) -> str:
+        return f"Stated({self.shown!r})"
 
 
 Given = dict[str, Stated]  # by name of the field
