@@ -49,17 +49,24 @@ class DeadlineLock:
     def take(self, deadline: float) -> Held | None:
         """Take it before *deadline*; None if that was not possible."""
         mine = Held()
+        try:
+            return mine if self._is_taken_by(mine, deadline) else None
+        except BaseException:  # as Ctrl-C: its traceback keeps this frame, and what the frame refers to is not lost
+            mine.release()
+            raise
+
+    def _is_taken_by(self, mine: Held, deadline: float) -> bool:
         while True:
             with self._guard:
                 owner = None if self._owner is None else self._owner()
                 if owner is None or not owner.gate.locked():
                     self._owner = weakref.ref(mine)
-                    return mine
+                    return True
             gate = owner.gate
             del owner  # or it would never be seen to be lost
             left = deadline - time.monotonic()
             if left <= 0:
-                return None
+                return False
             if gate.acquire(timeout=min(left, RECHECK_SECONDS)):
                 gate.release()
 
