@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[str, list[Measurement]]] = {
     "sync": ("JSON set and get, one after another", [sync.one_after_another]),
     "plain": ("the same without hiredis and orjson", [plain.without_accelerators]),
     "batch": ("100 keys at once", [sync.at_once]),
+    "pipeline": ("pipelines of 100 calls", [sync.pipelines]),
     "async": ("50 tasks and one task on one client", [tasks.single_server]),
     "cluster": ("50 tasks on three nodes", [tasks.cluster]),
     "faults": (

@@ -21,7 +21,7 @@ class Row:
         part: Group of measurements that it belongs to.
         what: What was measured.
         value: The result for keyfleet, in *unit*.
-        unit: ``x`` for a ratio to redis-py's rate, else ``ms``, ``s`` or ``errors``.
+        unit: ``x`` for a ratio to redis-py's rate, or to that of the peer that *what* names, else ``ms``, ``s`` or ``errors``.
         at_least, at_most: The target; a row without one is for information.
         peers: Results of others in the same run.
         spread: Lower and upper quartile of *value*.
@@ -93,9 +93,9 @@ class Rates:
     seconds: Mapping[str, Sequence[float]]
     operations: int
 
-    def ratios(self, name: str) -> list[float]:
-        """Return how many times faster than redis-py the contestant *name* was, for each round."""
-        return [theirs / its for theirs, its in zip(self.seconds[RAW], self.seconds[name])]
+    def ratios(self, name: str, base: str = RAW) -> list[float]:
+        """Return how many times faster than *base* the contestant *name* was, for each round."""
+        return [theirs / its for theirs, its in zip(self.seconds[base], self.seconds[name])]
 
     def row(self, part: str, what: str, at_least: float | None) -> Row:
         """Return keyfleet's median ratio to redis-py, the medians of the others, and both rates in the note."""
@@ -105,6 +105,14 @@ class Rates:
         ours, theirs = (self.operations / median(self.seconds[name]) for name in (OURS, RAW))
         note = f"{ours:,.0f}/s, {RAW} {theirs:,.0f}/s"
         return Row(part, what, median(ratios), "x", at_least=at_least, peers=peers, spread=(lower, upper), note=note)
+
+    def row_beside(self, peer: str, part: str, what: str, at_least: float) -> Row:
+        """Return keyfleet's median ratio to *peer*."""
+        ratios = self.ratios(OURS, peer)
+        lower, _middle, upper = quantiles(ratios, n=4)
+        return Row(
+            part, f"{what}, beside {peer}", median(ratios), "x", at_least=at_least, spread=(lower, upper), note=f"times {peer}'s rate"
+        )
 
 
 def take_turns(blocks: Mapping[str, Callable[[], object]], operations: int, rounds: int) -> Rates:

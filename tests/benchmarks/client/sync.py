@@ -38,8 +38,8 @@ def one_after_another(engine: str, report: Report) -> None:
         plain = {RAW: raw, "valkey-py": fork, "valkey-glide-sync": glide}
         sets = {OURS: _each(lambda key: ours.set_json(key, VALUE)), **{name: _each(_setter(client)) for name, client in plain.items()}}
         gets = {OURS: _each(ours.get_json), **{name: _each(_getter(client)) for name, client in plain.items()}}
-        report(take_turns(sets, len(KEYS), ROUNDS).row("sync", "set_json, one after another", 1.25))
-        report(take_turns(gets, len(KEYS), ROUNDS).row("sync", "get_json, one after another", 1.25))
+        report(take_turns(sets, len(KEYS), ROUNDS).row("sync", "set_json, one after another", 1.7))
+        report(take_turns(gets, len(KEYS), ROUNDS).row("sync", "get_json, one after another", 1.7))
 
 
 def without_accelerators(engine: str, report: Report) -> None:
@@ -60,6 +60,31 @@ def at_once(engine: str, report: Report) -> None:
         _compare_batches(server, "one server", 2.5, 4.0, report)
     with start_cluster(new_folder(), engine=engine) as cluster:
         _compare_batches(cluster, "3-node cluster", None, None, report)
+
+
+def pipelines(engine: str, report: Report) -> None:
+    """Compare pipelines of 100 calls."""
+    with ExitStack() as stack:
+        server = stack.enter_context(start_server(new_folder(), engine=engine))
+        ours = stack.enter_context(Client.from_settings(server.settings()))
+        raw = stack.enter_context(redis.Redis(server.host, server.port))
+        blocks: dict[str, dict[str, Block]] = {
+            "set": {OURS: lambda: _queued(ours, "set", "value"), RAW: lambda: _set_by_pipeline(raw, lambda: "value")},
+            "get": {OURS: lambda: _queued(ours, "get"), RAW: lambda: _get_by_pipeline(raw, bytes.decode)},
+            "set_json": {OURS: lambda: _queued(ours, "set_json", VALUE), RAW: lambda: _set_by_pipeline(raw)},
+            "get_json": {OURS: lambda: _queued(ours, "get_json"), RAW: lambda: _get_by_pipeline(raw)},
+        }
+        for what, contestants in blocks.items():
+            rates = take_turns({name: _several(block) for name, block in contestants.items()}, BATCHES * len(KEYS), BATCH_ROUNDS)
+            report(rates.row("pipeline", f"{what}, 100 calls", 2.5))
+
+
+def _queued(ours: Client, call: str, *values: Any) -> list[Any]:
+    with ours.pipeline() as pipe:
+        queue = getattr(pipe, call)
+        for key in KEYS:
+            queue(key, *values)
+        return pipe.execute()
 
 
 def _compare_batches(where: Server | Cluster, place: str, set_target: float | None, get_target: float | None, report: Report) -> None:
@@ -106,15 +131,15 @@ def _several(call: Block) -> Block:
     return block
 
 
-def _set_by_pipeline(raw: Any) -> None:
+def _set_by_pipeline(raw: Any, value: Callable[[], str] = encode) -> None:
     pipeline = raw.pipeline(transaction=False)
     for key in KEYS:
-        pipeline.set(key, encode())
+        pipeline.set(key, value())
     pipeline.execute()
 
 
-def _get_by_pipeline(raw: Any) -> list[Any]:
+def _get_by_pipeline(raw: Any, decode: Callable[[bytes], Any] = json.loads) -> list[Any]:
     pipeline = raw.pipeline(transaction=False)
     for key in KEYS:
         pipeline.get(key)
-    return [json.loads(data) for data in pipeline.execute()]
+    return [decode(data) for data in pipeline.execute()]

@@ -14,10 +14,11 @@ import redis.asyncio
 from keyfleet import AsyncClient
 from keyfleet.testing.servers import Cluster, Server, start_cluster, start_server
 
-from .rows import OURS, RAW, Report, Row, take_turns_async
+from .rows import OURS, RAW, Rates, Report, take_turns_async
 from .workload import KEYS, VALUE, encode, new_folder
 
 TASKS = 50
+PEER = "valkey-glide"
 CALLS = 10  # of each task in a block
 ROUNDS = 60
 
@@ -32,9 +33,11 @@ def single_server(engine: str, report: Report) -> None:
         async with AsyncExitStack() as stack:
             clients = await _clients(server, stack)
             for what, calls in _calls(clients).items():
-                report(await _compare("async", f"{what}, 50 tasks", calls, TASKS, 3.0))
+                rates = await _compare(calls, TASKS)
+                report(rates.row("async", f"{what}, 50 tasks", 6.0))
+                report(rates.row_beside(PEER, "async", f"{what}, 50 tasks", 3.0))
             for what, calls in _calls({name: clients[name] for name in (OURS, RAW)}).items():
-                report(await _compare("async", f"{what}, one task", calls, 1, 0.95))
+                report((await _compare(calls, 1)).row("async", f"{what}, one task", 0.95))
 
     with start_server(new_folder(), engine=engine) as server:
         asyncio.run(measure())
@@ -46,7 +49,7 @@ def cluster(engine: str, report: Report) -> None:
     async def measure() -> None:
         async with AsyncExitStack() as stack:
             for what, calls in _calls(await _clients(nodes, stack)).items():
-                report(await _compare("cluster", f"{what}, 50 tasks, 3 nodes", calls, TASKS, 3.0))
+                report((await _compare(calls, TASKS)).row("cluster", f"{what}, 50 tasks, 3 nodes", 3.0))
 
     with start_cluster(new_folder(), engine=engine) as nodes:
         asyncio.run(measure())
@@ -63,7 +66,7 @@ async def _clients(where: Server | Cluster, stack: AsyncExitStack) -> Clients:
         raw = redis.asyncio.Redis(host=where.host, port=where.port)
     stack.push_async_callback(peer.close)
     await stack.enter_async_context(raw)
-    return {OURS: ours, RAW: raw, "valkey-glide": peer}
+    return {OURS: ours, RAW: raw, PEER: peer}
 
 
 def _calls(clients: Clients) -> dict[str, dict[str, Call]]:
@@ -88,9 +91,9 @@ def _getter(client: Any) -> Call:
     return call
 
 
-async def _compare(part: str, what: str, calls: dict[str, Call], tasks: int, at_least: float) -> Row:
+async def _compare(calls: dict[str, Call], tasks: int) -> Rates:
     blocks = {name: _block(call, tasks) for name, call in calls.items()}
-    return (await take_turns_async(blocks, len(KEYS) if tasks == 1 else tasks * CALLS, ROUNDS)).row(part, what, at_least)
+    return await take_turns_async(blocks, len(KEYS) if tasks == 1 else tasks * CALLS, ROUNDS)
 
 
 def _block(call: Call, tasks: int) -> Callable[[], Awaitable[object]]:
