@@ -89,21 +89,21 @@ def listeners(sentinel: AnyClient) -> int:
     return len(sentinel.client_list(_type="pubsub"))
 
 
-def test_a_sentinel_that_freezes_is_left(redis_sentinel: SentinelGroup, open_both: OpenBoth) -> None:
+@pytest.mark.parametrize("end", ["freezes", "dies"])
+def test_a_sentinel_that_is_listened_to_and_ends_is_left(end: str, redis_factory: RedisFactory, open_both: OpenBoth) -> None:
     """Calls go on meanwhile, and another Sentinel is listened to."""
-    clients = open_both(redis_sentinel.settings())
+    group = redis_factory.sentinel()
+    clients = open_both(group.settings())
     assert [True, True] == [client.ping() for client in clients]
-    with clients_of(redis_sentinel.sentinels) as sentinels:
+    with clients_of(group.sentinels) as sentinels:
         wait_until(lambda: 2 == sum(map(listeners, sentinels)), "both clients to listen")
-        heard = [server for server, sentinel in zip(redis_sentinel.sentinels, sentinels, strict=True) if listeners(sentinel)]
+        heard = [server for server, sentinel in zip(group.sentinels, sentinels, strict=True) if listeners(sentinel)]
     for server in heard:
-        server.pause()
-    others = [server for server in redis_sentinel.sentinels if server not in heard]
+        server.pause() if end == "freezes" else server.kill()
+    others = [server for server in group.sentinels if server not in heard]
     with clients_of(others) as sentinels, Load([partial(set_key, client) for client in clients]) as load:
         wait_until(lambda: 2 == sum(map(listeners, sentinels)), "both clients to listen to another Sentinel", 30.0)
     assert [] == load.errors
-    for server in heard:
-        server.resume()
 
 
 def set_key(client: Client, number: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from keyfleet import Client, Policy
+from keyfleet import Client, Policy, UnreachableError
 from keyfleet.core.connect.client import close
 from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._replication import clients_of, is_in_sync
@@ -128,6 +128,23 @@ def test_a_cluster_that_is_down(open_both: OpenBoth, redis_factory: RedisFactory
         cluster.wait_until_in_sync()
         load.go_on()
     assert [] == load.errors
+
+
+def test_a_primary_without_enough_replicas(open_both: OpenBoth, redis_factory: RedisFactory) -> None:
+    """It answers NOREPLICAS until one is in sync: a write waits for that and runs once, or its error says why it did not run."""
+    primary = redis_factory.server(directives={"min-replicas-to-write": 1, "repl-diskless-sync-delay": 0})
+    clients = open_both(primary.settings(timeout_seconds=BUDGET_SECONDS, retry_delay_ms=10))
+    for client in clients:
+        with pytest.raises(UnreachableError, match="NOREPLICAS"):
+            client.within(0.2).incr("refused")
+    with clients_of([primary]) as (raw,), Load([counting(client, "n") for client in clients]) as load:
+        refused = error_count(raw, "NOREPLICAS")
+        wait_until(lambda: error_count(raw, "NOREPLICAS") > refused + 4, "refused writes of both clients")
+        redis_factory.server(directives={"replicaof": f"{primary.host} {primary.port}"})
+        load.go_on()
+        assert [] == load.errors
+    with clients_of([primary]) as (raw,):
+        assert [sum(load.counts), None] == [int(raw.get("n")), raw.get("refused")]
 
 
 def reading(client: Client, key: str) -> Work:
