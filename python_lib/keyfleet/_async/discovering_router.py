@@ -29,7 +29,7 @@ class Unusable(Exception):  # noqa: N818 - never leaves the routers
 
 
 class DiscoveringRouter(Router, ABC):
-    """Asks Sentinels, or the nodes of a cluster, who serves what."""
+    """Asks Sentinels, or the nodes of a cluster, for the topology."""
 
     async def _ask_sources(self, look: Look, deadline: float) -> View:
         """

@@ -51,7 +51,7 @@ class Engine(Sending):
         super().__init__(dialer)
         self.subscriptions: set[Closable] = set()
         self.longest_delay_seconds = LONGEST_FAILOVER_DELAY_SECONDS if self._has_others else LONGEST_DELAY_SECONDS
-        self._patience = attempt_seconds(self._budget)
+        self._attempt_seconds = attempt_seconds(self._budget)
 
     async def run(self, command: Command[T], budget_seconds: float | None = None) -> T:
         """
@@ -65,9 +65,9 @@ class Engine(Sending):
         """
         now, kind = time.monotonic(), command.kind
         if budget_seconds is None:
-            budget, patience = self._budget, self._patience
+            budget, half = self._budget, self._attempt_seconds
         else:
-            budget, patience = budget_seconds, attempt_seconds(budget_seconds)
+            budget, half = budget_seconds, attempt_seconds(budget_seconds)
         deadline = now + budget
         node = self.router.find(command.name, kind.is_read) if command.is_simple else None
         if node is None or node.breaker.failures:
@@ -75,8 +75,8 @@ class Engine(Sending):
         # The fast path: an answer at the first attempt needs no Call, no verdict and no Watch.
         look_at, watch = deadline, None
         if kind.is_repeatable and budget > SHORTEST_ATTEMPT_SECONDS:
-            look_at = now + min(patience, self._first_look)
-            watch = (Watch, self.router, node, (command.name,), now, now + patience, deadline)
+            look_at = now + min(half, self._first_look)
+            watch = (Watch, self.router, node, (command.name,), now, now + half, deadline)
         outcome: Any
         try:
             outcome = await node.ask(pack(command.arguments), deadline, look_at, watch)
@@ -270,7 +270,7 @@ class Engine(Sending):
 
 
 def _in_place(places: Sequence[Sequence[int]], outcomes: Sequence[Any]) -> list[Any]:
-    """Return the replies of several writes where their calls stand in the pipeline."""
+    """Return the replies of several writes in the order of the pipeline."""
     if len(outcomes) == 1:
         return outcomes[0]  # type: ignore[no-any-return]
     replies: list[Any] = [None] * sum(map(len, places))

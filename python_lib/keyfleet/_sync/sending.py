@@ -179,15 +179,15 @@ class Sending(Following):
         request.deadline = deadline
         if deadline - now <= SHORTEST_ATTEMPT_SECONDS:
             return request
-        patient_until = now + attempt_seconds(deadline - now)
-        request.watch = (self._watch, request.node, commands, now, patient_until, deadline, in_order)
-        request.connect_deadline, request.look_at = patient_until, min(patient_until, now + self._first_look)
+        give_up_at = now + attempt_seconds(deadline - now)
+        request.watch = (self._watch, request.node, commands, now, give_up_at, deadline, in_order)
+        request.connect_deadline, request.look_at = give_up_at, min(give_up_at, now + self._first_look)
         return request
 
     def _watch(
-        self, node: Node, commands: Sequence[Command[Any]], sent_at: float, patient_until: float, deadline: float, in_order: bool
+        self, node: Node, commands: Sequence[Command[Any]], sent_at: float, give_up_at: float, deadline: float, in_order: bool
     ) -> Watch:
-        watch = Watch(self.router, node, [command.name for command in commands], sent_at, patient_until, deadline)
+        watch = Watch(self.router, node, [command.name for command in commands], sent_at, give_up_at, deadline)
         if in_order and not may_repeat(commands):
             watch.look_at = math.inf  # nothing is gained by knowing that it is lost
         return watch

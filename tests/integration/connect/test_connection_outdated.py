@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from keyfleet import Settings, UnreachableError
+from keyfleet import AsyncClient, Client, Settings, UnreachableError
 from keyfleet.core.connect.client import close, connect
 from keyfleet.core.connect.redis_py import AnyClient, translated
 from keyfleet.testing._replication import clients_of
@@ -36,6 +37,23 @@ def test_most_sentinels_say_which_server_is_the_primary(redis_factory: RedisFact
         client.set("k", 1)
     with clients_of([stray, group.primary()]) as nodes:
         assert [None, b"1"] == [node.get("k") for node in nodes]
+
+
+def test_most_sentinels_say_it_to_raw_as_well(redis_factory: RedisFactory, tmp_path: Path) -> None:
+    """Of both clients."""
+    group, stray = redis_factory.sentinel(), redis_factory.server()
+    with outdated_sentinel(tmp_path / "outdated", "redis", stray) as outdated:
+        settings = asking(group, outdated)
+
+        async def set_by_raw() -> None:
+            async with AsyncClient.from_settings(settings) as client:
+                await client.raw.set("async", 1)
+
+        asyncio.run(set_by_raw())
+        with Client.from_settings(settings) as client:
+            client.raw.set("sync", 1)
+    with clients_of([stray, group.primary()]) as nodes:
+        assert [[None, None], [b"1", b"1"]] == [node.mget("async", "sync") for node in nodes]
 
 
 def test_a_replica_that_sentinel_names_gets_no_command(redis_factory: RedisFactory, tmp_path: Path) -> None:

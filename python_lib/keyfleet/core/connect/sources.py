@@ -10,42 +10,64 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ..errors import CredentialsError, ServerError
 from .members import read_members
 from .redis_py import redis
 
 
-def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
-    """
-    Stand in for ``discover_master`` of redis-py's Sentinel: of what most Sentinels say, take the newest epoch.
+class Votes:
+    """What the Sentinels say about one service, until most of them have said it; both of redis-py's Sentinels count with it."""
 
-    Raises:
-        ServerError: if no Sentinel knows the service.
-        MasterNotFoundError: if none of those that answer knows a primary that is up.
-    """
-    found: list[Mapping[str, Any]] = []
-    answered = unknown = 0
+    def __init__(self, service_name: str, sentinel_count: int) -> None:
+        self._service, self._count = service_name, sentinel_count
+        self._found: list[Mapping[str, Any]] = []
+        self._answered = self._unknown = 0
+
+    def add(self, state: Optional[Mapping[str, Any]], is_up: bool) -> bool:
+        """
+        Count what one Sentinel says, and return whether that is enough.
+
+        Args:
+            state: What it knows about the service; None if it does not know it.
+            is_up: Whether it names a primary that is up.
+        """
+        self._answered += 1
+        if state is None:
+            self._unknown += 1
+        elif is_up:
+            self._found.append(state)
+        return bool(self._found) and 2 * self._answered > self._count
+
+    def winner(self) -> tuple[str, int]:
+        """
+        Return the address with the newest epoch, of those the one that most name.
+
+        Raises:
+            ServerError: if no Sentinel knows the service.
+            MasterNotFoundError: if none of those that answer knows a primary that is up.
+        """
+        if self._unknown == self._count:
+            raise ServerError(f"no Sentinel knows the service {self._service}; name one that they monitor")
+        if not self._found:
+            raise redis.sentinel.MasterNotFoundError(f"No master found for {self._service!r}")
+        votes = Counter((state["ip"], state["port"]) for state in self._found)
+        newest = max(self._found, key=lambda state: (state.get("config-epoch", 0), votes[state["ip"], state["port"]]))
+        return newest["ip"], newest["port"]
+
+
+def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
+    """Stand in for ``discover_master`` of redis-py's Sentinel: of what most Sentinels say, take the newest epoch."""
+    votes = Votes(service_name, len(self.sentinels))
     for sentinel in self.sentinels:
         try:
             state = sentinel.sentinel_masters().get(service_name)
         except (redis.ConnectionError, redis.TimeoutError):
             continue
-        answered += 1
-        if state is None:
-            unknown += 1
-        elif self.check_master_state(state, service_name):
-            found.append(state)
-        if found and 2 * answered > len(self.sentinels):
+        if votes.add(state, state is not None and self.check_master_state(state, service_name)):
             break
-    if unknown == len(self.sentinels):
-        raise ServerError(f"no Sentinel knows the service {service_name}; name one that they monitor")
-    if not found:
-        raise redis.sentinel.MasterNotFoundError(f"No master found for {service_name!r}")
-    votes = Counter((state["ip"], state["port"]) for state in found)
-    newest = max(found, key=lambda state: (state.get("config-epoch", 0), votes[state["ip"], state["port"]]))
-    return newest["ip"], newest["port"]
+    return votes.winner()
 
 
 def newest_first(nodes: Sequence[tuple[str, int]], ask: Callable[[tuple[str, int]], bytes]) -> list[tuple[str, int]]:
