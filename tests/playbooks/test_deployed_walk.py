@@ -18,7 +18,7 @@ from support.playbooks import Deployment, deployments, free_port
 from support.walks import STEPS, changes
 
 pytestmark = pytest.mark.slow
-WALKS = 5
+WALKS = int(os.environ.get("KEYFLEET_WALK_STEPS", "40")) // 20  # make test-full takes more
 
 
 def run(deployment: Deployment, directives: dict[str, Any], kill_before: str = "") -> int:

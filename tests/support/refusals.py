@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.playbooks import Run, deployments
+from support.playbooks import Run, deployments, free_port
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,32 @@ def refusals(cases: Mapping[str, Mapping[str, Any]], *arguments: str, playbook: 
         AssertionError: if a refused run touched a host, or left anything on the controller but its lock.
     """
     for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
-        together = {name: dict(variables) for name, variables in cases.items() if not _needs_extra(variables)}
-        deployment.host_variables, deployment.hosts = together, tuple(cases)
+        alone = [name for name, variables in cases.items() if _needs_extra(variables)]
+        deployment.host_variables = {name: {**_one_instance(), **({} if name in alone else cases[name])} for name in cases}
+        deployment.hosts = tuple(cases)
         deployment.write()
         before, found = deployment.tree(), {}
-        while together:
-            deployment.hosts = tuple(together)
+        deployment.hosts = tuple(name for name in cases if name not in alone)
+        while deployment.hosts:
             run = deployment.run(*arguments, playbook=playbook)
-            refused = {host: _refusal(run, host) for host in together if run.of(host).failures}
+            refused = {host: _refusal(run, host) for host in deployment.hosts if run.of(host).failures}
             if not refused:
                 break
             found.update(refused)
-            together = {name: variables for name, variables in together.items() if name not in refused}
-        for deployment.hosts in [(name,) for name, variables in cases.items() if _needs_extra(variables)]:
-            (name,) = deployment.hosts
+            deployment.hosts = tuple(host for host in deployment.hosts if host not in refused)
+        for name in alone:
+            deployment.hosts = (name,)
             found[name] = _refusal(deployment.run(*arguments, playbook=playbook, **cases[name]), name)
         deployment.hosts = tuple(cases)
         assert before == deployment.tree()
         kept = {path.name for path in deployment.inventory.rglob("*") if path.is_file()}
         assert kept <= {"hosts.yml", "run.lock"}
         yield found
+
+
+def _one_instance() -> dict[str, Any]:
+    """Return what a case has where it says nothing else; a port of its own, since the hosts are one machine."""
+    return {"redis_server_instances": [{"name": "default", "port": free_port()}]}
 
 
 def _refusal(run: Run, host: str) -> Refusal:

@@ -18,7 +18,10 @@ from keyfleet.testing.servers import Cluster, Server
 MOST_STEPS = 4000
 
 # A socket that is interrupted before anything refers to it is closed by Python, which warns.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 class Alarm(BaseException):

@@ -21,6 +21,8 @@ from support.load import Load
 from support.outdated import asking, isolated, only, outdated_sentinel
 from support.subscribers import connections, expect, reconnection, running
 
+pytestmark = pytest.mark.slow
+
 ON_EVERY_SERVER = "full"
 BUDGET_SECONDS = 10.0
 CLUSTER = {"cluster-node-timeout": 500}

@@ -18,6 +18,8 @@ from keyfleet.testing.proxy import ClusterProxies, FaultProxy
 from keyfleet.testing.servers import Cluster, Server
 from support.outdated import asking, isolated, only, outdated_sentinel
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[AnyClient]:

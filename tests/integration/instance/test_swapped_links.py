@@ -27,7 +27,7 @@ from keyfleet.core.layout import Layout
 from keyfleet.core.service.manager import tail
 from support.swaps import KINDS, NOBODY, SECRET, contents, each_moment, make_roots_files
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")]
 DATA, LOG, RUN = "var/lib/keyfleet/cache", "var/log/keyfleet/cache", "run/keyfleet/cache"
 RECORD = {"engine": "redis", "port": 7399, "bind": ["127.0.0.1"], "unix_socket": False, "applied": ["hz"]}
 
