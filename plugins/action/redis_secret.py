@@ -97,7 +97,7 @@ class ActionModule(ActionBase):
             result["warnings"] = [f"{former} holds another secret than {path} and is not used any more: remove it"]
             old = None
         if not options["create"]:
-            return {**result, "changed": False, "secret": secret or old}
+            return {**result, "changed": False, "secret": secret or old, "misplaced": old is not None}
         changed = secret is None or old is not None
         if changed and not self._task.check_mode:
             secret = self._keep(path, former if old else None)

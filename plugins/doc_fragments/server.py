@@ -22,10 +22,11 @@ options:
     type: path
     required: true
   service_manager:
-    description: What starts the instances, V(systemd) or the runner that the role redis_server installs, V(process).
+    description: What starts the instances, V(systemd) or the runner that the role redis_server installs, V(process). V(auto) takes
+      V(systemd) where it runs the host.
     type: str
-    required: true
-    choices: [systemd, process]
+    default: auto
+    choices: [auto, systemd, process]
   root:
     description: Folder that all paths of the deployment derive from.
     type: path
@@ -34,6 +35,11 @@ options:
     description: Longest wait until a server has saved and stopped, and until a started one has loaded its data, in seconds.
     type: int
     default: 300
+  memory_percent:
+    description: Share of the host's memory that all instances together may be given as C(maxmemory), in percent. New instances that name
+      none get an equal part of what is left, and leave one over; with V(0) they get none. What one was given stays.
+    type: int
+    default: 0
   previous_password:
     description: Password that running servers may still want; empty for none.
     type: str
@@ -102,12 +108,4 @@ options:
         type: list
         elements: str
         default: []
-      starter:
-        description: Digest of the unit or specification that starts the instance; another one is a reason for a restart.
-        type: str
-        default: ""
-      maxmemory_computed:
-        description: Whether C(maxmemory) was computed for the instance, since the inventory names none.
-        type: bool
-        default: false
 """

@@ -67,8 +67,8 @@ def server_summary(
         notes: What `redis_profiles` said of profiles.
     """
     endpoints = report["endpoints"]
-    proven = [(result, next(one for one in endpoints if one["name"] == result["item"])) for result in report["health"]]
-    names = {result["item"] for result in report["health"]}
+    proven = [(result, next(one for one in endpoints if one["name"] == result["name"])) for result in report["health"]]
+    names = {result["name"] for result in report["health"]}
     unproven = [endpoint["name"] for endpoint in endpoints if endpoint["name"] not in names]
     lines = [f"Not asked in check mode, since clients would reach it in another way: {', '.join(unproven)}"] if unproven else []
     if not proven:

@@ -58,4 +58,8 @@ secret:
   returned: success
   type: str
   sample: "(43 characters)"
+misplaced:
+  description: Whether the secret is still in O(former_path).
+  returned: if O(create=false)
+  type: bool
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from keyfleet.core.instance.config import config_text, starter_digest
 from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, user_lines, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile.values import client_address, profile_text, profile_values
+from keyfleet.core.service.starters import unit_text
 
 LAYOUT = Layout("/srv/x", "cache")
 
@@ -76,8 +76,7 @@ def test_users_are_written_as_the_server_divides_them() -> None:
 
 def test_limit_of_open_files_is_the_same_everywhere() -> None:
     """The unit that all instances share and the runner's specification agree, so that the check of maxclients holds for both."""
-    unit = (Path(__file__).resolve().parents[3] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8")
-    assert f"\nLimitNOFILE={OPEN_FILES}\n" in unit
+    assert f"\nLimitNOFILE={OPEN_FILES}\n" in unit_text("redis", "/usr/bin/redis-server", "redis", "redis")
 
 
 def test_password_is_not_in_repr() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
-from ..errors import KeyfleetError
+from ..errors import KeyfleetError, RefusedError
 from ..host.safe_paths import remove_file, remove_tree, status_of
 from ..layout import UNIT_FILE
 from .carry_out import Work, reach
@@ -35,6 +35,8 @@ class Converged:
         kept: Folders with data files that were moved aside.
         moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
         pid: The server's process; None if it does not run.
+        before, after: The configuration file, for a diff.
+        leftovers: Whether nothing is to be done but to remove what an earlier run moved aside.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Converged:
     before: str = ""
     after: str = ""
     was: str = ""
+    leftovers: bool = False
 
     @property
     def changed(self) -> bool:
@@ -56,7 +59,7 @@ class Converged:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data, without the files."""
-        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was")}
+        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was", "leftovers")}
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the change in the form of Ansible's diff: the configuration file, then active directives and steps."""
@@ -102,6 +105,8 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
     for instance in sorted(instances, key=lambda one: one.present):
         try:
             if instance.present:
+                if instance.password is None:
+                    raise RefusedError("it has no password: none is given, and none was made")
                 state = observe(host, instance)
                 staying[instance.name] = Prepared(instance, plan(host, instance, state), state.config_text, alone)
             else:
@@ -141,8 +146,10 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         was=planned.was,
     )
     work = Work(host, instance)
+    if planned.action == "unchanged" and not planned.restart_needed:
+        found.leftovers = DataFolder(work.layout.data_dir).has_kept()
     if not check:
-        if planned.action == "unchanged" and not planned.restart_needed:
+        if found.leftovers:
             DataFolder(work.layout.data_dir).forget_kept()
         if planned.action == "started":
             work.run_start(planned, prepared.former, read_record(work.layout))

@@ -124,9 +124,6 @@ OPTIONS = (
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
     Option("users", "list", (), elements="str", in_role=False, secret=True),
-    # What the role knows and the configuration file says.
-    Option("starter", "str", "", in_role=False),
-    Option("maxmemory_computed", "bool", False, in_role=False),
 )
 ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
@@ -141,7 +138,7 @@ class Instance:
     """
     One server process in the desired state.
 
-    The fields are those of OPTIONS, with ``use`` empty if the inventory does not say it.
+    The fields are those of OPTIONS, with ``use`` empty if the inventory does not say it, and what the host adds (``host_files.complete``).
 
     Attributes:
         name: Unique on the host; part of every path and of the unit name.
@@ -238,7 +235,7 @@ def from_options(options: Mapping[str, Any]) -> Instance:
     directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
     if "users" in given:
         directives["user"] = given["users"]
-    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "starter", "maxmemory_computed")}
+    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "maxmemory_computed")}
     fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
     return Instance(**fields)
 

@@ -29,7 +29,7 @@ from .model import Host, Instance
 from .record import read_record
 from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
 
-# The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
+# The same places as in service/starters.py: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
 LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
 
