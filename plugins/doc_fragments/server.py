@@ -22,10 +22,11 @@ options:
     type: path
     required: true
   service_manager:
-    description: What starts the instances, V(systemd) or the runner that the role redis_server installs, V(process).
+    description: What starts the instances, V(systemd) or the runner that the role redis_server installs, V(process). V(auto) takes
+      V(systemd) where it runs the host.
     type: str
-    required: true
-    choices: [systemd, process]
+    default: auto
+    choices: [auto, systemd, process]
   root:
     description: Folder that all paths of the deployment derive from.
     type: path
@@ -34,24 +35,14 @@ options:
     description: Longest wait until a server has saved and stopped, and until a started one has loaded its data, in seconds.
     type: int
     default: 300
+  memory_percent:
+    description: Share of the host's memory that all instances together may be given as C(maxmemory), in percent. New instances that name
+      none get an equal part of what is left, and leave one over; with V(0) they get none. What one was given stays.
+    type: int
+    default: 0
   previous_password:
     description: Password that running servers may still want; empty for none.
     type: str
-  admin_passwords:
-    description: Passwords of the administrative user C(keyfleet), which is made where it is missing. The first is to stay; the others are
-      accepted as well while it changes. Without any, C(default) administers the servers.
-    type: list
-    elements: str
-    default: []
-  undeclared_users:
-    description: What becomes of users that were made by hand, V(report) or V(remove).
-    type: str
-    choices: [report, remove]
-    default: report
-  keep_passwords:
-    description: Whether passwords of before stay valid beside the declared ones, for clients that do not have the new ones yet.
-    type: bool
-    default: false
   user:
     description: Who runs the servers, if root manages the host; their files are given to this user while they are stopped.
     type: str
@@ -112,18 +103,9 @@ options:
         description: Directives of the inventory whose values are secrets.
         type: dict
         default: {}
-      user_rules:
-        description: Users, each as its name and its rules in the words of C(ACL SETUSER), with hashes only. For C(default) without a
-          password, which is O(instances[].password).
+      users:
+        description: ACL users, each as its name and rules.
         type: list
         elements: str
         default: []
-      starter:
-        description: Digest of the unit or specification that starts the instance; another one is a reason for a restart.
-        type: str
-        default: ""
-      maxmemory_computed:
-        description: Whether C(maxmemory) was computed for the instance, since the inventory names none.
-        type: bool
-        default: false
 """

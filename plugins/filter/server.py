@@ -6,21 +6,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any, Optional
 
-from ansible.errors import AnsibleFilterError
-
 from ..module_utils.keyfleet.instance.advice import advice
-from ..module_utils.keyfleet.instance.config import starter_digest
-from ..module_utils.keyfleet.instance.log_rotation import rotation_text
-from ..module_utils.keyfleet.instance.model import OPEN_FILES, Instance, from_variables, module_options, with_password
+from ..module_utils.keyfleet.instance.model import from_variables, module_options, with_password
 from ..module_utils.keyfleet.instance.order import next_restart
 from ..module_utils.keyfleet.instance.validation import problems
-from ..module_utils.keyfleet.layout import UNIT_FILE, Layout, runner_spec
 
 
 def server_problems(variables: Mapping[str, Any]) -> list[str]:
@@ -38,40 +30,27 @@ def server_advice(
     Return what the operator should think about, a line each.
 
     Args:
-        health: Results of the module redis_health, a loop over names.
+        health: As redis_proof returns it.
         memory: As redis_preflight returns it; ``total_bytes`` is 0 if it is not known.
     """
     found: dict[str, dict[str, Any]] = {}
     for result in health:
         checks = {check["name"]: check["found"] for check in result["checks"]}
         if "memory" in checks:
-            found[result["item"]] = {**checks.get("clients", {}), **checks["memory"]}
+            found[result["name"]] = {**checks.get("clients", {}), **checks["memory"]}
     options = {"manager": service_manager, "root": variables["root"], "keep_days": int(variables["log_keep_days"])}
     return advice(from_variables(variables, memory["default_maxmemory"]), found, memory["total_bytes"], **options)
 
 
-def server_plan(
-    variables: Mapping[str, Any],
-    generated_password: Optional[str] = None,
-    default_maxmemory: Optional[Mapping[str, int]] = None,
-    host: Optional[Mapping[str, Any]] = None,
-    unit: str = "",
-) -> list[dict[str, Any]]:
+def server_plan(variables: Mapping[str, Any], generated_password: Optional[str] = None) -> list[dict[str, Any]]:
     """
-    Return the instances as the modules redis_preflight, redis_instances and redis_restart take them.
+    Return the instances as the modules take them.
 
     Args:
         variables: The role's variables.
         generated_password: Of instances that have none of their own; None while it is not known.
-        default_maxmemory: Bytes by name, of instances that name no ``maxmemory``.
-        host: As for `server_files`; with it, each instance also says by which unit or specification it is started.
-        unit: Text of the systemd unit.
     """
-    found = []
-    for instance in from_variables(variables, default_maxmemory):
-        starter = "" if host is None else starter_digest(_starter(Layout(variables["root"], instance.name), host, unit))
-        found.append(module_options(replace(with_password(instance, generated_password), starter=starter)))
-    return found
+    return [module_options(with_password(instance, generated_password)) for instance in from_variables(variables)]
 
 
 def public_plan(plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -84,53 +63,52 @@ def public_plan(plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: options[name] for name in ("name", "port", "directives")} for options in plan if options["state"] == "present"]
 
 
-def _starter(layout: Layout, host: Mapping[str, Any], unit: str) -> str:
-    """Return the text of what starts an instance: the unit that all share, or its own specification for the runner."""
-    if host["service_manager"] == "systemd":
-        return unit
-    user = {} if host["unprivileged"] else {"user": host["user"], "group": host["group"]}
-    return json.dumps(runner_spec(layout, host["binary"], nofile=OPEN_FILES, **user), indent=2) + "\n"
-
-
-def server_files(
-    variables: Mapping[str, Any],
-    host: Mapping[str, Any],
-    header: str,
-    starter: str,
-    generated_password: Optional[str] = None,
-    default_maxmemory: Optional[Mapping[str, int]] = None,
-) -> list[dict[str, Any]]:
+def server_install(variables: Mapping[str, Any], releases: str) -> dict[str, Any]:
     """
-    Return the files and directories of the host as the module redis_files takes them.
-
-    What says how an instance finds its data, its configuration and users, is not among them: redis_instances writes it in its time.
+    Return how the program comes, as redis_preflight takes it.
 
     Args:
-        variables: The role's variables.
-        host: ``service_manager``, ``unprivileged``, ``user``, ``group`` and ``binary``.
-        header: Comment lines for the top of each file.
-        starter: Text of the systemd unit, or of the runner for the manager ``process``.
-        generated_password, default_maxmemory: As for `server_plan`.
-    Raises:
-        AnsibleFilterError: if an instance has no password yet; a server is never opened for want of one.
+        releases: Folder of what the method ``archive`` builds.
     """
-    # What the server only reads belongs to root where root manages the host; without root everything is one user's.
-    ours = {} if host["unprivileged"] else {"owner": "root", "group": host["group"]}
-    theirs = {} if host["unprivileged"] else {"owner": host["user"], "group": host["group"]}
-    root = variables["root"]
-    place = UNIT_FILE if host["service_manager"] == "systemd" else Layout(root, "any").runner_file
-    present = [instance for instance in from_variables(variables, default_maxmemory) if instance.present]
-    if not present:  # the module redis_instances removes the starter with the last instance
-        return []
-    found = [
-        *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(root, place)),
-        {"path": place, "content": starter, "mode": "0644"},
-    ]
-    for instance in present:
-        complete = with_password(instance, generated_password)
-        if complete.password is None:
-            raise AnsibleFilterError(f"instance {instance.name} has no password: none is given, and none was made")
-        found += _instance_files(complete, {**variables, **host}, header, ours, theirs)
+    install: dict[str, Any] = {"method": variables["install_method"], "version": variables["version"]}
+    if install["method"] == "repo":
+        install["repository"] = variables["repo"]
+    if install["method"] == "archive":
+        options = {name: variables["archive"][name] for name in ("sha256", "make_flags", "keep")}
+        install["release"] = {**options, "folder": releases}
+    return install
+
+
+def server_notices(preflight: Mapping[str, Any], proven_systems: Sequence[str], memory_percent: int, check: bool) -> list[str]:
+    """
+    Return what the operator should know of a host before anything is touched, a line each.
+
+    Args:
+        preflight: Result of redis_preflight.
+        check: Whether it is only foreseen.
+    """
+    found, system = [], preflight["system"]["name"]
+    if system not in proven_systems:
+        found.append(
+            f"it runs {system}, which is unproven: no test of keyfleet has run on it. Proven are {', '.join(proven_systems)}; "
+            "docs/operations/systems.md says what is known of others."
+        )
+    found += [f"{one['name']} was kept as it is: {one['reason']}" for one in preflight["kept"]]
+    new, memory = preflight["memory"]["new"], preflight["memory"]
+    if new:
+        each, total = (f"{number // 1048576}mb" for number in (memory["default_maxmemory"][new[0]], memory["total_bytes"]))
+        verb = "would get" if check else "get" if len(new) > 1 else "gets"
+        share = f"name no maxmemory and {verb} {each} each" if len(new) > 1 else f"names no maxmemory and {verb} {each}"
+        found.append(
+            f"{', '.join(new)} {share}, an equal part of what is left of {memory_percent} % of the {total} of "
+            f"{'its control group' if memory['limited'] else 'the host'}, one part kept for a later instance. It stays as it is from then "
+            "on; set directives.maxmemory to change it."
+        )
+    if preflight["unlisted"]:
+        found.append(
+            "it has instances that redis_server_instances does not list; they are kept as they are: "
+            f"{', '.join(preflight['unlisted'])}. To remove one, list it with state 'absent'."
+        )
     return found
 
 
@@ -145,40 +123,6 @@ def server_next_restart(waiting: Sequence[Sequence[str]], hosts: Sequence[str]) 
     return {"host": host, "name": name}
 
 
-def _instance_files(
-    instance: Instance, place: Mapping[str, Any], header: str, ours: dict[str, Any], theirs: dict[str, Any]
-) -> list[dict[str, Any]]:
-    layout = Layout(place["root"], instance.name)
-    found = [
-        {"path": layout.config_dir, "state": "directory", **ours, "mode": "0750"},
-        {"path": layout.data_dir, "state": "directory", **theirs, "mode": "0750"},
-        {"path": layout.log_dir, "state": "directory", **theirs, "mode": "0750"},
-    ]
-    if place["service_manager"] == "process":
-        found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
-        found.append({"path": layout.spec_file, "content": _starter(layout, place, ""), **ours, "mode": "0640"})
-    if instance.log == "file" and int(place["log_keep_days"]):
-        account = None if place["unprivileged"] else (place["user"], place["group"])
-        rotation = rotation_text(layout, int(place["log_keep_days"]), header, account)
-        found.append({"path": layout.rotation_file, "content": rotation, "mode": "0644"})
-    else:
-        found.append({"path": layout.rotation_file, "state": "absent"})
-    return [*found, {"path": layout.server_file, "state": "seed", "content": "", **theirs, "mode": "0600"}]
-
-
-def _parents(root: str, place: str) -> list[PurePosixPath]:
-    """Return the folders that a bare root lacks, outermost first; those of the system itself are there."""
-    wanted = {PurePosixPath(place).parent, PurePosixPath(Layout(root, "any").rotation_file).parent}
-    for top in ("config_dir", "data_dir", "log_dir", "run_dir"):
-        wanted.add(PurePosixPath(getattr(Layout(root, "any"), top)).parent)
-    below = {folder for leaf in wanted for folder in (leaf, *leaf.parents) if folder.is_relative_to(root)}
-    standard = {
-        PurePosixPath(path)
-        for path in ("/", "/etc", "/etc/systemd", "/etc/systemd/system", "/var", "/var/lib", "/var/log", "/run", "/usr", "/usr/local")
-    }
-    return sorted(below - standard, key=lambda folder: len(folder.parts))
-
-
 class FilterModule:
     """Filters of the collection."""
 
@@ -189,6 +133,7 @@ class FilterModule:
             "server_advice": server_advice,
             "server_plan": server_plan,
             "public_plan": public_plan,
-            "server_files": server_files,
+            "server_install": server_install,
+            "server_notices": server_notices,
             "server_next_restart": server_next_restart,
         }

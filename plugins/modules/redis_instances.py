@@ -12,7 +12,7 @@ short_description: Bring the instances of a host to the desired state, without r
 version_added: "0.1.0"
 description:
   - Starts an instance that does not run, stops one that shall be absent, and changes what differs on a running one with C(CONFIG SET) and
-    C(ACL SETUSER), as far as the server allows it.
+    C(ACL LOAD), as far as the server allows it.
   - The desired values are compared as the server itself writes them, by asking a throw-away server.
   - What only a restart can apply is named in RV(instances[].restart_needed); M(keyfleet.redis.redis_restart) does it.
   - Writes the configuration and the users of each instance, at the step where a crash with them loses nothing. A directive that decides
@@ -87,16 +87,6 @@ instances:
         for one that is started.
       type: bool
       returned: always
-    undeclared_users:
-      description: Users that were made by hand; with O(undeclared_users=remove) they are gone now.
-      type: list
-      elements: str
-      returned: always
-    old_passwords:
-      description: Users whose passwords of before are still valid, with O(keep_passwords).
-      type: list
-      elements: str
-      returned: always
     pid:
       description: The server's process.
       type: int
@@ -109,36 +99,71 @@ deployed:
 """
 
 
+from typing import Any
+
 from ..module_utils.keyfleet.errors import KeyfleetError, describe
+from ..module_utils.keyfleet.host.files import FilePlan
 from ..module_utils.keyfleet.instance.converge import Converged, carry_out, prepare
+from ..module_utils.keyfleet.instance.host_files import plan_files
 from ..module_utils.quiet_module import QuietModule
-from ..module_utils.server_options import host_from, instances_from, server_argument_spec
+from ..module_utils.server_options import completed_from, host_from, server_argument_spec
+
+
+class Run:
+    """
+    What the module does, and what it has done when it ends early.
+
+    Attributes:
+        name: The instance at hand.
+    """
+
+    def __init__(self, module: QuietModule) -> None:
+        self.check, self.host = module.check_mode, host_from(module.params)
+        self.instances, _unused = completed_from(module.params, self.host)
+        self.keep_days = module.params["log_keep_days"]
+        self.files = FilePlan((), ())
+        self.outcomes: dict[str, Converged] = {}
+        self.name = ""
+
+    def carry_out(self) -> None:
+        """Write the files, then plan every instance before the first is touched."""
+        files = plan_files(self.host, self.instances, self.keep_days, check=self.check)
+        if not self.check:
+            files.apply()
+        self.files = files
+        for prepared in prepare(self.host, self.instances):
+            self.name = prepared.instance.name
+            self.outcomes[self.name] = carry_out(self.host, prepared, check=self.check)
+
+    def result(self) -> dict[str, Any]:
+        """Return the result of the module."""
+        done = [self.outcomes[instance.name] for instance in self.instances if instance.name in self.outcomes]
+        return {
+            "changed": bool(self.files.changes) or any(outcome.changed for outcome in done),
+            "changed_paths": self.files.changed_paths,
+            "unknown": list(self.files.unknown),
+            "instances": [outcome.as_dict() for outcome in done],
+            "deployed": self.host.deployed_names(),
+            "diff": [
+                *(diff for change in self.files.changes for diff in change.diffs()),
+                *(diff for outcome in done if outcome.changed for diff in outcome.diffs()),
+            ],
+        }
 
 
 def main() -> None:
     """Run the module."""
-    module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
-    host, instances = host_from(module.params), instances_from(module.params)
-    outcomes: dict[str, Converged] = {}
-    failure: dict[str, str] = {}
-    name = ""
+    spec = {**server_argument_spec(), "log_keep_days": {"type": "int", "default": 0}}
+    module = QuietModule(argument_spec=spec, supports_check_mode=True)
+    run = Run(module)
     try:
-        for prepared in prepare(host, instances):  # every plan is made and judged before the first instance is touched
-            name = prepared.instance.name
-            outcomes[name] = carry_out(host, prepared, check=module.check_mode)
+        run.carry_out()
     except (KeyfleetError, OSError) as error:
-        where = name or getattr(error, "instance", "")
-        failure = {"msg": f"instance {where}: {describe(error)}" if where else describe(error), "error": type(error).__name__}
-    done = [outcomes[instance.name] for instance in instances if instance.name in outcomes]
-    result = {
-        "changed": any(outcome.changed for outcome in done),
-        "instances": [outcome.as_dict() for outcome in done],
-        "deployed": host.deployed_names(),
-        "diff": [diff for outcome in done if outcome.changed for diff in outcome.diffs()],
-    }
-    if failure:
-        module.fail_json(**failure, **result)
-    module.exit_json(**result)
+        where = run.name or getattr(error, "instance", "")
+        module.fail_json(
+            msg=f"instance {where}: {describe(error)}" if where else describe(error), error=type(error).__name__, **run.result()
+        )
+    module.exit_json(**run.result())
 
 
 if __name__ == "__main__":

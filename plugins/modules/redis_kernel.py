@@ -102,12 +102,11 @@ units_changed:
   type: bool
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.kernel_options import kept_as_they_are, kernel_argument_spec, kernel_settings
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
-from ..module_utils.keyfleet.host.kernel import THP_VALUES, KernelPlan, KernelSettings, plan_kernel
+from ..module_utils.keyfleet.host.kernel import KernelPlan, plan_kernel
 
 
 def report(found: KernelPlan) -> dict:
@@ -116,39 +115,16 @@ def report(found: KernelPlan) -> dict:
         "changed": found.changed,
         "applied": [{"name": setting.name, "before": setting.before, "after": setting.after} for setting in found.settings],
         "changed_paths": found.files.changed_paths,
-        "left_alone": [{"name": name, "reason": reason} for name, reason in found.skipped.items()],
+        "left_alone": kept_as_they_are(found),
         "units_changed": any(path.endswith(".service") for path in found.files.changed_paths),
     }
 
 
 def main() -> None:
     """Look, change, report."""
-    module = AnsibleModule(
-        argument_spec={
-            "sysctl": {"type": "dict", "default": {}},
-            "sysctl_minimum": {"type": "dict", "default": {}},
-            "transparent_hugepage": {"type": "str", "choices": list(THP_VALUES)},
-            "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
-            "sysctl_file": {"type": "path", "default": KernelSettings.sysctl_file},
-            "thp_unit": {"type": "path", "default": KernelSettings.thp_unit},
-            "proc_sys": {"type": "path", "default": KernelSettings.proc_sys},
-            "thp_path": {"type": "path", "default": KernelSettings.thp_path},
-        },
-        supports_check_mode=True,
-    )
-    given = dict(module.params)
-    manager = given.pop("service_manager")
-    exact = {name: str(value) for name, value in given.pop("sysctl").items()}
-    least = given.pop("sysctl_minimum")
-    wrong = sorted(name for name, value in least.items() if not str(value).isdigit())
-    if wrong:
-        module.fail_json(msg=f"sysctl_minimum needs whole numbers; found {', '.join(f'{name}: {least[name]!r}' for name in wrong)}")
-    systemd = manager == "systemd" or (manager == "auto" and Path("/run/systemd/system").is_dir())
-    desired = KernelSettings(
-        exact, {name: int(value) for name, value in least.items()}, given.pop("transparent_hugepage"), systemd=systemd, **given
-    )
+    module = AnsibleModule(argument_spec=kernel_argument_spec(), supports_check_mode=True)
     try:
-        found = plan_kernel(desired)
+        found = plan_kernel(kernel_settings(module.params))
         diffs = list(found.diffs())
         if not module.check_mode:
             found.apply()

@@ -93,14 +93,14 @@ from dataclasses import asdict
 from ..module_utils.keyfleet.errors import KeyfleetError, describe
 from ..module_utils.keyfleet.instance.restart import foresee_restart, restart
 from ..module_utils.quiet_module import QuietModule
-from ..module_utils.server_options import host_from, instances_from, server_argument_spec
+from ..module_utils.server_options import completed_from, host_from, server_argument_spec
 
 
 def main() -> None:
     """Run the module."""
     module = QuietModule(argument_spec=server_argument_spec(), supports_check_mode=True)
     host, done = host_from(module.params), []
-    wanted = instances_from(module.params)
+    wanted, _unused = completed_from(module.params, host)
     for instance in wanted:
         try:
             if module.check_mode:

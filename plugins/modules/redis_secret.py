@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_secret
-short_description: Read, make, change or remove a secret kept on the controller
+short_description: Read, make or remove a secret kept on the controller
 version_added: "0.1.0"
 description:
   - Reads the secret in a file of the controller. If the file is missing, makes a secret of 256 random bits and keeps it there,
@@ -29,10 +29,9 @@ options:
     type: bool
     default: true
   state:
-    description: V(absent) removes O(path) and O(former_path). V(changing) makes RV(next) beside the secret, unless there is one;
-      V(changed) puts it in the place of the secret, once everything that uses the secret has it.
+    description: V(absent) removes O(path) and O(former_path).
     type: str
-    choices: [present, absent, changing, changed]
+    choices: [present, absent]
     default: present
 author:
   - keyfleet maintainers (@keyfleet)
@@ -59,8 +58,8 @@ secret:
   returned: success
   type: str
   sample: "(43 characters)"
-next:
-  description: The secret that is to replace it, kept in a file with C(.next) at the end of its name; null unless a change is under way.
-  returned: success
-  type: str
+misplaced:
+  description: Whether the secret is still in O(former_path).
+  returned: if O(create=false)
+  type: bool
 """

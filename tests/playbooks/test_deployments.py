@@ -12,7 +12,7 @@ import pytest
 import redis
 from support.playbooks import Deployment, Run, free_port
 
-MADE = "redis_server : Configure | Make the password where none is given"
+MADE = "redis_server : Change | Make the password where none is given"
 WRITTEN = "redis_endpoint : Write the connection profiles on the controller"
 DESTROY = "playbooks/destroy.yml"
 

@@ -28,12 +28,6 @@ def instances(*options: dict[str, Any]) -> dict[str, Any]:
     return {"redis_server_instances": list(options)}
 
 
-def on_system(system: str, *names: str, engine: str) -> dict[str, Any]:
-    """Return extra variables that install an engine from the archive of another system, whose values have these names."""
-    chosen = {"redis_server_engine": engine, "redis_server_install_method": "distro"}
-    return {**chosen, "__redis_server_system": system, "__redis_server_system_names": list(names)}
-
-
 def archive(**options: Any) -> dict[str, Any]:
     """Return extra variables that build from an archive, which is not there."""
     right = {
@@ -145,26 +139,6 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"redis_server_version": "5:7.0.15-1", "redis_server_install_method": "none"},
         ["redis_server_version", "5:7.0.15-1", "redis_server_install_method", "none"],
     ),
-    "engine_that_debian_12_lacks": (
-        on_system("Debian 12", "Debian", "Debian_12", engine="valkey"),
-        ["valkey", "Debian 12", "Debian 13", "redis_server_engine: redis", "redis_server_install_method: none", "redis_server_bin_dir"],
-    ),
-    "engine_that_the_red_hat_family_10_lacks": (
-        on_system("AlmaLinux 10", "RedHat", "RedHat_10", engine="redis"),
-        ["redis_server_engine is 'redis'", "AlmaLinux 10", "has Valkey in its place", "redis_server_engine: valkey"],
-    ),
-    "engine_that_fedora_lacks": (
-        on_system("Fedora 43", "RedHat", "Fedora", engine="redis"),
-        ["redis_server_engine is 'redis'", "Fedora 43", "has Valkey in its place", "redis_server_engine: valkey"],
-    ),
-    "engine_that_ubuntu_22_has_too_old": (
-        on_system("Ubuntu 22", "Debian", "Ubuntu_22", engine="redis"),
-        ["redis_server_engine is 'redis'", "Ubuntu 22", "Redis 6.0", "7.0", "redis_server_install_method: none"],
-    ),
-    "system_that_is_not_known": (
-        on_system("Arch Linux 1", "Archlinux", engine="valkey"),
-        ["redis_server_engine is 'valkey'", "Arch Linux 1", "does not know its packages", "redis_server_install_method: none"],
-    ),
     "repo_without_address_and_key": (
         {"redis_server_install_method": "repo", "redis_server_repo_suite": "bookworm"},
         ["redis_server_repo_uri", "https://mirror.example.org/redis", "redis_server_repo_key is not given", "ASCII-armored"],
@@ -183,10 +157,6 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "repo_flat_with_components": (repo(redis_server_repo_suite="./"), ["redis_server_repo_components", "main", "./"]),
     "repo_without_root": (repo(), ["redis_server_install_method is 'repo'", "ansible_become"]),
-    "repo_without_apt": (
-        {**repo(), "__redis_server_unprivileged": False, "__redis_server_system_names": ["Alpine"], "__redis_server_system": "Alpine 3"},
-        ["redis_server_install_method is 'repo'", "for apt", "Alpine 3 has apk"],
-    ),
     "archive_without_version_and_source": (
         {"redis_server_install_method": "archive"},
         [

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 import redis
-from ansible_collections.keyfleet.redis.plugins.filter.server import server_files, server_plan
+from ansible_collections.keyfleet.redis.plugins.filter.server import server_plan
 from keyfleet.core.directives.trial import engine_version
-from keyfleet.core.host import file_entries, files
 from keyfleet.core.instance.carry_out import KILL_VARIABLE
 from keyfleet.core.instance.converge import Converged, carry_out, prepare
+from keyfleet.core.instance.host_files import complete, plan_files
+from keyfleet.core.instance.maxmemory import Memory
 from keyfleet.core.instance.model import Host, Instance, from_options
 from keyfleet.core.instance.restart import Restarted, restart
 from keyfleet.core.service import supervisor
@@ -21,7 +22,6 @@ from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import free_port, wait_until
 
 PASSWORD = "battery-staple"
-RUNNER = Path(supervisor.__file__).read_text(encoding="utf-8")
 
 
 class LiveInstance:
@@ -44,19 +44,15 @@ class LiveInstance:
     def instance(self) -> Instance:
         """The desired instance, as the modules get it."""
         variables = {"instances": [{**self.options, "directives": self.directives}], "root": self.host.root}
-        (options,) = server_plan(variables, host=self._place())
-        return from_options(options)
-
-    def _place(self) -> dict[str, Any]:
-        return {"service_manager": "process", "unprivileged": True, "binary": self.host.binary, "log_keep_days": 0}
+        (options,) = server_plan(variables)
+        (found,) = complete(self.host, [from_options(options)], Memory())
+        return found
 
     def settle(self, *, check: bool = False, **directives: Any) -> Converged:
         """Do what a run does before restarts; *directives* join those of the inventory, None takes one out."""
         self.directives = {name: value for name, value in {**self.directives, **directives}.items() if value is not None}
-        variables = {"instances": [{**self.options, "directives": self.directives}], "root": self.host.root}
-        entries = server_files({**variables, "log_keep_days": 0}, self._place(), "# test", RUNNER, PASSWORD)
         if not check:
-            files.plan(file_entries.parse([{**entry, "path": str(entry["path"])} for entry in entries])).apply()
+            plan_files(self.host, [self.instance], 0, check=False).apply()
         (prepared,) = prepare(self.host, [self.instance])
         return carry_out(self.host, prepared, check=check)
 

@@ -28,9 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "acl": {"connect", "directives", "errors"},
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
-    "instance": {"acl", "connect", "directives", "host", "install", "layout", "profile", "service", "errors"},
+    "instance": {"connect", "directives", "health", "host", "install", "layout", "profile", "service", "errors"},
 }
-INSTANCE = {"instance", *MAY_IMPORT["instance"]} - {"install"}
+INSTANCE = {"instance", *MAY_IMPORT["instance"]} - {"install", "health"}
 PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each module
     "redis_files": {"errors", "host"},
     "redis_kernel": {"errors", "host"},
@@ -39,12 +39,14 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_key": {"errors", "connect", "keys"},
     "redis_invalidate": {"errors", "connect", "keys"},
     "redis_health": {"errors", "connect", "health"},
-    "redis_preflight": INSTANCE | {"install"},
+    "redis_preflight": INSTANCE | {"install", "health"},
+    "redis_proof": INSTANCE | {"health"},
     "redis_instances": INSTANCE,
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller
     "redis_lock": set(),
     "redis_profiles": set(),
+    "redis_validate": set(),
 }
 CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
     "_policy": set(),

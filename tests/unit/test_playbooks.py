@@ -20,7 +20,7 @@ def test_playbooks_read_no_internal_variable(playbook: Path) -> None:
 
 def test_the_report_has_the_parts_that_the_readme_names() -> None:
     """What a playbook may read is documented, and what is documented is there."""
-    variables = (ROOT / "roles/redis_server/vars/main.yml").read_text()
+    variables = (ROOT / "roles/redis_server/vars/main/main.yml").read_text()
     parts = re.findall(r"^  (\w+):", variables.partition("\nredis_server_report:\n")[2], re.MULTILINE)
     table = (ROOT / "roles/redis_server/README.md").read_text().partition("`redis_server_report`\n")[2].partition("\n## ")[0]
     documented = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))

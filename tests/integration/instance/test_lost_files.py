@@ -18,19 +18,20 @@ from typing import Any
 
 import pytest
 import redis
-from ansible_collections.keyfleet.redis.plugins.filter.server import server_files, server_plan
+from ansible_collections.keyfleet.redis.plugins.filter.server import server_plan
 from keyfleet.core.directives.trial import engine_version
 from keyfleet.core.errors import KeyfleetError
-from keyfleet.core.host import file_entries, files
 from keyfleet.core.install.package import Package
 from keyfleet.core.instance.carry_out import KILL_VARIABLE
 from keyfleet.core.instance.converge import Converged, carry_out, prepare
+from keyfleet.core.instance.host_files import complete, plan_files
+from keyfleet.core.instance.maxmemory import Memory
 from keyfleet.core.instance.model import Host, Instance, from_options
 from keyfleet.core.instance.preflight import inspect_host
 from keyfleet.core.instance.restart import restart
 from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import free_port
-from support.instances import PASSWORD, RUNNER
+from support.instances import PASSWORD
 
 # Files of an instance that may be lost, by what they are called here.
 FILES = {
@@ -84,10 +85,7 @@ class Fleet:
 
     def desired(self) -> list[Instance]:
         """Return the instances as the modules take them."""
-        return [from_options(options) for options in server_plan(self.variables, host=self._place())]
-
-    def _place(self) -> dict[str, Any]:
-        return {"service_manager": "process", "unprivileged": True, "binary": self.binary}
+        return complete(self.host, [from_options(options) for options in server_plan(self.variables)], Memory())
 
     def problems(self) -> list[str]:
         """Return what the preflight says, but for who runs the servers: that is whoever runs the tests."""
@@ -98,8 +96,7 @@ class Fleet:
     def settle(self) -> dict[str, Converged]:
         """Do what a run does before restarts."""
         assert [] == self.problems()
-        entries = server_files(self.variables, self._place(), "# test", RUNNER)
-        files.plan(file_entries.parse([{**entry, "path": str(entry["path"])} for entry in entries])).apply()
+        plan_files(self.host, self.desired(), 0, check=False).apply()
         return {one.instance.name: carry_out(self.host, one) for one in prepare(self.host, self.desired())}
 
     def run(self) -> dict[str, Converged]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from keyfleet.core.install.package import Package, installed_version, package_unit
 from keyfleet.core.instance.preflight import HIDDEN_BY_UNIT, LIBRARIES, hidden_by_unit, module_problems
+from keyfleet.core.service.starters import unit_text
 
-UNIT = (Path(__file__).resolve().parents[3] / "roles/redis_server/templates/keyfleet@.service.j2").read_text(encoding="utf-8").splitlines()
+UNIT = unit_text("redis", "/usr/bin/redis-server", "redis", "redis").splitlines()
 ABSENT = {"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""}
 ENABLED = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"}
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "disabled"}

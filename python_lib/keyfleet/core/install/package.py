@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..host.commands import run
 from ..host.text_files import read_lines
 
-# Commands that print the state and the version of an installed package.
+# Commands that print name, state and version of packages, a line each.
 _VERSION_COMMANDS = {
-    "apt": ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}"],
-    "dnf": ["rpm", "-q", "--queryformat=installed %{EVR}"],
+    "apt": ["dpkg-query", "-W", r"-f=${Package} ${db:Status-Status} ${Version}\n"],
+    "dnf": ["rpm", "-q", r"--queryformat=%{NAME} installed %{EVR}\n"],
 }
 APK_DATABASES = ("lib/apk/db/installed", "usr/lib/apk/db/installed")  # the second since apk 3
 PACKAGE_MANAGERS = (*_VERSION_COMMANDS, "apk")
@@ -38,6 +38,22 @@ class Package:
     manager: str = "apt"
 
 
+@dataclass(frozen=True)
+class PackageRequest:
+    """
+    A package that shall be installed.
+
+    Attributes:
+        name: Without a version; ``@`` marks a module of dnf.
+        version: The exact one; empty for whatever is there.
+        argument: Both, as the package manager takes them.
+    """
+
+    name: str
+    version: str
+    argument: str
+
+
 @dataclass
 class PackageUnit:
     """
@@ -57,15 +73,49 @@ class PackageUnit:
 
 def installed_version(package: Package, root: str = "/") -> str:
     """Return the version of a package as its manager writes it, with the epoch if it has one; empty if it is not installed."""
-    if package.manager == "apk":
-        lines = [line for database in APK_DATABASES for line in read_lines(str(Path(root, database)))]
-        following = lines[lines.index(f"P:{package.name}") :] if f"P:{package.name}" in lines else []
-        return next((line[2:] for line in following if line.startswith("V:")), "")
-    with contextlib.suppress(OSError):
-        done = run([*_VERSION_COMMANDS[package.manager], package.name])
-        status, _unused, version = done.stdout.partition(" ")
-        return version if status == "installed" else ""
-    return ""
+    return installed_versions([package.name], package.manager, root).get(package.name, "")
+
+
+def installed_versions(names: Sequence[str], manager: str, root: str = "/") -> dict[str, str]:
+    """
+    Return the versions of those packages that are installed, in one call of the package manager.
+
+    Args:
+        manager: One of ``PACKAGE_MANAGERS``.
+        root: Where the database of apk is.
+    """
+    if manager == "apk":
+        return _apk_versions(names, root)
+    with contextlib.suppress(OSError):  # a package that is not known makes the call fail, and the others are printed all the same
+        rows = [line.split(" ") for line in run([*_VERSION_COMMANDS[manager], *names]).stdout.splitlines()]
+        return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+    return {}
+
+
+def _apk_versions(names: Sequence[str], root: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    name = ""
+    for line in (line for database in APK_DATABASES for line in read_lines(str(Path(root, database)))):
+        if line.startswith("P:"):
+            name = line[2:]
+        elif line.startswith("V:") and name in names:
+            found.setdefault(name, line[2:])
+    return found
+
+
+def missing_packages(requests: Iterable[PackageRequest], manager: str, root: str = "/") -> list[str]:
+    """
+    Return which packages are not installed, or not in the version that is asked for, as the package manager takes them.
+
+    A module of dnf (``@``) is not judged: it decides what is installed, and not whether.
+
+    Args:
+        manager: One of ``PACKAGE_MANAGERS``.
+        root: Where the database of apk is.
+    """
+    judged = [request for request in requests if not request.name.startswith("@")]
+    installed = installed_versions([request.name for request in judged], manager, root)
+    return [request.argument for request in judged if request.name not in installed or request.version not in ("", installed[request.name])]
 
 
 def package_unit(properties: Mapping[str, str], *, collides: bool, installs: bool) -> PackageUnit:

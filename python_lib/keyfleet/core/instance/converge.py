@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
-from ..acl.plan import UserPlan
-from ..errors import KeyfleetError
+from ..errors import KeyfleetError, RefusedError
 from ..host.safe_paths import remove_file, remove_tree, status_of
 from ..layout import UNIT_FILE
 from .carry_out import Work, reach
@@ -35,9 +34,9 @@ class Converged:
         steps: What was done, in order, a phrase each.
         kept: Folders with data files that were moved aside.
         moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
-        undeclared_users: Users that keyfleet did not make and the inventory does not list.
-        old_passwords: Users that keep passwords of before beside the declared ones.
         pid: The server's process; None if it does not run.
+        before, after: The configuration file, for a diff.
+        leftovers: Whether nothing is to be done but to remove what an earlier run moved aside.
     """
 
     name: str
@@ -47,12 +46,11 @@ class Converged:
     steps: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     moves: bool = False
-    undeclared_users: list[str] = field(default_factory=list)
-    old_passwords: list[str] = field(default_factory=list)
     pid: Optional[int] = None
     before: str = ""
     after: str = ""
     was: str = ""
+    leftovers: bool = False
 
     @property
     def changed(self) -> bool:
@@ -61,7 +59,7 @@ class Converged:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data, without the files."""
-        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was")}
+        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was", "leftovers")}
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the change in the form of Ansible's diff: the configuration file, then active directives and steps."""
@@ -82,14 +80,12 @@ class Prepared:
 
     Attributes:
         plan: None for one that shall be absent.
-        users: What to do for the users; None if that is not known.
         former: Configuration file of before; empty if there was none.
         alone: Whether no instance of the same run shall be present, which would need what starts it.
     """
 
     instance: Instance
     plan: Optional[InstancePlan]
-    users: Optional[UserPlan]
     former: str
     alone: bool
 
@@ -109,10 +105,12 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
     for instance in sorted(instances, key=lambda one: one.present):
         try:
             if instance.present:
+                if instance.password is None:
+                    raise RefusedError("it has no password: none is given, and none was made")
                 state = observe(host, instance)
-                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.users, state.config_text, alone)
+                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.config_text, alone)
             else:
-                leaving.append(Prepared(instance, None, None, "", alone))
+                leaving.append(Prepared(instance, None, "", alone))
         except KeyfleetError as error:
             error.instance = instance.name
             raise
@@ -147,11 +145,11 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         after=planned.after,
         was=planned.was,
     )
-    if prepared.users is not None:
-        found.undeclared_users, found.old_passwords = list(prepared.users.undeclared), list(prepared.users.old_passwords)
-    work = Work(host, instance, prepared.users)
+    work = Work(host, instance)
+    if planned.action == "unchanged" and not planned.restart_needed:
+        found.leftovers = DataFolder(work.layout.data_dir).has_kept()
     if not check:
-        if planned.action == "unchanged" and not planned.restart_needed:
+        if found.leftovers:
             DataFolder(work.layout.data_dir).forget_kept()
         if planned.action == "started":
             work.run_start(planned, prepared.former, read_record(work.layout))

@@ -20,7 +20,7 @@ from typing import NamedTuple, Optional
 
 from ..directives.values import quote, split
 from ..errors import RefusedError
-from ..host.safe_paths import Folder, open_folder, remove_tree
+from ..host.safe_paths import Folder, open_folder, remove_tree, status_of
 
 KEPT = "kept"  # folder below the data folder, for what a run moved away; see docs/operations/persistence.md
 MANIFEST = ".manifest"
@@ -239,6 +239,10 @@ class DataFolder:
             for name in (aof[1] + MANIFEST, *moved):
                 with contextlib.suppress(FileNotFoundError):
                     before.rename(name, after, name)
+
+    def has_kept(self) -> bool:
+        """Return whether something is there that earlier runs moved aside."""
+        return status_of(f"{self.path}/{KEPT}") is not None
 
     def forget_kept(self) -> None:
         """Remove what earlier runs moved aside."""

@@ -25,12 +25,11 @@ from ..install.repository import repository_files
 from ..service.manager import ServiceStatus
 from ..service.systemd import parse_properties
 from .access import administration_problem
-from .acl import user_problems
 from .model import Host, Instance
 from .record import read_record
 from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
 
-# The same places as in roles/redis_server/templates/keyfleet@.service.j2: ProtectHome and PrivateTmp, ExecPaths.
+# The same places as in service/starters.py: ProtectHome and PrivateTmp, ExecPaths.
 HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
 LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
 
@@ -120,10 +119,7 @@ def _directive_problems(host: Host, instance: Instance, account: Optional[Accoun
     """Return what a server of the installed version refuses, as the user and within the limits that it will have."""
     state = conditions(host, account)
     problems = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
-    return [
-        *(f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems),
-        *(f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)),
-    ]
+    return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
 
 
 def _change_problems(

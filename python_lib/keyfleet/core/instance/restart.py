@@ -63,8 +63,7 @@ def restart(host: Host, instance: Instance) -> Restarted:
             afterwards, when it runs again as before.
         ServiceError, UnreachableError: if it does not stop or come back.
     """
-    state = observe(host, instance)
-    work = Work(host, instance, state.users)
+    work, state = Work(host, instance), observe(host, instance)
     running = state.running
     if running is None:
         raise ServiceError(instance.name, "restart", "it does not run: run site.yml, which starts it")
@@ -102,8 +101,7 @@ def foresee_restart(host: Host, instance: Instance) -> None:
     Raises:
         RefusedError: if the data cannot be moved, or read by the program.
     """
-    state = observe(host, instance)
-    work = Work(host, instance, state.users)
+    work, state = Work(host, instance), observe(host, instance)
     if state.running is not None:  # one that is to be started has nothing to lose yet
         plan(host, instance, state)
         place = Place.of(state.running.active) if state.running.command else state.place

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..errors import RefusedError
+from ..host.init_system import runs_systemd
 from ..layout import Layout
 from .manager import ServiceManager, ServiceStatus
 from .process import ProcessManager
@@ -11,7 +12,14 @@ from .systemd import SystemdManager
 
 KINDS = ("systemd", "process")
 
-__all__ = ["KINDS", "ServiceManager", "ServiceStatus", "manager_for"]
+__all__ = ["KINDS", "ServiceManager", "ServiceStatus", "choose", "manager_for"]
+
+
+def choose(kind: str) -> str:
+    """Return one of KINDS: *kind* itself, or for ``auto`` what runs the host."""
+    if kind != "auto":
+        return kind
+    return "systemd" if runs_systemd() else "process"
 
 
 def manager_for(kind: str, layout: Layout, *, timeout_seconds: float = 600.0) -> ServiceManager:

@@ -98,6 +98,10 @@ class ServiceManager(ABC):
         """Do not start the service with the host."""
 
     @abstractmethod
+    def reload_needed(self) -> bool:
+        """Return whether the manager has not read a unit file again that changed since."""
+
+    @abstractmethod
     def reload_units(self) -> None:
         """Make the manager read its unit files again, if one changed since."""
 

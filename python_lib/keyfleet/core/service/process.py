@@ -92,6 +92,10 @@ class ProcessManager(ServiceManager):
     def disable(self) -> None:
         """Do nothing: no init system starts a process with the host."""
 
+    def reload_needed(self) -> bool:
+        """Return False: nothing is kept between two calls."""
+        return False
+
     def reload_units(self) -> None:
         """Do nothing: the specification is read at each start."""
 

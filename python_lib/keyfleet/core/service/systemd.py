@@ -88,9 +88,13 @@ class SystemdManager(ServiceManager):
         """Disable the unit."""
         self._systemctl("disable", "disable", self.layout.unit)
 
+    def reload_needed(self) -> bool:
+        """Return whether the unit's file is not the one that systemd has read."""
+        return self._properties().get("NeedDaemonReload") == "yes"
+
     def reload_units(self) -> None:
-        """Run ``systemctl daemon-reload`` if the unit's file is not the one that systemd has read."""
-        if self._properties().get("NeedDaemonReload") == "yes":
+        """Run ``systemctl daemon-reload`` if it is needed."""
+        if self.reload_needed():
             self._systemctl("reload the units of", "daemon-reload")
 
     def _properties(self) -> dict[str, str]:

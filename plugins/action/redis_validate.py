@@ -1,0 +1,43 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Validate the variables of a role on the controller: its argument spec, then what else the role says is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import yaml
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Validate as Ansible's own step does, without the spec in the result."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """Return the result of the task."""
+        result, variables = super().run(tmp, task_vars), task_vars or {}
+        _unused, options = self.validate_argument_spec(
+            {
+                "entry_point": {"type": "str", "default": "main"},
+                "problems": {"type": "str"},
+                "values": {"type": "dict", "default": {}},
+            },
+        )
+        if self._task._role is None:
+            raise AnsibleActionFail("redis_validate validates the variables of a role, and is in none here")
+        path = Path(self._task._role._role_path, "meta/argument_specs.yml")
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"][options["entry_point"]]["options"]
+        given = self._templar.template({name: variables[name] for name in spec if name in variables})
+        problems = ArgumentSpecValidator(spec).validate(given).error_messages
+        if not problems and options["problems"]:
+            problems = self._templar.template(variables[options["problems"]])
+        if problems:
+            return {**result, "failed": True, "msg": f"Validation of the variables failed: {'; '.join(problems)}", "problems": problems}
+        return {**result, **options["values"], "changed": False}
