@@ -108,8 +108,9 @@ def compare(desired: DesiredHost, report: HostReport) -> Comparison:
     _compare_repository(desired, report, found)
     _compare_release(desired, found)
     areas["packages"] = list(_package_reasons(desired, report, found))
-    if desired.method == "archive" and os.geteuid() == 0 and not (has_user(desired.host.user) and has_group(desired.host.group)):
-        areas["accounts"] = [f"{desired.host.user} or {desired.host.group} is not there"]
+    if desired.method == "archive" and os.geteuid() == 0 and desired.host.user:
+        areas["accounts"] = [] if has_user(desired.host.user) else [f"there is no user {desired.host.user}"]
+        areas["accounts"] += [] if has_group(desired.host.group) else [f"there is no group {desired.host.group}"]
     _compare_kernel(desired, found)
     _compare_files(desired, found)
     _compare_instances(desired, report, found)
@@ -199,4 +200,4 @@ def _compare_instances(desired: DesiredHost, report: HostReport, found: Comparis
         else:
             found.problems.append(f"instance {error.instance}: {error}" if error.instance else str(error))
         return
-    found.areas["instances"] = [f"{outcome.name}: {outcome.action}" for outcome in found.outcomes if outcome.changed or outcome.leftovers]
+    found.areas["instances"] = [f"{outcome.name}: {outcome.action}" for outcome in found.outcomes if outcome.changed or outcome.upkeep]

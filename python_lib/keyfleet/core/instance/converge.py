@@ -36,7 +36,7 @@ class Converged:
         moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
         pid: The server's process; None if it does not run.
         before, after: The configuration file, for a diff.
-        leftovers: Whether nothing is to be done but to remove what an earlier run moved aside.
+        upkeep: Whether nothing changes, and the record is to be written or what an earlier run moved aside to be removed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Converged:
     before: str = ""
     after: str = ""
     was: str = ""
-    leftovers: bool = False
+    upkeep: bool = False
 
     @property
     def changed(self) -> bool:
@@ -59,7 +59,7 @@ class Converged:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data, without the files."""
-        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was", "leftovers")}
+        return {name: value for name, value in asdict(self).items() if name not in ("before", "after", "was", "upkeep")}
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the change in the form of Ansible's diff: the configuration file, then active directives and steps."""
@@ -146,11 +146,12 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         was=planned.was,
     )
     work = Work(host, instance)
-    if planned.action == "unchanged" and not planned.restart_needed:
-        found.leftovers = DataFolder(work.layout.data_dir).has_kept()
+    data = DataFolder(work.layout.data_dir)
+    forgets = planned.action == "unchanged" and not planned.restart_needed and data.has_kept()
+    found.upkeep = planned.action == "unchanged" and (forgets or bool(planned.steps))
     if not check:
-        if found.leftovers:
-            DataFolder(work.layout.data_dir).forget_kept()
+        if forgets:
+            data.forget_kept()
         if planned.action == "started":
             work.run_start(planned, prepared.former, read_record(work.layout))
         else:
