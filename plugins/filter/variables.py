@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..plugin_utils.role_specs import role_spec
 
 ROLES = Path(__file__).parents[2] / "roles"
 # Holds for all roles, and so has the prefix of none.
@@ -26,8 +26,7 @@ def known_variables() -> dict[str, set[str]]:
     """Return the public variables that the argument specs of each role document, by role."""
     known = {}
     for spec in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        entries = yaml.safe_load(spec.read_text(encoding="utf-8"))["argument_specs"].values()
-        known[spec.parts[-3]] = {name for entry in entries for name in entry.get("options", {})}
+        known[spec.parts[-3]] = {name for options in role_spec(spec.parents[1]).values() for name in options}
     return known
 
 
