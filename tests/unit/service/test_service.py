@@ -11,7 +11,7 @@ from keyfleet.core.errors import RefusedError, ServiceError
 from keyfleet.core.layout import Layout
 from keyfleet.core.service.choose import ServiceStatus, manager_for
 from keyfleet.core.service.manager import tail
-from keyfleet.core.service.systemd import parse_properties, status_from
+from keyfleet.core.service.systemd import needs_reload, parse_properties, status_from
 
 RUNNING = """\
 LoadState=loaded
@@ -31,6 +31,15 @@ def test_an_unknown_manager_is_refused_with_those_that_exist() -> None:
         manager_for("openrc", Layout("/", "cache"))
 
     assert "service manager 'openrc' is unknown; allowed: systemd, process" == str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("load", "outdated", "needed"),
+    [("loaded", "no", False), ("loaded", "yes", True), ("not-found", "no", True), ("error", "no", True), ("masked", "no", False)],
+)
+def test_units_are_read_again_where_systemd_has_another_file(load: str, outdated: str, needed: bool) -> None:
+    """Also one that lost its file while it ran, of which systemd does not say it."""
+    assert needed == needs_reload({"LoadState": load, "NeedDaemonReload": outdated})
 
 
 def test_a_running_unit_is_translated() -> None:

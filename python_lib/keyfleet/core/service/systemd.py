@@ -49,6 +49,16 @@ def status_from(properties: dict[str, str], now: float, uptime: float) -> Servic
     )
 
 
+def needs_reload(properties: dict[str, str]) -> bool:
+    """
+    Return whether systemd has not read the unit's file as it is.
+
+    A unit that lost its file while it ran is ``not-found``, or ``error`` once the file is back; without a reload it never starts again, and
+    ``NeedDaemonReload`` does not say so (tried with systemd 252).
+    """
+    return properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") in ("not-found", "error", "bad-setting")
+
+
 class SystemdManager(ServiceManager):
     """
     A unit of systemd. ``start`` returns when the server reported READY=1, that is, has loaded its data, as the unit's ``Type=notify`` says.
@@ -90,7 +100,7 @@ class SystemdManager(ServiceManager):
 
     def reload_needed(self) -> bool:
         """Return whether the unit's file is not the one that systemd has read."""
-        return self._properties().get("NeedDaemonReload") == "yes"
+        return needs_reload(self._properties())
 
     def reload_units(self) -> None:
         """Run ``systemctl daemon-reload`` if it is needed."""
