@@ -27,7 +27,7 @@ test: ## Everything: check, playbooks, collection, ansible-test sanity, molecule
 test-full: ## Everything, and a first deployment on a bare machine of each Debian
 	@scripts/test --full
 
-bench: ## Measure deployments, and the client beside its peers; ARGS="client async" is a part of it
+bench: ## Measure deployments, clusters, and the client beside its peers; ARGS="client async" is a part of it
 	@scripts/bench $(ARGS)
 
 docs: ## Write docs/reference anew from the specs

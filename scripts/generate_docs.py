@@ -117,8 +117,9 @@ def documentation(source: Path) -> dict[str, Any]:
     """Return the documentation of a module, its fragments merged in as Ansible does."""
     merged: dict[str, Any] = yaml.safe_load(assigned_strings(source)["DOCUMENTATION"])
     for name in merged.get("extends_documentation_fragment", []):
-        fragment_file = ROOT / "plugins" / "doc_fragments" / f"{name.rpartition('.')[2]}.py"
-        for section, content in yaml.safe_load(assigned_strings(fragment_file)["DOCUMENTATION"]).items():
+        file_name, _separator, part = name.removeprefix("keyfleet.redis.").partition(".")
+        fragment_file = ROOT / "plugins" / "doc_fragments" / f"{file_name}.py"
+        for section, content in yaml.safe_load(assigned_strings(fragment_file)[part.upper() or "DOCUMENTATION"]).items():
             if isinstance(content, list):
                 merged[section] = [*merged.get(section, []), *content]
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation of the connection options."""
+    """Documentation of the connection options: DOCUMENTATION says which server, CREDENTIALS how to talk to it."""
 
     DOCUMENTATION = r"""
 options:
@@ -32,6 +32,37 @@ options:
     type: path
     description:
       - Path of the server's unix socket, in place of host and port.
+  db:
+    type: int
+    description:
+      - Number of the logical database, 0 or more; V(0) if nothing says otherwise. A cluster has only V(0).
+  startup_nodes:
+    type: list
+    elements: str
+    description:
+      - Nodes of a Redis Cluster as V(host:port), an IPv6 address in brackets. One that answers is enough.
+  sentinels:
+    type: list
+    elements: str
+    description:
+      - Sentinels as V(host:port), port V(26379) if left out; they are asked which server is the primary of O(service_name).
+  service_name:
+    type: str
+    description:
+      - Name under which the Sentinels watch the primary.
+notes:
+  - The connection options fall back to the environment of the module's process, that of the managed host, with the variables of the
+    keyfleet library, E(REDIS_URL), E(REDIS_HOST), E(REDIS_PORT), E(REDIS_USERNAME), E(REDIS_PASSWORD), E(REDIS_PASSWORD_FILE),
+    E(REDIS_DB), E(REDIS_CLUSTER_NODES), E(REDIS_SENTINELS), E(REDIS_TLS_ENABLED), E(REDIS_TLS_CA_FILE), E(REDIS_TIMEOUT_SECONDS),
+    E(REDIS_KEY_PREFIX) and the others that its documentation lists.
+  - An option that names a server (O(url), O(login_host), O(login_port), O(login_unix_socket), O(startup_nodes), O(sentinels)) sets
+    the whole environment aside, so that a password meant for one server is never sent to another. Without one, each other option
+    replaces its variable.
+  - If neither names a server, it is 127.0.0.1, port 6379.
+"""
+
+    CREDENTIALS = r"""
+options:
   login_user:
     type: str
     description:
@@ -39,16 +70,12 @@ options:
   login_password:
     type: str
     description:
-      - Password of the user. With O(sentinels) it is the password of the server, not of the Sentinels.
-  db:
-    type: int
-    description:
-      - Number of the logical database, 0 or more; V(0) if nothing says otherwise. A cluster has only V(0).
+      - Password of the user on the server; Sentinels are asked without one.
   tls:
     type: bool
     description:
       - Whether to talk TLS. V(false) if nothing says otherwise.
-      - The scheme of O(url) decides by itself; this option must not contradict it.
+      - Where an option gives a URL, its scheme decides, and this option must not contradict it.
   ca_certs:
     type: path
     description:
@@ -65,33 +92,10 @@ options:
     type: path
     description:
       - PEM file with the key of O(client_cert_file).
-  startup_nodes:
-    type: list
-    elements: str
-    description:
-      - Nodes of a Redis Cluster as V(host:port), an IPv6 address in brackets. One that answers is enough.
-  sentinels:
-    type: list
-    elements: str
-    description:
-      - Sentinels as V(host:port), port V(26379) if left out; they are asked which server is the primary of O(service_name).
-  service_name:
-    type: str
-    description:
-      - Name under which the Sentinels watch the primary.
   timeout_seconds:
     type: float
     description:
       - Longest wait for a connection and for each reply, in seconds, more than 0. V(5) if nothing says otherwise.
-notes:
-  - The connection options fall back to the environment of the module's process, that of the managed host, with the variables of the
-    keyfleet library, E(REDIS_URL), E(REDIS_HOST), E(REDIS_PORT), E(REDIS_USERNAME), E(REDIS_PASSWORD), E(REDIS_PASSWORD_FILE),
-    E(REDIS_DB), E(REDIS_CLUSTER_NODES), E(REDIS_SENTINELS), E(REDIS_TLS_ENABLED), E(REDIS_TLS_CA_FILE), E(REDIS_TIMEOUT_SECONDS),
-    E(REDIS_KEY_PREFIX) and the others that its documentation lists.
-  - An option that names a server (O(url), O(login_host), O(login_port), O(login_unix_socket), O(startup_nodes), O(sentinels)) sets
-    the whole environment aside, so that a password meant for one server is never sent to another. Without one, each other option
-    replaces its variable.
-  - If neither names a server, it is 127.0.0.1, port 6379.
 requirements:
   - redis-py 4.3 or later (C(python3-redis) of the distribution will do) on the host that runs the module
 """

@@ -65,17 +65,24 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
         "login_host": {"type": "str"},
         "login_port": {"type": "int"},
         "login_unix_socket": {"type": "path"},
+        "db": {"type": "int"},
+        "startup_nodes": {"type": "list", "elements": "str"},
+        "sentinels": {"type": "list", "elements": "str"},
+        "service_name": {"type": "str"},
+        **credentials_argument_spec(),
+    }
+
+
+def credentials_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return those of the connection options that say how to talk to a server, and not which one."""
+    return {
         "login_user": {"type": "str"},
         "login_password": {"type": "str", "no_log": True},
-        "db": {"type": "int"},
         "tls": {"type": "bool"},
         "ca_certs": {"type": "path"},
         "validate_certs": {"type": "bool"},
         "client_cert_file": {"type": "path"},
         "client_key_file": {"type": "path", "no_log": False},
-        "startup_nodes": {"type": "list", "elements": "str"},
-        "sentinels": {"type": "list", "elements": "str"},
-        "service_name": {"type": "str"},
         "timeout_seconds": {"type": "float"},
     }
 
@@ -124,15 +131,8 @@ def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
     Returns:
         What *work* returned.
     """
-    if not HAS_REDIS:
-        module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            settings = settings_from_params(module.params)
-        for warning in caught:
-            module.warn(str(warning.message))
-        module.no_log_values.update(filter(None, (settings.password, settings.sentinel_password)))
+        settings = read_settings(module, module.params)
         client = connect(settings)
         try:
             with translated(settings):
@@ -141,6 +141,24 @@ def run(module: AnsibleModule, work: Callable[[Any, Settings], T]) -> T:
             close(client)
     except KeyfleetError as error:
         fail(module, error)
+
+
+def read_settings(module: AnsibleModule, params: Mapping[str, Any]) -> Settings:
+    """
+    Return the settings that *params* or the environment state; the module passes warnings on and masks passwords in all output.
+
+    Raises:
+        SettingsError: as `settings_from_params` does.
+    """
+    if not HAS_REDIS:
+        module.fail_json(msg=missing_required_lib("redis >= 4.3"), exception=REDIS_IMPORT_ERROR)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        settings = settings_from_params(params)
+    for warning in caught:
+        module.warn(str(warning.message))
+    module.no_log_values.update(filter(None, (settings.password, settings.sentinel_password)))
+    return settings
 
 
 def fail(module: AnsibleModule, error: KeyfleetError, **result: Any) -> NoReturn:

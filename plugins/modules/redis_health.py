@@ -22,6 +22,7 @@ description:
   - Nothing is changed. O(write_probe) writes a key of its own and deletes it again.
 extends_documentation_fragment:
   - keyfleet.redis.connection
+  - keyfleet.redis.connection.credentials
 attributes:
   check_mode:
     support: full

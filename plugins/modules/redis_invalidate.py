@@ -20,6 +20,7 @@ description:
   - A replica is refused, and so is a cluster of which only one node is named with O(login_host).
 extends_documentation_fragment:
   - keyfleet.redis.connection
+  - keyfleet.redis.connection.credentials
 attributes:
   check_mode:
     support: full

@@ -23,6 +23,7 @@ description:
     times. A value that is changed in that moment is overwritten.
 extends_documentation_fragment:
   - keyfleet.redis.connection
+  - keyfleet.redis.connection.credentials
 attributes:
   check_mode:
     support: full

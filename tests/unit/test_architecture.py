@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keys": {"connect", "errors"},
     "health": {"connect", "errors"},
     "acl": {"connect", "directives", "errors"},
+    "cluster": {"connect", "errors"},  # and replication, when there is such a room
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
     "instance": {"connect", "directives", "health", "host", "install", "layout", "profile", "service", "errors"},
@@ -41,6 +42,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_health": {"errors", "connect", "health"},
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
+    "redis_cluster": {"errors", "connect", "cluster"},
     "redis_instances": INSTANCE,
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller

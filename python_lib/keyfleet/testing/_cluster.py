@@ -217,9 +217,17 @@ class Cluster:
         self._hosts_used += 1
         node = self._start_node(f"127.0.0.{self._hosts_used}")
         self.nodes.append(node)
+        self.remember(node)
+        return node
+
+    def known_id(self, node: Server) -> str:
+        """Return the id that a node had when it was last asked."""
+        return self._ids[node]
+
+    def remember(self, node: Server) -> None:
+        """Ask a node for its id, which is another one after its files were lost."""
         with clients_of([node]) as clients:
             self._ids[node] = own_id(clients[0])
-        return node
 
 
 def start_cluster(
@@ -243,6 +251,20 @@ def start_cluster(
         ServerStartError: if a binary is missing or the cluster does not form in time.
     """
     port = free_port(*[f"127.0.0.{number}" for number in range(1, shards * (replicas + 1) + 1)], bus=True)
+    cluster = Cluster(password, node_starter(directory, port, password, engine=engine, directives=directives))
+    with ExitStack() as undo:
+        undo.callback(cluster.stop)
+        for _unused in range(shards * (replicas + 1)):
+            cluster.start_one()
+        _form(cluster, shards)
+        undo.pop_all()
+    return cluster
+
+
+def node_starter(
+    directory: Path | str, port: int, password: str | None = None, *, engine: str = "redis", directives: Directives | None = None
+) -> Callable[[str], Server]:
+    """Return a function that starts a node, which knows no other, at a loopback address; arguments as for `start_cluster`."""
 
     def start_node(host: str) -> Server:
         ours: dict[str, str | int] = {
@@ -257,14 +279,7 @@ def start_cluster(
         lines = {**ours, **(directives or {})}
         return start_server(Path(directory) / host, engine=engine, password=password, directives=lines, host=host, port=port)
 
-    cluster = Cluster(password, start_node)
-    with ExitStack() as undo:
-        undo.callback(cluster.stop)
-        for _unused in range(shards * (replicas + 1)):
-            cluster.start_one()
-        _form(cluster, shards)
-        undo.pop_all()
-    return cluster
+    return start_node
 
 
 def _form(cluster: Cluster, shards: int) -> None:
