@@ -22,9 +22,10 @@ LITTER = (
     "keyfleet-redis-0.0.1.tar.gz",
     "plugins/modules/__pycache__/redis_key.pyc",
     "python_lib/keyfleet.egg-info/PKG-INFO",
-    "inventories/local/.keyfleet/redis_server_password",
+    "inventories/local/.keyfleet/redis/redis_server_password",
     "inventories/local/redis.env",
     "inventories/local/redis-node2.env",
+    "inventories/local/shop@node1.env",
     "redis.env",
 )
 """What lies around in a checkout that is worked in, secrets among it."""

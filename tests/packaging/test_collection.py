@@ -87,7 +87,7 @@ def test_site_deploys_from_the_installed_collection(collections: Path, tmp_path:
         assert "failed=0 " in run("keyfleet.redis.site")
         assert "changed=0 " in run("keyfleet.redis.site")
         # Not next to the inventory: without our ansible.cfg Ansible would read it as one.
-        assert (tmp_path / ".keyfleet/redis.env").exists()
+        assert (tmp_path / ".keyfleet/redis@here.env").exists()
     finally:
         run("keyfleet.redis.destroy")
     with pytest.raises(ConnectionRefusedError):
