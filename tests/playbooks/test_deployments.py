@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -165,20 +164,3 @@ def test_files_of_others_and_folders_that_cannot_be_written_are_refused_first(de
     profile.write_text(whole.replace(str(port), "1"), encoding="utf-8")
     assert [WRITTEN] == deployment.run().ok().changed
     assert whole == profile.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"redis_server_state_dir": "/etc/passwd"}, ("redis_server_state_dir is '/etc/passwd'", "no folder")),
-        (
-            {"redis_endpoint_path": "/etc/passwd/x.env"},
-            ("redis_endpoint_path is '/etc/passwd/x.env'", "absolute path of a file"),
-        ),
-        ({"redis_endpoint_path": "/proc/x.env"}, ("redis_endpoint_path is '/proc/x.env'", "name another")),
-    ],
-    ids=["state_dir", "profile_below_a_file", "profile_in_proc"],
-)
-def test_impossible_places_are_said_in_words(deployment: Deployment, variables: dict[str, Any], words: tuple[str, ...]) -> None:
-    """With the path and the reason, and no number of an error."""
-    assert_refused(deployment.run(**variables), *words)

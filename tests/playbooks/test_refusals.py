@@ -183,6 +183,10 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"redis_server_state_dir": "/etc/passwd/x"},
         ["redis_server_state_dir is '/etc/passwd/x', and /etc/passwd is no folder"],
     ),
+    "profile_below_a_file": (
+        {"redis_endpoint_path": "/etc/passwd/x.env"},
+        ["redis_endpoint_path is '/etc/passwd/x.env'", "/etc/passwd is no folder"],
+    ),
     "profile_where_nothing_is_kept": ({"redis_endpoint_path": "/proc/redis.env"}, ["redis_endpoint_path is '/proc/redis.env'", "/proc"]),
     "somaxconn": ({"redis_host_somaxconn": 0}, ["redis_host_somaxconn is 0: give 1 to 65535"]),
     "state_dir_not_absolute": ({"redis_server_state_dir": "secrets"}, ["redis_server_state_dir", "secrets"]),
