@@ -7,6 +7,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._attempts import ended, is_over, refused, verdict, wait_seconds
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_kind = attrgetter("kind")
 PROBE_POLL_SECONDS = 0.05  # how often a call that waits for another one's probe asks what came of it
 
 
@@ -128,7 +130,7 @@ class Engine(Sending):
 
     async def run_pipeline(self, commands: Sequence[Command[Any]], deadline: float) -> list[Any]:
         """Return the reply to each of *commands*, an ErrorReply or the error for the caller included; those of one slot run in order."""
-        kinds = {command.kind for command in commands}
+        kinds = set(map(_kind, commands))
         in_order = not all(kind.is_read for kind in kinds)
         groups = self._groups(commands, not in_order)
         if groups is None:

@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+from itertools import islice
 from typing import Any
 
 from .._protocol.resp import INCOMPLETE, make_reader, pack
@@ -229,8 +230,7 @@ class Link:
                 reply = self.receive(deadline, looking)
             replies.append(reply)
             try:  # the fast path: what came with it waits for nothing
-                while len(replies) < count and (reply := gets()) is not INCOMPLETE:
-                    replies.append(reply)
+                replies.extend(islice(iter(gets, INCOMPLETE), count - len(replies)))
             except FOREIGN_ERRORS as error:
                 self.close()
                 raise LostError(str(error)) from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..._protocol.command import Command, Transaction
@@ -16,6 +17,7 @@ from ..lifecycle import AsyncClientBase
 if TYPE_CHECKING:
     from .pipeline import AsyncPipeline
 
+_decode, _key = attrgetter("decode"), attrgetter("key")
 _ANSWERS = frozenset([bytes, int, list, type(None)])
 
 
@@ -84,11 +86,11 @@ def _answer(engine: Engine, command: Command[Any], reply: Any) -> Any:
 
 def _decoded(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]:
     """Return what *replies*, none of which is an error, mean. A fast path: calls of one kind are read together."""
-    decoders = {command.decode for command in commands}
+    decoders = set(map(_decode, commands))
     decode_all = MANY.get(decoders.pop()) if len(decoders) == 1 else None
     try:
         if decode_all is not None:
-            return decode_all(replies, [command.key for command in commands])
+            return decode_all(replies, list(map(_key, commands)))
         return [command.decode(reply, command.key) for command, reply in zip(commands, replies, strict=True)]
     except DecodeError:  # slower, and keeps the other answers
         return [_one_decoded(command, reply) for command, reply in zip(commands, replies, strict=True)]
