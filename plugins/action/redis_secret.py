@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read a secret kept on the controller, make it, or remove it; runs without a connection."""
+"""Read a secret kept on the controller, make it, change it, or remove it; runs without a connection."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller_files import make_private_folder
 
-# 32 bytes of randomness as 43 characters of A-Z a-z 0-9 - _: needs no quoting in a URL, a shell or an env file.
+# 32 bytes of randomness as 43 characters of A-Z a-z 0-9 -: needs no quoting in a URL, a shell or an env file, and every service takes it.
 SECRET_BYTES = 32
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(SECRET_BYTES).replace("_", "-")
+
+
+def _next_of(path: Path) -> Path:
+    """Return the file of the secret that replaces the one in *path*, once everything that uses it has it."""
+    return path.with_name(f"{path.name}.next")
 
 
 def _read(path: Path) -> Optional[str]:
@@ -45,7 +54,7 @@ def _refusal(path: Path, verb: str, error: OSError) -> AnsibleActionFail:
 
 def _create(path: Path) -> str:
     """Make the secret; when another process made it meanwhile, theirs counts."""
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret = _random()
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -73,7 +82,7 @@ def _move(former: Path, path: Path) -> None:
 
 
 class ActionModule(ActionBase):
-    """Read the secret in a file of the controller, make it, or remove it."""
+    """Read the secret in a file of the controller, make it, change it, or remove it."""
 
     _requires_connection = False
 
@@ -85,24 +94,29 @@ class ActionModule(ActionBase):
                 "path": {"type": "path", "required": True},
                 "former_path": {"type": "path"},
                 "create": {"type": "bool", "default": True},
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                "state": {"type": "str", "choices": ["present", "absent", "changing", "changed"], "default": "present"},
             },
         )
         path = Path(options["path"])
         former = Path(options["former_path"]) if options["former_path"] else None
         if options["state"] == "absent":
-            return {**result, "changed": self._remove([place for place in (path, former) if place]), "secret": None}
+            places = [place for place in (path, _next_of(path), former) if place]
+            return {**result, "changed": self._remove(places), "secret": None, "next": None}
+        if options["state"] == "changing":
+            return {**result, **self._begin_change(path)}
+        if options["state"] == "changed":
+            return {**result, **self._end_change(path)}
         secret, old = _read(path), _read(former) if former else None
         if former and old and secret not in (None, old):
             result["warnings"] = [f"{former} holds another secret than {path} and is not used any more: remove it"]
             old = None
         if not options["create"]:
-            return {**result, "changed": False, "secret": secret or old, "misplaced": old is not None}
+            return {**result, "changed": False, "secret": secret or old, "misplaced": old is not None, "next": _read(_next_of(path))}
         changed = secret is None or old is not None
         if changed and not self._task.check_mode:
             secret = self._keep(path, former if old else None)
         # In check mode, a secret that is never written stands in for the one that a run would make.
-        return {**result, "changed": changed, "secret": secret or old or secrets.token_urlsafe(SECRET_BYTES)}
+        return {**result, "changed": changed, "secret": secret or old or _random(), "next": _read(_next_of(path))}
 
     def _keep(self, path: Path, former: Optional[Path]) -> Optional[str]:
         """Return the secret, which is then in its place: moved there or made."""
@@ -114,6 +128,29 @@ class ActionModule(ActionBase):
         except OSError as error:
             raise _refusal(path, "written", error) from None
         return _read(path)
+
+    def _begin_change(self, path: Path) -> dict[str, Any]:
+        """Make the next secret; one that an interrupted change made stays."""
+        secret, following = _read(path), _read(_next_of(path))
+        changed = secret is not None and following is None  # without a secret there is nothing to change
+        if changed and not self._task.check_mode:
+            try:
+                following = _create(_next_of(path))
+            except OSError as error:
+                raise _refusal(_next_of(path), "written", error) from None
+        return {"changed": changed, "secret": secret, "next": following}
+
+    def _end_change(self, path: Path) -> dict[str, Any]:
+        """Let the next secret take the place of the present one, in one step."""
+        secret, following = _read(path), _read(_next_of(path))
+        if following is not None and not self._task.check_mode:
+            try:
+                _next_of(path).replace(path)
+            except FileNotFoundError:  # another host of the deployment did it
+                pass
+            except OSError as error:
+                raise _refusal(path, "written", error) from None
+        return {"changed": following is not None, "secret": following or secret, "next": None}
 
     def _remove(self, places: list[Path]) -> bool:
         """Return whether there was a secret; it is gone then."""

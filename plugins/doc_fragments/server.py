@@ -43,6 +43,21 @@ options:
   previous_password:
     description: Password that running servers may still want; empty for none.
     type: str
+  admin_passwords:
+    description: Passwords of the administrative user C(keyfleet), which is made where it is missing. The first is to stay; the others are
+      accepted as well while it changes. Without any, C(default) administers the servers.
+    type: list
+    elements: str
+    default: []
+  undeclared_users:
+    description: What becomes of users that were made by hand, V(report) or V(remove).
+    type: str
+    choices: [report, remove]
+    default: report
+  keep_passwords:
+    description: Whether passwords of before stay valid beside the declared ones, for clients that do not have the new ones yet.
+    type: bool
+    default: false
   user:
     description: Who runs the servers, if root manages the host; their files are given to this user while they are stopped.
     type: str
@@ -103,8 +118,9 @@ options:
         description: Directives of the inventory whose values are secrets.
         type: dict
         default: {}
-      users:
-        description: ACL users, each as its name and rules.
+      user_rules:
+        description: Users, each as its name and its rules in the words of C(ACL SETUSER), with hashes only. For C(default) without a
+          password, which is O(instances[].password).
         type: list
         elements: str
         default: []

@@ -22,7 +22,8 @@ PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
 def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
     """
-    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``, and hashes of its ``users``.
+    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``, hashes of its ``users``, and
+    ``default_enabled``, whether a client that names no user can log in.
 
     The password is empty for none, and None while it is not known.
 
@@ -43,7 +44,8 @@ def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Opti
                 "port": options["port"],
                 "unix_socket": "" if tcp else Layout(root, options["name"]).socket_file,
                 "password": options["password"],
-                "users": _hashes(options["users"]),
+                "users": _hashes(options["user_rules"]),
+                "default_enabled": not any(line.split(" ")[:2] == ["default", "off"] for line in options["user_rules"]),
             }
         )
     return found
@@ -75,13 +77,17 @@ def server_summary(
         return [*(lines or ["No instance runs here: the inventory wants none."]), *notes]
     for result, endpoint in proven:
         lines += [_proof(result, endpoint), *(f"  {reason}" for reason in result["reasons"])]
-        lines.append(f"  connection profile: {env_path(path, Owner(endpoint['name'], host=host))} (mode 0600)")
+        if endpoint["default_enabled"]:
+            lines.append(f"  connection profile: {env_path(path, Owner(endpoint['name'], host=host))} (mode 0600)")
     lines += [*report["advice"], *notes]
     if forms:
         lines.append(f"Profiles as {', '.join(forms)}: {folder}")
-    result, endpoint = proven[0]
     if report["service_manager"] == "process":
         lines.append("The process manager runs it: it comes back after a crash, but not after a reboot; run site.yml again then.")
+    open_to_default = [(result, endpoint) for result, endpoint in proven if endpoint["default_enabled"]]
+    if not open_to_default:
+        return [*lines, "The user default is off: the profiles of redis_endpoint_users let applications in."]
+    result, endpoint = open_to_default[0]
     profile, engine = env_path(path, Owner(endpoint["name"], host=host)), _checks(result)["engine"]["found"]["engine"]
     return [*lines, f"Try: {_trial(profile, endpoint, engine)}"]
 

@@ -24,6 +24,9 @@ def server_argument_spec() -> dict[str, Any]:
         "start_timeout_seconds": {"type": "int", "default": 300},
         "memory_percent": {"type": "int", "default": 0},
         "previous_password": {"type": "str", "no_log": True},
+        "admin_passwords": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "undeclared_users": {"type": "str", "choices": ["report", "remove"], "default": "report"},
+        "keep_passwords": {"type": "bool", "default": False, "no_log": False},
         "user": {"type": "str", "default": ""},
         "group": {"type": "str", "default": ""},
         "instances": {
@@ -44,6 +47,9 @@ def host_from(params: dict[str, Any]) -> Host:
         root=params["root"],
         start_timeout_seconds=params["start_timeout_seconds"],
         previous_password=params["previous_password"],
+        admin_passwords=tuple(params["admin_passwords"]),
+        removes_undeclared_users=params["undeclared_users"] == "remove",
+        keeps_passwords=params["keep_passwords"],
         user=params["user"],
         group=params["group"],
     )

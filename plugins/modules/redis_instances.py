@@ -12,7 +12,7 @@ short_description: Bring the instances of a host to the desired state, without r
 version_added: "0.1.0"
 description:
   - Starts an instance that does not run, stops one that shall be absent, and changes what differs on a running one with C(CONFIG SET) and
-    C(ACL LOAD), as far as the server allows it.
+    C(ACL SETUSER), as far as the server allows it.
   - The desired values are compared as the server itself writes them, by asking a throw-away server.
   - What only a restart can apply is named in RV(instances[].restart_needed); M(keyfleet.redis.redis_restart) does it.
   - Writes the configuration and the users of each instance, at the step where a crash with them loses nothing. A directive that decides
@@ -86,6 +86,16 @@ instances:
       description: Whether clients reach it in another way after this task and the restart, since address, users or passwords change; true
         for one that is started.
       type: bool
+      returned: always
+    undeclared_users:
+      description: Users that were made by hand; with O(undeclared_users=remove) they are gone now.
+      type: list
+      elements: str
+      returned: always
+    old_passwords:
+      description: Users whose passwords of before are still valid, with O(keep_passwords).
+      type: list
+      elements: str
       returned: always
     pid:
       description: The server's process.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_secret
-short_description: Read, make or remove a secret kept on the controller
+short_description: Read, make, change or remove a secret kept on the controller
 version_added: "0.1.0"
 description:
   - Reads the secret in a file of the controller. If the file is missing, makes a secret of 256 random bits and keeps it there,
@@ -29,9 +29,10 @@ options:
     type: bool
     default: true
   state:
-    description: V(absent) removes O(path) and O(former_path).
+    description: V(absent) removes O(path) and O(former_path). V(changing) makes RV(next) beside the secret, unless there is one;
+      V(changed) puts it in the place of the secret, once everything that uses the secret has it.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, changing, changed]
     default: present
 author:
   - keyfleet maintainers (@keyfleet)
@@ -62,4 +63,8 @@ misplaced:
   description: Whether the secret is still in O(former_path).
   returned: if O(create=false)
   type: bool
+next:
+  description: The secret that is to replace it, kept in a file with C(.next) at the end of its name; null unless a change is under way.
+  returned: success
+  type: str
 """

@@ -11,8 +11,8 @@ from keyfleet.core.acl.model import digest
 
 APP = {"name": "app", "passwords": ["correct horse"]}
 REFUSED: list[tuple[Any, str]] = [
-    ("app", " is 'app': give a list"),
-    (["app"], "[0].name is 'app'"),
+    ("app", " is of another kind: give a list"),
+    (["app"], "[0].name is None"),
     ([{"name": "a b"}], "[0].name is 'a b'"),
     ([{**APP, "name": "keyfleet"}], "[keyfleet] is the user that keyfleet itself is"),
     ([{**APP, "on": True}], "[app].on is not an option: use name, enabled,"),

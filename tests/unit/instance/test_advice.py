@@ -79,3 +79,10 @@ def test_maxclients_that_the_server_lowered_is_named() -> None:
     assert "ulimit -n" in line
     assert [] == advice([Instance("a")], {"a": {**found, "maxclients": 10000}}, **host)
     assert [] == advice([Instance("a", directives={"maxclients": 4064})], {"a": {**found, "maxclients": 4064}}, **host)
+
+
+def test_the_old_form_of_users_names_the_new_one() -> None:
+    """Who is in the directive, and where it is written now."""
+    (line,) = given(Instance("a", directives={"user": ["app on nopass", "ops on nopass"]}))
+    assert line.startswith("Users: instance a has app, ops from directives.user")
+    assert "redis_server_users" in line

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def test_instances_have_the_options_as_fields() -> None:
     """With the same defaults; ``use`` is empty where nothing was said, and what the host adds is no option."""
     defaults = {field.name: getattr(Instance("a"), field.name) for field in fields(Instance)}
     options = {**{name: option.default for name, option in ROLE_OPTIONS.items()}, "name": "a", "use": ""}
-    assert {**options, "starter": "", "maxmemory_computed": False} == defaults
+    assert {**options, "starter": "", "maxmemory_computed": False, "user_rules": ()} == defaults
 
 
 def test_modules_get_back_what_the_role_gave() -> None:
@@ -78,13 +78,12 @@ def test_modules_get_back_what_the_role_gave() -> None:
         "password": "battery-staple",
         "log": "manager",
         "directives": {"hz": 20, "masterauth": "secret", "user": ["app on nopass"]},
+        "users": [{"name": "web", "nopass": True, "commands": ["get"]}],
     }
     (instance,) = from_variables({"instances": [options]})
     passed = module_options(instance)
     assert list(MODULE_OPTIONS) == list(passed)
-    assert ({"hz": 20}, {"masterauth": "secret"}, ["app on nopass"]) == (
-        passed["directives"],
-        passed["secret_directives"],
-        passed["users"],
-    )
-    assert instance == from_options(passed)
+    rules = ["app on nopass", "web on nopass resetchannels -@all +get"]
+    assert ({"hz": 20}, {"masterauth": "secret"}, rules) == (passed["directives"], passed["secret_directives"], passed["user_rules"])
+    directives = {"hz": 20, "masterauth": "secret"}
+    assert replace(instance, directives=directives, users=(), user_rules=tuple(rules)) == from_options(passed)

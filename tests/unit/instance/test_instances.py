@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from typing import Any
 
 import pytest
+from keyfleet.core.acl.model import ADMIN, digest
 from keyfleet.core.connect.settings import Settings
-from keyfleet.core.instance.acl import acl_lines, acl_text
+from keyfleet.core.instance.acl import rules_by_name
 from keyfleet.core.instance.config import config_text, starter_digest
-from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, user_lines, with_password
+from keyfleet.core.instance.model import OPEN_FILES, Instance, from_variables, rules_of, with_password
 from keyfleet.core.layout import Layout
 from keyfleet.core.profile.values import client_address, profile_text, profile_values
 from keyfleet.core.service.starters import unit_text
@@ -41,23 +41,28 @@ def test_public_means_reachable_from_elsewhere(bind: tuple[str, ...], public: bo
     assert public == Instance("a", bind=bind).is_public
 
 
-def test_acl_file_holds_hashes_only() -> None:
-    """The password is there as its SHA-256, users of the inventory follow, and no password is said as such."""
-    instance = Instance("a", password="pässword", directives={"user": ["app on #" + 64 * "0" + " ~app:* +@read"]})
-    digest = hashlib.sha256("pässword".encode()).hexdigest()
-    assert f"user default on #{digest} ~* &* +@all\nuser app on #{64 * '0'} ~app:* +@read\n" == acl_text(instance)
-    assert "user default on nopass ~* &* +@all\n" == acl_text(Instance("a", password=""))
-    with pytest.raises(ValueError, match="not known yet"):
-        acl_text(Instance("a"))
+def test_users_have_hashes_only() -> None:
+    """The administrative user, those of the directive, those declared, and ``default`` with the instance's password; none as plain text."""
+    declared = ({"name": "web", "passwords": ["correct horse"], "commands": ["get"]}, {"name": "default", "enabled": False})
+    instance = Instance("a", password="pässword", directives={"user": ["app on #" + 64 * "0" + " ~app:* +@read"]}, users=declared)
+    rules = rules_by_name(instance, ["secret of keyfleet"])
+    everything = ["~*", "resetchannels", "&*", "+@all"]
+    assert {
+        ADMIN: ["on", f"#{digest('secret of keyfleet')}", *everything],
+        "app": ["on", f"#{64 * '0'}", "~app:*", "+@read"],
+        "web": ["on", f"#{digest('correct horse')}", "resetchannels", "-@all", "+get"],
+        "default": ["off", "resetchannels", "-@all", f"#{digest('pässword')}"],
+    } == rules
+    assert {"default": ["on", "nopass", *everything]} == rules_by_name(Instance("a", password=""), [])
     assert "secret" == with_password(Instance("a"), "secret").password
     assert "" == with_password(Instance("a", password=""), "secret").password
 
 
 @pytest.mark.parametrize("generated", [None, ""])
 def test_missing_generated_password_never_opens_a_server(generated: str | None) -> None:
-    """An instance without a password of its own stays without one, and has no ACL file then."""
+    """An instance without a password of its own stays without one, and has no users then."""
     with pytest.raises(ValueError, match="password of instance 'a' is not known yet"):
-        acl_text(with_password(Instance("a"), generated))
+        rules_by_name(with_password(Instance("a"), generated), [])
 
 
 def test_null_counts_as_not_given() -> None:
@@ -68,10 +73,10 @@ def test_null_counts_as_not_given() -> None:
 
 
 def test_users_are_written_as_the_server_divides_them() -> None:
-    """The ACL file and the module get the same words, however the inventory groups them."""
+    """The server and the module get the same words, however the inventory groups them."""
     instance = Instance("a", password="x", directives={"user": ["app  on  nopass", ["web", "on ~x", "nopass"]]})
-    assert ["app on nopass", "web on ~x nopass"] == user_lines(instance)
-    assert ["user app on nopass", "user web on ~x nopass"] == acl_lines(instance)[1:]
+    assert ["app on nopass", "web on ~x nopass"] == rules_of(instance)
+    assert {"app": ["on", "nopass"], "web": ["on", "~x", "nopass"]}.items() <= rules_by_name(instance, []).items()
 
 
 def test_limit_of_open_files_is_the_same_everywhere() -> None:

@@ -21,21 +21,17 @@ _CATEGORY = re.compile("[+-]?[a-z][a-z0-9_-]*")
 def user_problems(listed: Any) -> list[str]:
     """Return what is wrong with a list of declared users, each beginning with ``[NAME]`` or ``[NUMBER]``; empty when nothing is."""
     if not isinstance(listed, (list, tuple)):
-        return [f" is {listed!r}: give a list of dictionaries, each with at least 'name'"]
+        return [" is of another kind: give a list of dictionaries, each with at least 'name'"]
     found, names = [], set[str]()
     for index, options in enumerate(listed):
-        if not isinstance(options, Mapping) or not isinstance(options.get("name"), str) or not _NAME.fullmatch(options["name"]):
-            found.append(f"[{index}].name is {_name(options)!r}: give 1 to 128 letters, digits or signs of ASCII, without spaces")
+        name = options.get("name") if isinstance(options, Mapping) else None
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            found.append(f"[{index}].name is {name!r}: give 1 to 128 letters, digits or signs of ASCII, without spaces")
             continue
-        name = options["name"]
         found += [f"[{name}]{problem}" for problem in _one(name, options)]
         found += [f"[{name}] is there twice: give each user another name"] if name in names else []
         names.add(name)
     return found or list(_together(listed))
-
-
-def _name(options: Any) -> object:
-    return options.get("name") if isinstance(options, Mapping) else options
 
 
 def _one(name: str, options: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..directives.values import HIDDEN
 from ..errors import RefusedError
-from .model import User, users_in
+from .model import DEFAULT, User, users_in
 from .plan import UserPlan
 
 if TYPE_CHECKING:
@@ -39,12 +39,21 @@ def apply_users(client: redis.Redis, plan: UserPlan) -> Iterator[str]:
         RefusedError: if the server refuses a user, in its own words, without hashes.
     """
     for user in plan.changed:
-        yield f"set_user_{user.name}"
-        try:
-            client.execute_command("ACL SETUSER", user.name, "reset", *user.words())  # type: ignore[no-untyped-call,unused-ignore]
-        except ResponseError as error:
-            text = re.sub("#[0-9A-Za-z]+", HIDDEN, str(error))
-            raise RefusedError(f"the server refused user {user.name!r}: {text}") from error
+        if user.name != DEFAULT:
+            yield f"set_user_{user.name}"
+            _set(client, user)
     for name in plan.removed:
         yield f"remove_user_{name}"
         client.execute_command("ACL DELUSER", name)  # type: ignore[no-untyped-call,unused-ignore]
+    for user in plan.changed:  # after all others: the caller may be logged in as default, and lose its rights by this
+        if user.name == DEFAULT:
+            yield f"set_user_{user.name}"
+            _set(client, user)
+
+
+def _set(client: redis.Redis, user: User) -> None:
+    try:
+        client.execute_command("ACL SETUSER", user.name, "reset", *user.words())  # type: ignore[no-untyped-call,unused-ignore]
+    except ResponseError as error:
+        text = re.sub("#[0-9A-Za-z]+", HIDDEN, str(error))
+        raise RefusedError(f"the server refused user {user.name!r}: {text}") from error

@@ -29,6 +29,8 @@ class UserPlan:
         undeclared: Names of users that keyfleet did not make and the inventory does not list.
         old_passwords: Names of users that still have passwords which are not declared.
         before: Users that change or go, as they are now.
+        file_differs: Whether the ACL file says something else than *result*. Texts are no sign of that: Redis 7.0 writes the same rules in
+            another order in each process.
     """
 
     result: tuple[User, ...]
@@ -37,6 +39,7 @@ class UserPlan:
     undeclared: tuple[str, ...] = ()
     old_passwords: tuple[str, ...] = ()
     before: tuple[User, ...] = ()
+    file_differs: bool = True
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +77,7 @@ def plan_users(
     active: Mapping[str, User],
     commands: Commands,
     *,
+    in_file: Optional[Mapping[str, User]] = None,
     made: Collection[str] = (),
     removes_undeclared: bool = False,
     keeps_passwords: bool = False,
@@ -85,6 +89,7 @@ def plan_users(
         declared: Every user that shall be, the administrative one and ``default`` among them, as the server writes them.
         active: Users of the running server, or of its ACL file while it is stopped.
         commands: Of the server.
+        in_file: Users in the ACL file; None if there is none.
         made: Names of users that keyfleet made; those that are not declared any more are removed.
         removes_undeclared: Remove users that were made by hand, too.
         keeps_passwords: Leave the passwords of before valid beside the declared ones, for clients that have not moved yet.
@@ -96,14 +101,21 @@ def plan_users(
     kept = [active[name] for name in undeclared if name not in removed]
     changed = [user for name, user in desired.items() if name not in active or not same_user(user, active[name], commands)]
     names = {user.name for user in changed}.union(removed)
+    result = tuple(_ordered([*desired.values(), *kept]))
     return UserPlan(
-        result=tuple(_ordered([*desired.values(), *kept])),
+        result=result,
         changed=tuple(_ordered(changed)),
         removed=tuple(removed),
         undeclared=tuple(undeclared),
         old_passwords=tuple(user.name for user in listed if desired[user.name].hashes - user.hashes),
         before=tuple(user for user in active.values() if user.name in names),
+        file_differs=in_file is None or not _same_users(result, in_file, commands),
     )
+
+
+def _same_users(users: Iterable[User], others: Mapping[str, User], commands: Commands) -> bool:
+    listed = {user.name: user for user in users}
+    return listed.keys() == others.keys() and all(same_user(user, others[name], commands) for name, user in listed.items())
 
 
 def _keeping(user: User, active: Optional[User]) -> User:

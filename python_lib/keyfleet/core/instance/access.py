@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..acl.model import ADMIN
 from ..connect.client import close, connect
 from ..connect.redis_py import translated
 from ..connect.settings import Settings
@@ -39,24 +40,29 @@ def _common(instance: Instance) -> dict[str, Any]:
     return {"password": instance.password or None, "timeout_seconds": ASK_TIMEOUT_SECONDS, "retry_attempts": 0}
 
 
+def _logins(host: Host, desired: Instance) -> list[tuple[Optional[str], Optional[str]]]:
+    """Return user and password as whom keyfleet may enter: its own user, and for servers that lack it yet, ``default``."""
+    # Without a password at last: a server that was opened by hand (nopass) refuses any.
+    defaults = dict.fromkeys((desired.password or "", *([] if host.previous_password is None else [host.previous_password]), ""))
+    return [*((ADMIN, password) for password in host.admin_passwords), *((None, password or None) for password in defaults)]
+
+
 @contextlib.contextmanager
 def opened(host: Host, desired: Instance, pid: Optional[int] = None) -> Iterator[redis.Redis]:
     """
     Connect to a running instance: at the address on record, the desired one, the private socket of its start, or wherever its process
-    listens; with the desired password, the previous one, or none.
+    listens; as the administrative user, or as ``default`` with the desired password, the previous one, or none.
 
     Args:
         pid: The process that must answer, so that a foreign server on the port is never taken for ours.
     Raises:
-        UnreachableError, CredentialsError: if no address answers, or one refuses both passwords.
+        UnreachableError, CredentialsError: if no address answers, or one refuses every password.
         RefusedError: if another process answers.
     """
-    # Without one at last: a server that was opened by hand (nopass) refuses any password.
-    passwords = dict.fromkeys((desired.password or "", *([] if host.previous_password is None else [host.previous_password]), ""))
     failures: list[KeyfleetError] = []
     for place in _places(host, desired, pid):
-        for password in passwords:
-            settings = replace(place, password=password or None)
+        for username, password in _logins(host, desired):
+            settings = replace(place, username=username, password=password)
             client = connect(settings)
             try:
                 _check_pid(client, settings, pid)

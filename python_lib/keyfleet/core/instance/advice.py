@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..directives.plan import acl_lines
 from ..host.memory import format_bytes
 from ..layout import Layout
 from .model import Instance
@@ -55,6 +56,12 @@ def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int)
             f"Clients: instance {instance.name} has maxclients {clients} in place of the server's default {DEFAULT_CLIENTS}: its limit of "
             "open files allows no more, or it was set by hand; raise the hard limit (ulimit -n) of what starts the servers, or set "
             "directives.maxclients"
+        )
+    named = [line.split(" ")[1] for line in acl_lines(instance.directives)]
+    if named:
+        yield (
+            f"Users: instance {instance.name} has {', '.join(named)} from directives.user, which the next version no longer takes: write "
+            "them as redis_server_users (docs/operations/users.md); nothing changes for them"
         )
     policy = str(found["policy"])
     for use, fits, why, better in _POLICIES:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Optional
 
+from ..acl.live import apply_users
+from ..acl.plan import UserPlan
 from ..directives.live import apply_live
 from ..directives.plan import config_command_in
 from ..errors import FilesError, KeyfleetError, RefusedError
@@ -19,7 +21,6 @@ from ..host.file_entries import FileEntry
 from ..host.safe_paths import open_folder, remove_file
 from ..host.text_files import read_lines
 from .access import opened, wait_until_ready
-from .acl import acl_text
 from .config import config_text, forget_written
 from .datafiles import DataFolder
 from .keys import count_keys, describe_missing, missing_keys
@@ -52,8 +53,8 @@ class Work:
         kept: Folders with what was moved aside.
     """
 
-    def __init__(self, host: Host, instance: Instance) -> None:
-        self.host, self.instance = host, instance
+    def __init__(self, host: Host, instance: Instance, users: Optional[UserPlan]) -> None:
+        self.host, self.instance, self._users = host, instance, users
         self.layout, self.manager = host.layout(instance.name), host.manager(instance.name)
         self.committed = False
         self.kept: list[str] = []
@@ -121,8 +122,8 @@ class Work:
         with open_folder(self.layout.config_dir) as folder:
             owner, group = (str(number) for number in folder.owner())
         contents = {self.layout.config_file: text}
-        if self.instance.password is not None:
-            contents[self.layout.acl_file] = acl_text(self.instance)
+        if self._users is not None:
+            contents[self.layout.acl_file] = self._users.file_text
         entries = [
             FileEntry(path, content=content.encode("utf-8", "surrogateescape"), owner=owner, group=group, mode=0o640)
             for path, content in contents.items()
@@ -196,9 +197,10 @@ def _save(work: Work, _step: Step) -> None:
         background_save(client)
 
 
-def _load_users(work: Work, _step: Step) -> None:
+def _set_users(work: Work, step: Step) -> None:
     with work.client() as client:
-        client.acl_load()
+        for part in apply_users(client, step.arguments["plan"]):
+            reach(part)
 
 
 def _set_live(work: Work, step: Step) -> None:
@@ -247,7 +249,6 @@ STEPS: dict[str, Callable[[Work, Step], None]] = {
     "enable": _enable,
     "finish_files": _write_files,
     "keep": _keep,
-    "load_users": _load_users,
     "open": _open,
     "park": _park,
     "prepare_own": _prepare_own,
@@ -256,6 +257,7 @@ STEPS: dict[str, Callable[[Work, Step], None]] = {
     "save": _save,
     "set_aside": _set_aside,
     "set_live": _set_live,
+    "set_users": _set_users,
     "start": _start,
     "stop_retrying": _stop_retrying,
     "switch_off": _switch_off,

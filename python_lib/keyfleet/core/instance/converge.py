@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
+from ..acl.plan import UserPlan
 from ..errors import KeyfleetError, RefusedError
 from ..host.safe_paths import remove_file, remove_tree, status_of
 from ..layout import UNIT_FILE
@@ -34,6 +35,8 @@ class Converged:
         steps: What was done, in order, a phrase each.
         kept: Folders with data files that were moved aside.
         moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
+        undeclared_users: Users that keyfleet did not make and the inventory does not list.
+        old_passwords: Users that keep passwords of before beside the declared ones.
         pid: The server's process; None if it does not run.
         before, after: The configuration file, for a diff.
         upkeep: Whether nothing changes, and the record is to be written or what an earlier run moved aside to be removed.
@@ -46,6 +49,8 @@ class Converged:
     steps: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     moves: bool = False
+    undeclared_users: list[str] = field(default_factory=list)
+    old_passwords: list[str] = field(default_factory=list)
     pid: Optional[int] = None
     before: str = ""
     after: str = ""
@@ -80,12 +85,14 @@ class Prepared:
 
     Attributes:
         plan: None for one that shall be absent.
+        users: What to do for the users; None if that is not known.
         former: Configuration file of before; empty if there was none.
         alone: Whether no instance of the same run shall be present, which would need what starts it.
     """
 
     instance: Instance
     plan: Optional[InstancePlan]
+    users: Optional[UserPlan]
     former: str
     alone: bool
 
@@ -108,9 +115,9 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
                 if instance.password is None:
                     raise RefusedError("it has no password: none is given, and none was made")
                 state = observe(host, instance)
-                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.config_text, alone)
+                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.users, state.config_text, alone)
             else:
-                leaving.append(Prepared(instance, None, "", alone))
+                leaving.append(Prepared(instance, None, None, "", alone))
         except KeyfleetError as error:
             error.instance = instance.name
             raise
@@ -145,7 +152,9 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         after=planned.after,
         was=planned.was,
     )
-    work = Work(host, instance)
+    if prepared.users is not None:
+        found.undeclared_users, found.old_passwords = list(prepared.users.undeclared), list(prepared.users.old_passwords)
+    work = Work(host, instance, prepared.users)
     data = DataFolder(work.layout.data_dir)
     forgets = planned.action == "unchanged" and not planned.restart_needed and data.has_kept()
     found.upkeep = planned.action == "unchanged" and (forgets or bool(planned.steps))

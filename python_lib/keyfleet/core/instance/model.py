@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from ..acl.declared import declared_user
 from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
 from ..host.safe_paths import names_in, status_of
@@ -90,6 +91,10 @@ def _is_text_list(value: Any) -> bool:
     return isinstance(value, list) and value != [] and all(isinstance(item, str) for item in value)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
 def _is_permission(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("[0-7]{3}", value) is not None
 
@@ -121,9 +126,13 @@ OPTIONS = (
     _choice("log", "file", "manager", default="file", common=True),
     _choice("use", "cache", "store", "mixed", common=True, in_modules=False),
     Option("directives", "dict", {}, "a dictionary of directive names and values", lambda value: isinstance(value, Mapping), common=True),
+    Option(
+        "users", "list", (), "a list of users, each a dictionary", _is_list, elements="dict", common=True, in_modules=False, secret=True
+    ),
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
-    Option("users", "list", (), elements="str", in_role=False, secret=True),
+    # Users as modules take them: rules with hashes, in the place of passwords.
+    Option("user_rules", "list", (), elements="str", in_role=False, secret=True),
 )
 ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
@@ -151,6 +160,8 @@ class Instance:
         log: Where the server's log goes: a ``file`` of its own, or the ``manager`` (journald, or the log of the runner).
         use: What it is for, for advice alone.
         directives: Everything else, by the server's own names.
+        users: Declared users, as ``acl.declared`` takes them; modules get their rules in the place of them.
+        user_rules: Users as name and rules; see ``rules_of``.
         starter: Digest of what starts the process (``config.starter_digest``); another one needs a restart.
         maxmemory_computed: Whether keyfleet computed ``maxmemory`` among them, since the inventory names none.
     """
@@ -166,6 +177,8 @@ class Instance:
     log: str = ROLE_OPTIONS["log"].default
     use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
+    users: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    user_rules: tuple[str, ...] = field(default=(), repr=False)
     starter: str = ""
     maxmemory_computed: bool = False
 
@@ -233,9 +246,8 @@ def from_options(options: Mapping[str, Any]) -> Instance:
     """Return the instance that options say; those that are null or missing have their default."""
     given = {name: value for name, value in options.items() if value is not None}
     directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
-    if "users" in given:
-        directives["user"] = given["users"]
     fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "maxmemory_computed")}
+    fields.update({name: tuple(given[name]) for name in ("users", "user_rules") if name in given})
     fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
     return Instance(**fields)
 
@@ -246,14 +258,19 @@ def module_options(instance: Instance) -> dict[str, Any]:
         "bind": list(instance.bind),
         "directives": {name: value for name, value in instance.directives.items() if name not in (*SECRET_DIRECTIVES, "user")},
         "secret_directives": {name: value for name, value in instance.directives.items() if name in SECRET_DIRECTIVES},
-        "users": user_lines(instance),
+        "user_rules": rules_of(instance),
     }
     return {name: apart[name] if name in apart else getattr(instance, name) for name in MODULE_OPTIONS}
 
 
-def user_lines(instance: Instance) -> list[str]:
-    """Return the ``user`` directives of the inventory, each as the name and its rules."""
-    return [line.partition(" ")[2] for line in acl_lines(instance.directives)]
+def rules_of(instance: Instance) -> list[str]:
+    """
+    Return every user of the inventory as its name and rules, without plain text of a password; those of the directive ``user`` too.
+
+    For ``default`` the password is missing, which is the instance's.
+    """
+    of_directive = [line.partition(" ")[2] for line in acl_lines(instance.directives)]
+    return [*instance.user_rules, *of_directive, *(declared_user(options).line().partition(" ")[2] for options in instance.users)]
 
 
 def with_password(instance: Instance, generated: Optional[str]) -> Instance:
@@ -273,6 +290,10 @@ class Host:
         root: Folder that all paths derive from.
         start_timeout_seconds: Longest wait until a server has saved and stopped, and until a started one has loaded its data.
         previous_password: Password that running servers may still want; empty for none.
+        admin_passwords: Passwords of the administrative user: the first one is to stay, the others are accepted as well while it changes.
+            Empty for servers without that user, which ``default`` administers.
+        removes_undeclared_users: Whether users go that were made by hand.
+        keeps_passwords: Whether passwords of before stay valid beside the declared ones, until clients have the new ones.
         user, group: Who runs the servers, if root manages the host.
     """
 
@@ -282,6 +303,9 @@ class Host:
     root: str = "/"
     start_timeout_seconds: float = 300.0
     previous_password: Optional[str] = field(default=None, repr=False)
+    admin_passwords: tuple[str, ...] = field(default=(), repr=False)
+    removes_undeclared_users: bool = False
+    keeps_passwords: bool = False
     user: str = ""
     group: str = ""
 

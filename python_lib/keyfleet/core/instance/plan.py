@@ -17,7 +17,6 @@ from ..directives.plan import DirectivePlan, config_command, startup_only_change
 from ..directives.plan import plan as plan_directives
 from ..directives.values import HIDDEN, SECRET_DIRECTIVES, format_value, to_lines
 from ..errors import RefusedError
-from .acl import acl_text
 from .config import config_lines, config_text, without_secrets
 from .datafiles import PLACE_DIRECTIVES, Place, readable
 from .keys import KeyCounts
@@ -121,8 +120,8 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         reasons += [f"{name} differs from what the server was started with" for name in changes]
     steps = _running_steps(host, instance, state, running, difference, now, target, pending)
     live = {name: {"active": _public(name, old or ""), "desired": _public(name, new)} for name, (old, new) in difference.live.items()}
-    if running.users_differ:
-        live["user"] = {"active": HIDDEN, "desired": HIDDEN}
+    for name, (old, new) in (state.users.differences() if state.users else {}).items():
+        live[f"user {name}"] = {"active": old or "", "desired": new or ""}
     record_steps = _record_steps(instance, host, state, record, difference, running)
     action = "adopted" if running.orphaned else "adjusted" if steps else "unchanged"
     after = config_text(instance, host.layout(instance.name), host.service_manager, pending)
@@ -135,7 +134,7 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         before=without_secrets(state.config_text),
         after=without_secrets(after),
         port=_port_move(instance, running, record, difference),
-        moves=running.users_differ or _address_moves(instance, host, running, record, difference),
+        moves=(state.users is not None and not state.users.is_empty) or _address_moves(instance, host, running, record, difference),
     )
 
 
@@ -176,8 +175,9 @@ def _running_steps(
     if state.data is not None and state.data.counts is not None and _is_private(instance, running):  # a start that a killed run began
         steps.append(Step("compare_keys", "compare its keys with those of before", {"counts": state.data.counts}))
         steps.append(Step("commit"))
-    if difference.live:  # named before they are set, so that a killed run forgets nothing
-        named = (state.record or Record.of(instance, host.engine)).knowing(Record.of(instance, host.engine).applied)
+    desired = Record.of(instance, host.engine)
+    if difference.live or (state.users is not None and state.users.changed):  # named before they are set: a killed run forgets nothing
+        named = (state.record or desired).knowing(desired.applied, desired.users or ())
         steps.append(Step("write_record", "", {"record": named}))
     if switch_on:
         steps += [_aside(aof=now.aof)] if now.aof in state.disk.aofs else []
@@ -186,12 +186,12 @@ def _running_steps(
         steps.append(Step("save", "save the data to " + now.dbfilename))
     for_now = {**pending, "appendonly": "no"} if switch_off else dict(pending)
     texts = [config_text(instance, layout, manager, overrides) for overrides in (for_now, pending)]
-    if texts[0] != state.config_text or _acl_text(instance, state) != state.acl_text or not state.files_owned:
+    if texts[0] != state.config_text or (state.users is not None and state.users.file_differs) or not state.files_owned:
         steps.append(Step("write_files", "write the configuration and the users", {"overrides": for_now}))
     if switch_off:
         steps.append(Step("switch_off", "switch the append-only file off"))
-    if running.users_differ:
-        steps.append(Step("load_users", "load the users"))
+    if state.users is not None and not state.users.is_empty:
+        steps.append(Step("set_users", "; ".join(state.users.phrases()), {"plan": state.users}))
     if live:
         steps.append(Step("set_live", f"set {', '.join(live)}", {"values": live}))
     outdated = (set(difference.live) - set(instance.directives)) | (set(difference.live) & SECRET_DIRECTIVES)
@@ -417,10 +417,6 @@ def _aside(rdb: str = "", aof: Optional[Sequence[str]] = None) -> Step:
 
 def _switch_on(place: Place) -> Step:
     return Step("switch_on", f"switch the append-only file on and wait until {'/'.join(place.aof)} holds the data")
-
-
-def _acl_text(instance: Instance, state: State) -> str:
-    return state.acl_text if instance.password is None else acl_text(instance)
 
 
 def _public(name: str, value: str) -> str:

@@ -25,6 +25,7 @@ from ..install.repository import repository_files
 from ..service.manager import ServiceStatus
 from ..service.systemd import parse_properties
 from .access import administration_problem
+from .acl import user_problems
 from .model import Host, Instance
 from .record import read_record
 from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
@@ -119,7 +120,10 @@ def _directive_problems(host: Host, instance: Instance, account: Optional[Accoun
     """Return what a server of the installed version refuses, as the user and within the limits that it will have."""
     state = conditions(host, account)
     problems = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
-    return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
+    return [
+        *(f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems),
+        *(f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)),
+    ]
 
 
 def _change_problems(

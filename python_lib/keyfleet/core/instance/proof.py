@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ..acl.model import ADMIN
 from ..health.model import FAILED, Expect
 from ..health.report import wait_for_health
 from .access import settings_of
@@ -30,6 +32,8 @@ def prove(host: Host, instances: Sequence[Instance], *, write_probe: bool, timeo
     found = []
     for instance in (instance for instance in instances if instance.present):
         settings = settings_of(instance, host.layout(instance.name))
+        if host.admin_passwords:  # the last one is the present one, which holds also while it changes
+            settings = replace(settings, username=ADMIN, password=host.admin_passwords[-1])
         report = wait_for_health(settings, expect=expect, write_probe=write_probe, timeout_seconds=timeout_seconds)
         found.append({"name": instance.name, **report.as_dict()})
     return found

@@ -13,7 +13,7 @@ from ..host.safe_paths import read_bytes, remove_file, replace_file
 from ..layout import Layout
 from .datafiles import Place
 from .keys import DatabaseKeys
-from .model import Instance
+from .model import Instance, rules_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Record:
         engine: The engine that wrote the data.
         port, bind, unix_socket: Where it listens, or did last.
         applied: Directives of the inventory; one that leaves the inventory returns to its default.
+        users: Users of the inventory; one that leaves it is removed. None in records of before there was such a list.
     """
 
     engine: str
@@ -32,16 +33,19 @@ class Record:
     bind: tuple[str, ...]
     unix_socket: bool
     applied: tuple[str, ...] = ()
+    users: Optional[tuple[str, ...]] = None
 
     @classmethod
     def of(cls, instance: Instance, engine: str) -> Record:
         """Return the record of an instance in the desired state."""
         names = {name for name in instance.directives if name != "user"}
-        return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)))
+        users = {line.partition(" ")[0] for line in rules_of(instance)}
+        return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)), tuple(sorted(users)))
 
-    def knowing(self, names: Iterable[str]) -> Record:
-        """Return the record with more directives that were applied."""
-        return replace(self, applied=tuple(sorted({*self.applied, *names})))
+    def knowing(self, names: Iterable[str], users: Iterable[str] = ()) -> Record:
+        """Return the record with more directives that were applied, and more users that were made."""
+        known = None if self.users is None else tuple(sorted({*self.users, *users}))
+        return replace(self, applied=tuple(sorted({*self.applied, *names})), users=known)
 
     def at(self, other: Record) -> Record:
         """Return the record with the address of another."""
@@ -56,7 +60,9 @@ def read_record(layout: Layout) -> Optional[Record]:
     """Return the record of an instance; None if there is none."""
     try:
         stored: dict[str, Any] = json.loads(read_bytes(layout.record_file))
-        return Record(**{**stored, "bind": tuple(stored["bind"]), "applied": tuple(stored["applied"])})
+        users = stored.get("users")
+        lists = {"bind": tuple(stored["bind"]), "applied": tuple(stored["applied"]), "users": None if users is None else tuple(users)}
+        return Record(**{**stored, **lists})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

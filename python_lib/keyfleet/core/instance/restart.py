@@ -63,7 +63,8 @@ def restart(host: Host, instance: Instance) -> Restarted:
             afterwards, when it runs again as before.
         ServiceError, UnreachableError: if it does not stop or come back.
     """
-    work, state = Work(host, instance), observe(host, instance)
+    state = observe(host, instance)
+    work = Work(host, instance, state.users)
     running = state.running
     if running is None:
         raise ServiceError(instance.name, "restart", "it does not run: run site.yml, which starts it")
@@ -101,7 +102,8 @@ def foresee_restart(host: Host, instance: Instance) -> None:
     Raises:
         RefusedError: if the data cannot be moved, or read by the program.
     """
-    work, state = Work(host, instance), observe(host, instance)
+    state = observe(host, instance)
+    work = Work(host, instance, state.users)
     if state.running is not None:  # one that is to be started has nothing to lose yet
         plan(host, instance, state)
         place = Place.of(state.running.active) if state.running.command else state.place

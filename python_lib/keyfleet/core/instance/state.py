@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from ..acl.live import read_users
+from ..acl.model import User, users_in
+from ..acl.plan import UserPlan
 from ..directives.live import read_active
 from ..directives.plan import config_command_in
 from ..directives.throwaway import config_get, throwaway
@@ -22,7 +25,7 @@ from ..host.text_files import read_lines
 from ..layout import Layout
 from ..service.manager import ServiceStatus
 from .access import POLL_SECONDS, opened, wait_until_ready
-from .acl import acl_lines
+from .acl import users_to_do
 from .config import STARTER_MARK, values_in, written_names
 from .datafiles import DataFolder, Disk, Place
 from .keys import DatabaseKeys, count_keys
@@ -45,7 +48,7 @@ class Running:
         command: What CONFIG is called; None if it answers none.
         active: Its directives, as CONFIG GET reports them; empty without CONFIG.
         counts: Keys of each database.
-        users_differ: Whether its users are others than the desired ones.
+        users: By name.
         reasons: Why its process is not the one that would be started now.
     """
 
@@ -54,7 +57,7 @@ class Running:
     command: Optional[str] = "CONFIG"
     active: Mapping[str, str] = field(default_factory=dict, repr=False)
     counts: Mapping[int, DatabaseKeys] = field(default_factory=dict)
-    users_differ: bool = False
+    users: Mapping[str, User] = field(default_factory=dict, repr=False)
     reasons: tuple[str, ...] = ()
 
 
@@ -72,7 +75,8 @@ class State:
         own: Directives of one value in the server's own file.
         own_names: All directives in it.
         written: Directives of one value in the configuration file; None if there is no file.
-        config_text, acl_text: The files; empty if they are missing.
+        config_text: The configuration file; empty if it is missing.
+        users: What to do for the users; None without a program, in check mode, or while the password is not known.
         files_owned: Whether owner and mode of both are right.
         started: Lines that the process was started with.
         disk: Data files.
@@ -90,7 +94,7 @@ class State:
     own_names: frozenset[str] = frozenset()
     written: Optional[Mapping[str, str]] = field(default=None, repr=False)
     config_text: str = field(default="", repr=False)
-    acl_text: str = field(default="", repr=False)
+    users: Optional[UserPlan] = field(default=None, repr=False)
     files_owned: bool = True
     started: tuple[str, ...] = field(default=(), repr=False)
     disk: Disk = field(default_factory=Disk)
@@ -125,16 +129,18 @@ def observe(host: Host, instance: Instance) -> State:
         running = _ask(host, instance, status)
     written = values_in(read_lines(layout.config_file)) if status_of(layout.config_file) else None
     program = os.access(host.binary, os.X_OK)
+    record, in_file = read_record(layout), users_in(_text(layout.acl_file).splitlines())
+    made = record.users if record is not None and record.users is not None else in_file  # before it was recorded, the file had no others
     state = State(
         status=status,
         running=running,
-        record=read_record(layout),
+        record=record,
         data=read_data_record(layout),
         own=values_in(read_lines(layout.server_file)),
         own_names=frozenset(written_names(layout)),
         written=written,
         config_text=_text(layout.config_file),
-        acl_text=_text(layout.acl_file),
+        users=users_to_do(host, instance, in_file if running is None else running.users, in_file, made) if program else None,
         files_owned=_owned(layout),
         started=tuple(read_lines(layout.started_file)),
         disk=DataFolder(layout.data_dir).inspect(),
@@ -211,7 +217,7 @@ def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
             command=command,
             active=active,
             counts=count_keys(client),
-            users_differ=_users_differ(client, host, instance),
+            users=read_users(client),
             reasons=(*_process_reasons(client, host, status.pid), *_starter_reasons(host, instance, started)),
         )
 
@@ -240,14 +246,3 @@ def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list
     if marks == [f"{STARTER_MARK}{instance.starter}".rstrip()]:
         return []
     return ["its systemd unit changed" if host.service_manager == "systemd" else "the runner's specification changed"]
-
-
-def _users_differ(client: redis.Redis, host: Host, instance: Instance) -> bool:
-    """Compare the users with the desired ones, as the server writes both; ``default`` goes by another name there, so that it answers."""
-    renamed = [line.replace("user default ", "user default-as-desired ", 1) for line in acl_lines(instance)]
-    with throwaway(host.binary, renamed) as ask:
-        listed = [str(line) for line in ask("ACL", "LIST")]
-    desired = [line.replace("default-as-desired", "default", 1) for line in listed if not line.startswith("user default ")]
-    active = [line.decode() if isinstance(line, bytes) else str(line) for line in client.acl_list()]
-    # Redis 7.0 lists the rules for single commands in another order in each process; what they say does not depend on it.
-    return sorted(sorted(line.split()) for line in desired) != sorted(sorted(line.split()) for line in active)

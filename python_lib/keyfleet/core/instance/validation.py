@@ -9,21 +9,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..directives.plan import acl_lines, check
+from ..directives.plan import check
 from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
 from ..profile.names import deployment_problem
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
+from .user_validation import clashes, declared_problems, password_problems
 
 ENGINES = ("redis", "valkey")
 # The server reserves 32 files for itself; the rest is for data files, modules and listeners.
 MOST_CLIENTS = OPEN_FILES - 96
 LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is zero
-# Ansible masks passwords wherever they occur in a result, also inside of other words.
-SHORTEST_PASSWORD = 8
-LONGEST_PASSWORD_BYTES = 16_384  # the server takes no longer argument from a connection that has not authenticated
 SMALLEST_MAXMEMORY = 1 << 20  # an empty server uses about as much; less is a number whose unit was forgotten
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to look for, nothing is bound here
@@ -44,13 +42,14 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
         return [f"redis_server_instances is {listed!r}: give a list with at least one instance"]
     found = list(_host_problems(variables))
     found += [problem for index, options in enumerate(listed) for problem in _shape_problems(index, options)]
+    found = found or declared_problems(variables)
     if found:
         return found
     instances = from_variables(variables)
     for instance in instances:
         if instance.present:
             found += [f"redis_server_instances[{instance.name}].{problem}" for problem in _instance_problems(instance, variables)]
-    return [*found, *_rotation_problems(variables, instances), *_password_problems(variables, instances), *_pair_problems(instances)]
+    return [*found, *_rotation_problems(variables, instances), *password_problems(variables, instances), *_pair_problems(instances)]
 
 
 def _host_problems(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -167,57 +166,13 @@ def _is_address(text: str) -> bool:
 
 def _consequences(instance: Instance) -> Iterator[str]:
     """Return which directives, each possible alone, must not be used like this."""
-    for line in acl_lines(instance.directives) if instance.is_public else []:
-        _unused, user, *rules = line.split()
-        if _enters_without_password(rules):
-            yield (
-                f"bind is {' '.join(instance.bind)!r} and directives.user lets {user!r} in without a password (nopass): {_OPEN} that the "
-                "rules give away; use #HASH in the place of nopass, or bind to loopback"
-            )
+    yield from clashes(instance)
     memory = size(str(instance.directives.get("maxmemory", 0))) or 0
     if 0 < memory < SMALLEST_MAXMEMORY:
         yield f"directives.maxmemory is {instance.directives['maxmemory']!r}: give 0 for no limit, or at least 1mb; a bare number is bytes"
     clients = int(str(instance.directives.get("maxclients", 0)))
     if clients > MOST_CLIENTS:
         yield f"directives.maxclients is {clients}: use at most {MOST_CLIENTS}, since a process has at most {OPEN_FILES} open files"
-
-
-def _enters_without_password(rules: Iterable[str]) -> bool:
-    """Return whether a user needs no password after all of its rules, which the server applies in turn."""
-    enabled = open_to_all = False
-    for rule in rules:
-        word = rule.lower()
-        if word in ("on", "off"):
-            enabled = word == "on"
-        elif word == "nopass":
-            open_to_all = True
-        elif word in ("reset", "resetpass") or word.startswith("#"):
-            enabled, open_to_all = enabled and word != "reset", False
-    return enabled and open_to_all
-
-
-def _password_problems(variables: Mapping[str, Any], instances: Iterable[Instance]) -> Iterator[str]:
-    """Return which passwords no client could give, or would be found inside of other words of a result, where Ansible masks them."""
-    given = {f"redis_server_{name}": variables.get(name) for name in ("password", "previous_password")}
-    given.update((f"redis_server_instances[{options['name']}].password", options.get("password")) for options in variables["instances"])
-    for where, password in given.items():
-        if not password:
-            continue
-        if re.search(r"[\r\n\0]", password):
-            yield f"{where} has a line end or a zero byte, which no profile can hold: remove it (a file often ends with one)"
-        if len(password.encode()) > LONGEST_PASSWORD_BYTES:
-            yield f"{where} has {len(password.encode())} bytes: use at most {LONGEST_PASSWORD_BYTES}; the server refuses a longer AUTH"
-        if len(password) < SHORTEST_PASSWORD:
-            yield (
-                f"{where} has {len(password)} characters: use at least {SHORTEST_PASSWORD}; Ansible hides a password wherever it "
-                "occurs in a result, and a short one is soon guessed"
-            )
-        for instance in instances:
-            if password in instance.name:
-                yield (
-                    f"{where} is a part of the instance name {instance.name!r}: use another one; Ansible hides a password wherever "
-                    "it occurs in a result, so the name would be hidden too"
-                )
 
 
 def _pair_problems(instances: Iterable[Instance]) -> Iterator[str]:

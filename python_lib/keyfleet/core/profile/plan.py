@@ -178,7 +178,8 @@ def _current(desired: Desired) -> Iterator[ProfileFile]:
 
 def _logins(desired: Desired, endpoint: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, str]]:
     """Yield endpoint, user and ARN for each user who gets a profile of an instance."""
-    yield endpoint, "", desired.secret_arns.get(endpoint["name"], "")
+    if endpoint.get("default_enabled", True):
+        yield endpoint, "", desired.secret_arns.get(endpoint["name"], "")
     for user in desired.users:
         if applies(user, endpoint):
             login = {**endpoint, "username": user["name"], "password": user["password"]}

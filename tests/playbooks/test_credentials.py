@@ -1,0 +1,183 @@
+"""Users of the inventory, the administrative one, and passwords that change while clients write: generated, given, interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from keyfleet import Client, Settings
+from keyfleet.testing._server import wait_until
+from support.load import Load
+from support.playbooks import Deployment, deployments, free_port
+
+PACE_SECONDS = 0.02  # between the calls of a writer, which share the machine with the run
+APP = {"name": "app", "passwords": ["kf-battery-of-app"], "commands": ["get", "set"], "keys": ["app:*"]}
+OPS = {"name": "ops", "passwords": ["kf-battery-of-ops"], "categories": ["all"], "keys": ["*"], "channels": ["*"]}
+
+
+STEPS = [
+    "Change secrets | Make the next passwords",
+    "Service | Start, stop and adjust the instances",
+    "Write the connection profiles on the controller",
+    "Drop | Let the next passwords take the place of the present ones",
+]
+
+
+class Rotated:
+    """A deployment with clients that read its profile whenever they log in."""
+
+    def __init__(self, deployment: Deployment, port: int) -> None:
+        self.deployment, self.port, self.state = deployment, port, deployment.inventory / ".keyfleet/redis"
+
+    def password(self) -> str:
+        """Return the password in the profile."""
+        text = (self.deployment.inventory / "redis@node1.env").read_text(encoding="utf-8")
+        return dict(word.partition("=")[::2] for word in shlex.split(text, comments=True))["REDIS_PASSWORD"]
+
+    def enters(self, password: str, username: str | None = None) -> bool:
+        """Return whether a client can log in."""
+        with redis.Redis(port=self.port, username=username, password=password) as client:
+            try:
+                client.ping()
+            except redis.AuthenticationError:
+                return False
+            except redis.exceptions.NoPermissionError:
+                return True
+            return True
+
+    def _plain(self, number: int) -> None:
+        with redis.Redis(port=self.port, password=self.password()) as client:
+            client.set(f"plain:{number}", number)
+        time.sleep(PACE_SECONDS)
+
+    @contextlib.contextmanager
+    def writers(self) -> Iterator[Load]:
+        """Let a client of the library and plain ones of redis-py write, each plain call on a connection of its own."""
+        with Client.from_settings(Settings(port=self.port), credentials=self.password) as client:
+
+            def ours(number: int) -> None:
+                client.set(f"ours:{number}", str(number))
+                time.sleep(PACE_SECONDS)
+
+            works: list[Callable[[int], object]] = [ours, self._plain]
+            with Load(works) as load:
+                yield load
+
+    def killed_after(self, step: str) -> bool:
+        """Start a rotation and kill it (SIGKILL, the whole group) once it took the step; return whether it was still at work."""
+        process = self.deployment.start(playbook="playbooks/rotate_credentials.yml")
+        log = self.deployment.folder / "results.log"
+        wait_until(lambda: process.poll() is not None or step in log.read_text(encoding="utf-8"), step, timeout_seconds=300)
+        running = process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        return running
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets on the controller by the name of their file."""
+        return {path.name: path.read_text(encoding="utf-8").strip() for path in self.state.glob("*password*")}
+
+
+@pytest.fixture(scope="module")
+def rotated() -> Iterator[Rotated]:
+    """One deployment for the module, with one user beside ``default``."""
+    port = free_port()
+    for found in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
+        found.variables = {"redis_server_instances": [{"name": "default", "port": port}], "redis_server_users": [APP]}
+        found.run().ok()
+        yield Rotated(found, port)
+
+
+def check_written(load: Load) -> None:
+    """Check that every call of every writer succeeded."""
+    assert [[], []] == [worker.errors[:3] for worker in load.workers]
+    assert all(len(worker.done) > 10 for worker in load.workers)
+
+
+def test_users_are_as_declared_and_a_second_run_changes_nothing(rotated: Rotated) -> None:
+    """What a user may do, and who administers; nothing on the host holds a password as text."""
+    with redis.Redis(port=rotated.port, username="app", password="kf-battery-of-app", decode_responses=True) as client:
+        assert (True, "1") == (client.set("app:1", "1"), client.get("app:1"))
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.set("other", "1")
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.delete("app:1")
+    secrets = rotated.secrets()
+    assert {"redis_server_password", "redis_server_admin_password"} == secrets.keys()
+    assert rotated.enters(secrets["redis_server_admin_password"], "keyfleet")
+    held = [path.name for path in rotated.deployment.root().rglob("*") if path.is_file() and b"kf-battery" in path.read_bytes()]
+    assert [] == held
+    assert [] == rotated.deployment.run().ok().changed
+
+
+def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
+    """Both are others afterwards, the old ones are refused, and every call of every client succeeded."""
+    before = rotated.secrets()
+    with rotated.writers() as load:
+        rotated.deployment.run(playbook="playbooks/rotate_credentials.yml").ok()
+    check_written(load)
+    after = rotated.secrets()
+    assert before.keys() == after.keys()
+    assert all(before[name] != after[name] for name in before)
+    assert rotated.password() == after["redis_server_password"]
+    for secrets, valid in ((before, False), (after, True)):
+        assert valid == rotated.enters(secrets["redis_server_password"])
+        assert valid == rotated.enters(secrets["redis_server_admin_password"], "keyfleet")
+    assert [] == rotated.deployment.run().ok().changed
+
+
+@pytest.mark.slow
+def test_a_rotation_killed_anywhere_is_continued(rotated: Rotated) -> None:
+    """Killed after each of its steps, the rotation continues; no call fails in between, and in the end the first passwords are refused."""
+    before = rotated.secrets()
+    with rotated.writers() as load:
+        assert [True] * len(STEPS) == [rotated.killed_after(step) for step in STEPS]
+        rotated.deployment.run().ok()
+    check_written(load)
+    after = rotated.secrets()
+    assert (before.keys(), True) == (after.keys(), all(before[name] != after[name] for name in before))
+    for secrets, valid in ((before, False), (after, True)):
+        assert valid == rotated.enters(secrets["redis_server_password"])
+        assert valid == rotated.enters(secrets["redis_server_admin_password"], "keyfleet")
+
+
+def test_a_password_that_changes_in_the_inventory_takes_both_phases(rotated: Rotated) -> None:
+    """The generated one becomes a given one, and a user gets another: no run needs the old one, no call fails, the old ones end."""
+    before = rotated.password()
+    changed = {"redis_server_password": "kf-given-password", "redis_server_users": [{**APP, "passwords": ["kf-another-of-app"]}, OPS]}
+    rotated.deployment.variables.update(changed)
+    with rotated.writers() as load:
+        run = rotated.deployment.run().ok()
+    check_written(load)
+    assert "Drop | Drop the passwords of before" in " ".join(run.changed)
+    valid = [rotated.enters(*login) for login in [("kf-given-password",), ("kf-another-of-app", "app"), ("kf-battery-of-ops", "ops")]]
+    refused = [rotated.enters(*login) for login in [(before,), ("kf-battery-of-app", "app")]]
+    assert ([True] * 3, [False] * 2, []) == (valid, refused, rotated.deployment.run().ok().changed)
+
+
+def test_default_can_be_off(rotated: Rotated) -> None:
+    """Runs go on, and the profile of ``default`` goes."""
+    rotated.deployment.variables["redis_server_users"] = [APP, OPS, {"name": "default", "enabled": False}]
+    rotated.deployment.run().ok()
+    assert not rotated.enters("kf-given-password")
+    assert [] == rotated.deployment.run().ok().changed
+
+
+def test_what_cannot_be_is_refused_before_anything_is_touched(rotated: Rotated) -> None:
+    """By the inventory alone, and by the server's own judgement."""
+    before = rotated.deployment.tree()
+    run = rotated.deployment.run(redis_server_users=[{"name": "app"}, {**OPS, "name": "keyfleet"}])
+    assert (2, True, True) == (run.rc, "redis_server_users[app] is enabled" in run.failures, "users[keyfleet] is the user" in run.failures)
+    run = rotated.deployment.run(redis_server_users=[{**APP, "categories": ["typo"]}])
+    assert (2, True) == (run.rc, "Unknown command or category name" in run.failures), run.output[-2000:]
+    run = rotated.deployment.run(redis_server_users=[APP], redis_server_credential_rules="elasticache", redis_server_password="short-one")
+    assert (2, True) == (run.rc, "elasticache takes 16 to 128" in run.failures), run.output[-2000:]
+    assert before == rotated.deployment.tree()
