@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directive was changed that the server takes while it runs, after the server had rewritten its own file (live_change.yml)."""
+"""A directive and the generated passwords were changed while the server ran, after it had rewritten its own file (live_change.yml)."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from nodes import Instance
 
@@ -20,3 +22,10 @@ def test_the_new_value_outlives_what_the_server_wrote(instance: Instance) -> Non
     assert [] == [needle for needle in instance.needles if needle in own.content_string]
     modes = {name: instance.host.file(f"/etc/keyfleet/{instance.name}/{name}").mode for name in ("keyfleet.conf", "users.acl")}
     assert ({"keyfleet.conf": 0o640, "users.acl": 0o640}, 0o600) == (modes, own.mode)
+
+
+def test_the_passwords_changed(instance: Instance) -> None:
+    """The new ones are in the place of the old ones; the users are those of the inventory and the administrative one."""
+    state = Path(__file__).parents[1] / "inventory/.keyfleet/redis"
+    assert [] == list(state.glob("*.next"))
+    assert {"app", "default", "keyfleet"} == set(instance.cli("ACL", "USERS").split())

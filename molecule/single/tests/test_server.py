@@ -53,3 +53,9 @@ def test_package_instance_does_not_run(instance: Instance) -> None:
     """The unit that the package brings is not in the way, now and after a reboot."""
     shown = instance.host.check_output("systemctl show --property=ActiveState,LoadState --value %s", f"{instance.engine}-server.service")
     assert {"inactive", "masked"} == set(shown.split())
+
+
+def test_a_user_of_the_inventory_may_what_it_says(instance: Instance) -> None:
+    """Read, and nothing else."""
+    assert "" == instance.cli("--user", "app", "GET", "molecule:none", password="kf-molecule-of-app")
+    assert "NOPERM" in instance.cli("--user", "app", "SET", "molecule:none", "1", password="kf-molecule-of-app")
