@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from typing import Any
 
@@ -145,3 +146,17 @@ def test_secret_of_the_past_is_not_kept(deployment: Deployment, port: int) -> No
     deployment.run(**instance(port, directives={"masterauth": "the-later-secret"})).ok()
     found = [str(path) for path in deployment.root().rglob("*") if path.is_file() and b"the-former-secret" in path.read_bytes()]
     assert [str(deployment.root() / "run/keyfleet/default/started.conf")] == found
+
+
+def test_server_that_lost_its_files_is_recognised(deployed: Deployment, port: int) -> None:
+    """Its folders of configuration and state are removed while it runs: the run knows it, writes them again, and no key is missing."""
+    with deployed.client(port) as client:
+        client.mset({f"key:{number}": number for number in range(100)})
+    for folder in ("etc", "run"):
+        shutil.rmtree(deployed.root() / folder / "keyfleet/default")
+    run = deployed.run().ok()
+    assert "adopted" == run.result("redis_instances")["instances"][0]["action"]
+    assert "what it was started with is not known, since its started.conf is gone" in run.output
+    with deployed.client(port) as client:
+        assert 100 == client.dbsize()
+    assert [] == deployed.run().ok().changed
