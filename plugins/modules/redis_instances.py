@@ -18,7 +18,16 @@ description:
   - Writes the configuration and the users of each instance, at the step where a crash with them loses nothing. A directive that decides
     which file holds the data keeps its old value in the configuration until the data is there.
   - Every instance is observed, planned and judged before the first one is touched.
-  - Folders, units and the runner must be there already; see M(keyfleet.redis.redis_files).
+  - Folders, unit or runner, and rotation of the logs are written first, as M(keyfleet.redis.redis_files) writes files.
+options:
+  log_keep_days:
+    description: How many old logs logrotate keeps; V(0) for no rotation.
+    type: int
+    default: 0
+  prove:
+    description: Whether to prove the instances afterwards, where none must restart. Nothing is proven in check mode.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - keyfleet.redis.server
 author:
@@ -49,6 +58,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_paths:
+  description: Folders and files around the instances that were changed, or would be.
+  returned: always
+  type: list
+  elements: str
+unknown:
+  description: Those of them whose outcome cannot be predicted, since user, group or folder do not exist yet.
+  returned: always
+  type: list
+  elements: str
+health:
+  description: C(name), C(verdict), C(reasons) and C(checks) of each instance; null if one failed or must restart, or with O(prove=false).
+  returned: always
+  type: list
+  elements: dict
 instances:
   description: What was done for each instance.
   returned: always
@@ -109,12 +133,13 @@ deployed:
 """
 
 
-from typing import Any
+from typing import Any, Optional
 
 from ..module_utils.keyfleet.errors import KeyfleetError, describe
 from ..module_utils.keyfleet.host.files import FilePlan
 from ..module_utils.keyfleet.instance.converge import Converged, carry_out, prepare
 from ..module_utils.keyfleet.instance.host_files import plan_files
+from ..module_utils.keyfleet.instance.proof import failures, prove
 from ..module_utils.quiet_module import QuietModule
 from ..module_utils.server_options import completed_from, host_from, server_argument_spec
 
@@ -133,6 +158,7 @@ class Run:
         self.keep_days = module.params["log_keep_days"]
         self.files = FilePlan((), ())
         self.outcomes: dict[str, Converged] = {}
+        self.health: Optional[list[dict[str, Any]]] = None
         self.name = ""
 
     def carry_out(self) -> None:
@@ -145,6 +171,13 @@ class Run:
             self.name = prepared.instance.name
             self.outcomes[self.name] = carry_out(self.host, prepared, check=self.check)
 
+    def prove(self) -> None:
+        """Prove the instances, unless check mode started none or one must restart; a failure is for the task that waits and says it."""
+        self.name = ""
+        if not self.check and not any(outcome.restart_needed for outcome in self.outcomes.values()):
+            health = prove(self.host, self.instances, write_probe=True)
+            self.health = None if failures(health) else health
+
     def result(self) -> dict[str, Any]:
         """Return the result of the module."""
         done = [self.outcomes[instance.name] for instance in self.instances if instance.name in self.outcomes]
@@ -154,6 +187,7 @@ class Run:
             "unknown": list(self.files.unknown),
             "instances": [outcome.as_dict() for outcome in done],
             "deployed": self.host.deployed_names(),
+            "health": self.health,
             "diff": [
                 *(diff for change in self.files.changes for diff in change.diffs()),
                 *(diff for outcome in done if outcome.changed for diff in outcome.diffs()),
@@ -163,11 +197,14 @@ class Run:
 
 def main() -> None:
     """Run the module."""
-    spec = {**server_argument_spec(), "log_keep_days": {"type": "int", "default": 0}}
+    own = {"log_keep_days": {"type": "int", "default": 0}, "prove": {"type": "bool", "default": False}}
+    spec = {**server_argument_spec(), **own}
     module = QuietModule(argument_spec=spec, supports_check_mode=True)
     run = Run(module)
     try:
         run.carry_out()
+        if module.params["prove"]:
+            run.prove()
     except (KeyfleetError, OSError) as error:
         where = run.name or getattr(error, "instance", "")
         module.fail_json(

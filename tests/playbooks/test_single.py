@@ -28,7 +28,7 @@ def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) ->
     """The first run ends with a healthy server, a proof and a profile; the second changes nothing and needs few round trips."""
     first = deployment.run().ok()
     assert "a value was written and read back" in first.output
-    health = first.result("redis_proof")["health"][0]
+    health = first.result("redis_instances")["health"][0]
     assert "ok" == health["verdict"]
     assert {"round_trip": "ok"} == {check["name"]: check["status"] for check in health["checks"] if check["name"] == "round_trip"}
 

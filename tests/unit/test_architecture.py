@@ -43,7 +43,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
     "redis_cluster": {"errors", "connect", "cluster"},
-    "redis_instances": INSTANCE,
+    "redis_instances": INSTANCE | {"health"},
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller
     "redis_lock": set(),
