@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, keyfleet maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter of the role redis_compose: the files of a folder that Docker Compose reads. Not for other playbooks."""
+"""Filters of the role redis_compose: the files of a folder that Docker Compose reads. Not for other playbooks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..module_utils.keyfleet.host.identity import twins
 from ..module_utils.keyfleet.instance.compose import compose_files
 
 HEADER = "# Ansible managed: role redis_compose of keyfleet.redis"
@@ -47,4 +48,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"compose_entries": compose_entries}
+        return {"compose_entries": compose_entries, "compose_sharing": twins}
