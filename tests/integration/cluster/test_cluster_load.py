@@ -16,7 +16,6 @@ from support.load import Load
 from support.modules import Result, run_module
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
-ON_EVERY_SERVER = "full"
 PACE_SECONDS = 0.005
 
 
