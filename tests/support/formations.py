@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -86,9 +87,13 @@ class Formation:
             try:
                 os.environ[KILL_VARIABLE] = str(change)
                 work()
-            finally:
                 os._exit(0)
-        return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+            finally:
+                traceback.print_exc()
+                os._exit(1)
+        _pid, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status) or 0 == os.WEXITSTATUS(status), "the run failed; its error is above"
+        return os.WIFSIGNALED(status)
 
     def run_killed(self, work: Callable[[], object], every: int, most: int = 200) -> int:
         """Run *work* again and again, killed before its change number *every*, until one run needs fewer; return how many were killed."""

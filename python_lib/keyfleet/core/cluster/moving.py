@@ -103,7 +103,8 @@ class Mover:
         """Let the target own the slots, before the source stops to: a slot never is without owner."""
         commands = [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots]
         target.change(*commands, problem="cannot take slots over")
-        source.change(*commands, problem="cannot give slots up", ignore="with masters|with primaries")  # an emptied one becomes a replica
+        # one that has no slots any more becomes a replica meanwhile, of which Valkey 8 says UNBLOCKED to a command that waits
+        source.change(*commands, problem="cannot give slots up", ignore="with masters|with primaries|UNBLOCKED")
         for other in self.others():
             if other.id not in (source.id, target.id):
                 other.change(
