@@ -42,14 +42,14 @@ def user_problems(host: Host, instance: Instance) -> list[str]:
 
 
 def users_to_do(
-    host: Host, instance: Instance, active: Mapping[str, User], in_file: Mapping[str, User], made: Iterable[str]
+    host: Host, instance: Instance, active: Mapping[str, User], in_file: Optional[Mapping[str, User]], made: Iterable[str]
 ) -> Optional[UserPlan]:
     """
     Return what to do so that the instance has its users; None while its password is not known.
 
     Args:
         active: Its users now.
-        in_file: Users in its ACL file, where a start finds them.
+        in_file: Users in its ACL file, where a start finds them; None if no server can read it.
         made: Names of those that keyfleet made.
     Raises:
         RefusedError: if the server refuses one.

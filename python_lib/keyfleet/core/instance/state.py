@@ -129,7 +129,9 @@ def observe(host: Host, instance: Instance) -> State:
         running = _ask(host, instance, status)
     written = values_in(read_lines(layout.config_file)) if status_of(layout.config_file) else None
     program = os.access(host.binary, os.X_OK)
-    record, in_file = read_record(layout), users_in(_text(layout.acl_file).splitlines())
+    acl_lines = [line for line in _text(layout.acl_file).splitlines() if line.strip()]
+    record, in_file = read_record(layout), users_in(acl_lines)
+    readable = len(in_file) == len(acl_lines)  # with any other line, or a user twice, no server starts
     made = record.users if record is not None and record.users is not None else in_file  # before it was recorded, the file had no others
     state = State(
         status=status,
@@ -140,7 +142,9 @@ def observe(host: Host, instance: Instance) -> State:
         own_names=frozenset(written_names(layout)),
         written=written,
         config_text=_text(layout.config_file),
-        users=users_to_do(host, instance, in_file if running is None else running.users, in_file, made) if program else None,
+        users=users_to_do(host, instance, in_file if running is None else running.users, in_file if readable else None, made)
+        if program
+        else None,
         files_owned=_owned(layout),
         started=tuple(read_lines(layout.started_file)),
         disk=DataFolder(layout.data_dir).inspect(),
