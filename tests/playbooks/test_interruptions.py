@@ -25,7 +25,8 @@ def kill_after(deployment: Deployment, results: int, **extra: object) -> bool:
     while process.poll() is None and time.monotonic() < deadline and len(log.read_text(encoding="utf-8").splitlines()) < results:
         time.sleep(0.01)
     running = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
+    if running:  # a re-run may end before it has as many results
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE_SECONDS)
     return running
 

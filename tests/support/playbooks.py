@@ -76,7 +76,8 @@ class Run:
 
     def result(self, module: str) -> dict[str, Any]:
         """Return the last result of a module of ours."""
-        return next(record["result"] for record in reversed(self.records) if record["action"] == f"keyfleet.redis.{module}")
+        ran = (record for record in reversed(self.records) if record["outcome"] != "skipped")
+        return next(record["result"] for record in ran if record["action"] == f"keyfleet.redis.{module}")
 
     def of(self, host: str) -> Run:
         """Return the run with the records of one host only."""
