@@ -79,12 +79,15 @@ def server_install(variables: Mapping[str, Any], releases: str) -> dict[str, Any
     return install
 
 
-def server_notices(preflight: Mapping[str, Any], proven_systems: Sequence[str], memory_percent: int, check: bool) -> list[str]:
+def server_notices(
+    preflight: Mapping[str, Any], proven_systems: Sequence[str], memory_percent: int, undeclared_users: str, check: bool
+) -> list[str]:
     """
     Return what the operator should know of a host before anything is touched, a line each.
 
     Args:
         preflight: Result of redis_preflight.
+        undeclared_users: ``report`` or ``remove``: what becomes of users that were made by hand.
         check: Whether it is only foreseen.
     """
     found, system = [], preflight["system"]["name"]
@@ -109,6 +112,15 @@ def server_notices(preflight: Mapping[str, Any], proven_systems: Sequence[str], 
             "it has instances that redis_server_instances does not list; they are kept as they are: "
             f"{', '.join(preflight['unlisted'])}. To remove one, list it with state 'absent'."
         )
+    if undeclared_users == "remove":
+        fate = "they would be removed" if check else "this run removes them"
+    else:
+        fate = "they stay, and redis_server_undeclared_users: remove removes them"
+    found += [
+        f"instance {one['name']} has users that redis_server_users does not list: {', '.join(one['undeclared_users'])}; {fate}."
+        for one in preflight["instances"]
+        if one["undeclared_users"]
+    ]
     return found
 
 

@@ -25,9 +25,9 @@ OPS = {"name": "ops", "passwords": ["kf-battery-of-ops"], "categories": ["all"],
 
 STEPS = [
     "Change secrets | Make the next passwords",
-    "Service | Start, stop and adjust the instances",
+    "Service | Write the files, start, stop and adjust the instances",
     "Write the connection profiles on the controller",
-    "Drop | Let the next passwords take the place of the present ones",
+    "Drop all | Let the next passwords take the place of the present ones",
 ]
 
 
@@ -118,6 +118,22 @@ def test_users_are_as_declared_and_a_second_run_changes_nothing(rotated: Rotated
     assert [] == rotated.deployment.run().ok().changed
 
 
+def test_users_made_by_hand_are_named_before_they_are_removed(rotated: Rotated) -> None:
+    """They stay, and every run names them; where they are to go, the run names them before it touches anything."""
+    secret = rotated.secrets()["redis_server_admin_password"]
+    with redis.Redis(port=rotated.port, username="keyfleet", password=secret) as client:
+        client.acl_setuser("visitor", enabled=True, nopass=True)
+    rotated.deployment.run().ok()  # keeps the user in the file, so that a restart does
+    kept = rotated.deployment.run().ok()
+    assert ([], True) == (kept.changed, "does not list: visitor; they stay" in kept.output)
+    removed = rotated.deployment.run(redis_server_undeclared_users="remove").ok()
+    named, began = (removed.output.index(text) for text in ("visitor; this run removes them", "Service | Write the files"))
+    assert named < began
+    with redis.Redis(port=rotated.port, username="keyfleet", password=secret) as client:
+        assert client.acl_getuser("visitor") is None
+    assert "visitor" not in rotated.deployment.run().ok().output
+
+
 def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
     """Both are others afterwards, the old ones are refused, and every call of every client succeeded."""
     before = rotated.secrets()
@@ -157,7 +173,7 @@ def test_a_password_that_changes_in_the_inventory_takes_both_phases(rotated: Rot
     with rotated.writers() as load:
         run = rotated.deployment.run().ok()
     check_written(load)
-    assert "Drop | Drop the passwords of before" in " ".join(run.changed)
+    assert "Drop all | Drop the passwords of before" in " ".join(run.changed)
     valid = [rotated.enters(*login) for login in [("kf-given-password",), ("kf-another-of-app", "app"), ("kf-battery-of-ops", "ops")]]
     refused = [rotated.enters(*login) for login in [(before,), ("kf-battery-of-app", "app")]]
     assert ([True] * 3, [False] * 2, []) == (valid, refused, rotated.deployment.run().ok().changed)

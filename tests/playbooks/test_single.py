@@ -223,7 +223,7 @@ def test_check_mode_on_a_bare_and_on_a_running_host(deployment: Deployment, port
     assert [] == re.findall(r"\b(?:restarts|now)\b", " ".join(foreseen.messages))
     assert (before, pid) == (deployment.tree(), pid_of(deployment, port))
     real = deployment.run("--diff", **wish).ok()
-    dropped = [task for task in real.changed if "Drop | " in task]  # what the first phase of a run leaves to the second
+    dropped = [task for task in real.changed if "Drop all | " in task]  # what the first phase of a run leaves to the second
     assert [*foreseen.changed, *dropped] == real.changed
     assert shown(foreseen) == shown(real)[: -len(dropped)]
 
