@@ -56,5 +56,5 @@ def parent(pid: int) -> Optional[int]:
 def words_of(pid: int) -> list[str]:
     """Return the command line of a process; empty if it has ended."""
     with suppress(OSError):
-        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")[:-1]
     return []
