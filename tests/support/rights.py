@@ -161,14 +161,14 @@ class Rights:
 
     def knows(self, commands: Iterable[str]) -> bool:
         """Return whether the server has all of these commands."""
-        return all(self.admin.execute_command("COMMAND", "INFO", command)[0] is not None for command in commands if "|" not in command)
+        return all(self.admin.execute_command("COMMAND INFO", command)[0] is not None for command in commands if "|" not in command)
 
     def run(self, case: Case, commands: Iterable[str]) -> tuple[object, list[str]]:
         """Return what a case returned, None if it was denied, and the commands that the server denied meanwhile."""
         self.admin.flushall()
         self.admin.script_flush()
         for words in FILLED:
-            self.admin.execute_command(*words.split())
+            self.admin.execute_command(*words)
         rules = ["reset", "on", f">{PASSWORD}", "~*", "&*", *(f"+{command}" for command in commands)]
         self.admin.execute_command("ACL", "SETUSER", USER, *rules)
         self.admin.execute_command("ACL", "LOG", "RESET")
