@@ -261,7 +261,12 @@ class FaultProxy:
         relay = Relay(self._conditions)
         task = asyncio.get_running_loop().create_task(relay.run(connection, self._upstream.host, self._upstream.port))
         self._relays[relay] = task
-        task.add_done_callback(lambda _task: self._relays.pop(relay))
+
+        def ended(_task: asyncio.Task[None]) -> None:
+            self._relays.pop(relay)
+            connection.close()  # not in the task, of which nothing runs if it is cancelled before its first step
+
+        task.add_done_callback(ended)
         self._total += 1
         self._peak = max(self._peak, self._count_open())
 

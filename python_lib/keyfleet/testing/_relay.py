@@ -83,7 +83,6 @@ class Relay:
             for writer in (self._to_client, self._to_server):
                 if writer is not None:
                     writer.transport.abort()
-            connection.close()
 
     async def _relay(self, from_client: asyncio.StreamReader, host: str, port: int) -> None:
         if self._requests_lost:

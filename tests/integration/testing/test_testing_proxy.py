@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -449,6 +450,20 @@ def test_it_leaves_nothing_behind(redis_server: Server) -> None:
         socket.create_connection((proxy.host, proxy.port))
     with pytest.raises(RuntimeError, match="^the proxy does not run"):
         proxy.heal()
+
+
+def test_a_connection_that_comes_at_the_last_moment_is_closed(redis_server: Server) -> None:
+    """It is taken in and ended before anything could be relayed."""
+    for _ in range(20):
+        proxy = FaultProxy(redis_server)
+        proxy.start()
+        waiting = [socket.create_connection((proxy.host, proxy.port)) for _ in range(5)]
+        proxy.stop()
+        for connection in waiting:
+            with connection, suppress(ConnectionError):
+                connection.settimeout(LONG_SECONDS)
+                assert connection.recv(1) == b""
+    gc.collect()  # a socket that was left open is a ResourceWarning, which fails the test
 
 
 def test_settings_are_the_servers_with_another_address(redis_factory: RedisFactory) -> None:
