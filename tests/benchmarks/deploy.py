@@ -118,12 +118,12 @@ def measure(deployment: Timed, case: Case, hosts: int) -> None:
     base = middle([timed(lambda: deployment.run(playbook=str(ping))) for _number in range(RERUNS)])
     first = timed(deployment.run)
     rerun = middle([timed(deployment.run) for _number in range(RERUNS)])
-    for what, cost, bar in (("bare ping", base, 1.0), ("first run", first, FIRST_RUN_PINGS), ("re-run", rerun, most_pings(hosts))):
+    for what, cost, limit in (("bare ping", base, 1.0), ("first run", first, FIRST_RUN_PINGS), ("re-run", rerun, most_pings(hosts))):
         pings = (cost.wall / base.wall, cost.processor / base.processor)
         each = cost.executions / hosts
-        beyond = max(pings) > bar or (what == "re-run" and each > MOST_EXECUTIONS)
+        beyond = max(pings) > limit or (what == "re-run" and each > MOST_EXECUTIONS)
         print(
-            f"{hosts:5d}  {case.name:16}  {what:9}  {cost.wall:6.2f}  {cost.processor:6.2f}  {pings[0]:6.1f}  {pings[1]:6.1f}  {bar:4.0f}"
+            f"{hosts:5d}  {case.name:16}  {what:9}  {cost.wall:6.2f}  {cost.processor:6.2f}  {pings[0]:6.1f}  {pings[1]:6.1f}  {limit:4.0f}"
             f"  {each:11.1f}{'  beyond the bar' if beyond and what != 'bare ping' else ''}",
             flush=True,
         )

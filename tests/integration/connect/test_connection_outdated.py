@@ -41,6 +41,7 @@ def test_most_sentinels_say_which_server_is_the_primary(redis_factory: RedisFact
         assert [None, b"1"] == [node.get("k") for node in nodes]
 
 
+@pytest.mark.client
 def test_most_sentinels_say_it_to_raw_as_well(redis_factory: RedisFactory, tmp_path: Path) -> None:
     """Of both clients."""
     group, stray = redis_factory.sentinel(), redis_factory.server()

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from ..connect.client import close, connect
 from ..connect.redis_py import translate, translated
 from ..connect.settings import Settings
-from ..errors import KeyfleetError, RefusedError, ServerError
+from ..errors import DeniedError, KeyfleetError, RefusedError, ServerError
 from .tables import Entry, parse_table
 
 # For tests: the process kills itself before the change of this number, counted from 1, as a lost machine would.
@@ -133,7 +133,9 @@ class Node:
         if "cluster support disabled" in str(error):
             return RefusedError(f"{self.address} does not run in cluster mode; set cluster-enabled yes and start it anew")
         found = translate(error, self.settings)
-        return ServerError(f"{problem}: {found.reason}", self.address) if type(found) is ServerError else found
+        if isinstance(found, ServerError) and not isinstance(found, DeniedError):
+            return ServerError(f"{problem}: {found.reason}", self.address)
+        return found
 
     @property
     def entry(self) -> Entry:

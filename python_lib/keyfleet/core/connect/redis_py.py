@@ -70,6 +70,10 @@ AnyClient = Any
 FOREIGN_ERRORS = (RedisError, RedisClusterException, OSError)
 
 
+# The last one is the reply to a password where `default` needs none; redis-py before 5 makes it an error like any other.
+_LOGIN_REFUSED = r"(WRONGPASS|NOAUTH) |(ERR )?AUTH <password> called without any password configured"
+
+
 class ReplyLostError(RedisError):
     """A command was sent to a cluster node and its reply did not come: it may have run."""
 
@@ -93,8 +97,8 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
     error = _root(error)
     text = _without_secret(str(error), settings)
     address = settings.address
-    if isinstance(error, redis.AuthenticationError) or re.match("(WRONGPASS|NOAUTH) ", text):
-        return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH) ", "", text))
+    if isinstance(error, redis.AuthenticationError) or re.match(_LOGIN_REFUSED, text):
+        return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH|ERR) ", "", text))
     if isinstance(error, redis.sentinel.MasterNotFoundError):
         return UnreachableError(address, "no Sentinel that answers knows a primary of this service")
     denied = _denial(error, text)
