@@ -120,10 +120,9 @@ def _directive_problems(host: Host, instance: Instance, account: Optional[Accoun
     """Return what a server of the installed version refuses, as the user and within the limits that it will have."""
     state = conditions(host, account)
     problems = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
-    return [
-        *(f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems),
-        *(f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)),
-    ]
+    if problems:  # a server that does not start with them cannot judge users
+        return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
+    return [f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)]
 
 
 def _change_problems(
