@@ -152,7 +152,7 @@ def test_verify_on_a_bare_host_says_to_deploy_first(deployment: Deployment) -> N
     for arguments, playbook in ((("--tags", "verify"), "site.yml"), ((), "playbooks/verify.yml")):
         run = deployment.run(*arguments, playbook=playbook)
         assert 2 == run.rc
-        assert "Not deployed on node1: default. Deploy first: run site.yml without tags (make deploy)." in run.failures
+        assert "Not deployed on this host: default. Deploy first: run site.yml without tags (make deploy)." in run.failures
     assert {} == profiles(deployment)
 
 
@@ -163,8 +163,7 @@ def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployed: Deploym
         client.config_set("bind", "127.0.0.2")  # runs on, at an address where nobody asks
     run = deployed.run("--tags", "verify")
     assert 2 == run.rc
-    assert "(item=default)" in run.output
-    assert f"the verdict is failed: 127.0.0.1:{port}" in run.failures
+    assert f"instance default: the verdict is failed: 127.0.0.1:{port}" in run.failures
     assert before == profiles(deployed)
 
 

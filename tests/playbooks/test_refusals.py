@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "plain_password_of_a_user": (directives(user=["app on >s3cret-in-the-wrong-place ~* +@read"]), ["user", "plain text"]),
     "user_without_password_on_a_public_address": (
         {"redis_server_bind": ["0.0.0.0"], **directives(user=["app on nopass ~* +@all"])},  # noqa: S104
-        ["bind", "0.0.0.0", "app", "nopass", "#HASH"],  # noqa: S104
+        ["bind", "0.0.0.0", "app", "nopass", "give it a password"],  # noqa: S104
     ),
     "misspelt_directive_of_a_secret": (directives(requirepas="s3cret-in-the-wrong-place"), ["requirepas", "did you mean requirepass"]),
     "needed_command_taken_away": (directives(rename_command=['INFO ""']), ["rename-command", "INFO", "needs"]),
