@@ -454,10 +454,10 @@ def test_it_leaves_nothing_behind(redis_server: Server) -> None:
 
 def test_a_connection_that_comes_at_the_last_moment_is_closed(redis_server: Server) -> None:
     """It is taken in and ended before anything could be relayed."""
-    for _ in range(20):
+    for _round in range(20):
         proxy = FaultProxy(redis_server)
         proxy.start()
-        waiting = [socket.create_connection((proxy.host, proxy.port)) for _ in range(5)]
+        waiting = [socket.create_connection((proxy.host, proxy.port)) for _number in range(5)]
         proxy.stop()
         for connection in waiting:
             with connection, suppress(ConnectionError):
