@@ -159,10 +159,10 @@ class Formation:
         with clients_of(self.nodes) as clients:
             wait_until(lambda: all(node in view(client) for client in clients), "a node to be known", 30)
 
-    def wait_until_failed(self, node: str, on: Server) -> None:
-        """Wait until the node *on* takes the node with this id for failed, or suspects it."""
+    def wait_until_failed(self, node: str, on: Server, flags: Sequence[str] = ("fail", "fail?")) -> None:
+        """Wait until the node *on* takes the node with this id for failed; by default it is enough to suspect it."""
         with clients_of([on]) as (client,):
-            wait_until(lambda: bool({"fail", "fail?"} & view(client)[node].flags), "a node to be called failed", 30)
+            wait_until(lambda: not view(client)[node].flags.isdisjoint(flags), "a node to be called failed", 30)
 
 
 def is_whole(formation: Formation, nodes: Sequence[Server], shards: int, replicas: int) -> None:

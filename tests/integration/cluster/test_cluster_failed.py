@@ -36,7 +36,9 @@ def test_a_primary_without_replica_is_lost(start_nodes: Start) -> None:
     formation = start_nodes(3)
     formation.form(replicas=0)
     lost = formation.nodes[1]
-    formation.lose(lost)
+    former = formation.lose(lost)
+    for node in (formation.nodes[0], formation.nodes[2]):
+        formation.wait_until_failed(former, node, flags=["fail"])
     formation.start_anew(lost)
     with pytest.raises(RefusedError, match=r"is gone, it owned slots 5462-10922, and no replica of it is left.*assign_lost_slots"):
         formation.form(replicas=0)
