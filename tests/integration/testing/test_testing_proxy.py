@@ -160,7 +160,7 @@ def test_a_reply_is_whole_when_the_server_closes_after_it(proxy: FaultProxy, dir
     direct.set("large", b"x" * 20_000_000)
     with Wire(proxy) as wire:
         wire.send("GET large", "QUIT")
-        wait_until(lambda: len(direct.client_list()) == 1, "the server to close the connection")
+        wait_until(lambda: len(direct.client_list()) == 1, "the server to close the connection", timeout_seconds=60)
         assert 20_000_000 + len(b"$20000000\r\n\r\n+OK\r\n") == len(wire.read_all())
 
 
