@@ -20,7 +20,7 @@ FORMS = ["dotenv", "systemd", "kubernetes", "ecs", "compose"]
 SECRET = (".env", ".dotenv", ".service.env", ".secret.yml", ".compose.yml")
 
 
-def wish(port: int, other: int) -> dict[str, Any]:
+def desired(port: int, other: int) -> dict[str, Any]:
     """Return extra variables: two instances, one user of both who may only read, all forms."""
     user = "reader on #{{ redis_endpoint_users[0].password | hash('sha256') }} ~* &* +@read +@connection +info +acl|whoami"
     return {
@@ -45,7 +45,7 @@ def test_every_form_lets_in_whom_it_names(deployment: Deployment, port: int) -> 
     No password is in the output, and a second run changes nothing.
     """
     other = free_port()
-    run = deployment.run("-vvv", "--diff", **wish(port, other)).ok()
+    run = deployment.run("-vvv", "--diff", **desired(port, other)).ok()
     assert [] == [needle for needle in ("$HOME `x`", "own $1", deployment.password()) if needle in run.output]
     assert f"Profiles as {', '.join(FORMS)}: {deployment.inventory}/.keyfleet/profiles" in run.output
     secrets = {ARNS["default"]: deployment.password(), ARNS["sessions"]: "sessions' own $1", ARNS["reader"]: READER["password"]}
@@ -67,10 +67,10 @@ def test_every_form_lets_in_whom_it_names(deployment: Deployment, port: int) -> 
         assert (0o600 if name.endswith(SECRET) else 0o644) == stat.S_IMODE(path.stat().st_mode), name
         text = path.read_text(encoding="utf-8")
         assert deployment.password() not in text or ("+reader" not in name and "sessions" not in name and name.endswith(SECRET)), name
-    again = deployment.run(**wish(port, other)).ok()
+    again = deployment.run(**desired(port, other)).ok()
     assert [] == again.changed, again.result("redis_instances")
 
-    fewer = {**wish(port, other), "redis_endpoint_forms": ["dotenv"]}
+    fewer = {**desired(port, other), "redis_endpoint_forms": ["dotenv"]}
     fewer["redis_server_instances"][1]["state"] = "absent"
     deployment.run(**fewer).ok()
     assert {f"redis{user}@node1{ending}" for user in ("", "+reader") for ending in (".env", ".dotenv")} == set(files(deployment))

@@ -42,13 +42,13 @@ def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) ->
 def test_live_directive_keeps_the_process(deployed: Deployment, port: int) -> None:
     """What CONFIG SET can change is changed in the running process, survives its restart, and is not changed again."""
     pid = pid_of(deployed, port)
-    wish = instance(port, directives={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "notify-keyspace-events": "KEA"})
-    run = deployed.run(**wish).ok()
+    desired = instance(port, directives={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "notify-keyspace-events": "KEA"})
+    run = deployed.run(**desired).ok()
     assert {"maxmemory", "maxmemory-policy", "notify-keyspace-events"} == set(run.result("redis_instances")["instances"][0]["live"])
     assert pid == pid_of(deployed, port)
     with deployed.client(port) as client:
         assert str(64 * 1024 * 1024) == client.config_get("maxmemory")["maxmemory"]
-    assert [] == deployed.run(**wish).ok().changed
+    assert [] == deployed.run(**desired).ok().changed
 
 
 def test_startup_directive_restarts_after_saving(deployed: Deployment, port: int) -> None:
@@ -71,9 +71,9 @@ def test_startup_directive_restarts_after_saving(deployed: Deployment, port: int
 def test_report_policy_restarts_nothing(deployed: Deployment, port: int) -> None:
     """With restart_policy report the run says what must restart and leaves the process alone, each time."""
     pid = pid_of(deployed, port)
-    wish = {**instance(port, directives={"databases": 4}), "redis_server_restart_policy": "report"}
+    desired = {**instance(port, directives={"databases": 4}), "redis_server_restart_policy": "report"}
     for _unused in range(2):
-        run = deployed.run(**wish).ok()
+        run = deployed.run(**desired).ok()
         assert "must be restarted (redis_server_restart_policy is report" in run.output
         assert pid == pid_of(deployed, port)
 
@@ -177,15 +177,15 @@ def test_unlisted_instance_is_reported_and_left_alone(deployment: Deployment, po
 
 def test_socket_only_and_ipv6(deployment: Deployment, port: int) -> None:
     """An instance may listen on a unix socket alone, another on IPv6 alone."""
-    wish = [{"name": "socket", "port": 0, "unix_socket": True}, {"name": "six", "port": port, "bind": ["::1"]}]
-    deployment.run(redis_server_instances=wish).ok()
+    desired = [{"name": "socket", "port": 0, "unix_socket": True}, {"name": "six", "port": port, "bind": ["::1"]}]
+    deployment.run(redis_server_instances=desired).ok()
     socket_path = deployment.root() / "run/keyfleet/socket/server.sock"
     with deployment.client(0, unix_socket_path=str(socket_path)) as client:
         assert client.ping()
     with deployment.client(port, host="::1") as client:
         assert client.ping()
     assert f"REDIS_URL=unix://{socket_path}" in (deployment.inventory / "redis-socket@node1.env").read_text(encoding="utf-8")
-    assert [] == deployment.run(redis_server_instances=wish).ok().changed
+    assert [] == deployment.run(redis_server_instances=desired).ok().changed
 
 
 def test_port_moves_live(deployed: Deployment, port: int) -> None:
@@ -210,19 +210,19 @@ def test_check_mode_on_a_bare_and_on_a_running_host(deployment: Deployment, port
     assert foreseen.changed == real.changed
     assert shown(foreseen) == shown(real)
 
-    wish = {
+    desired = {
         **instance(free_port(), unix_socket=True, directives={"maxmemory": "64mb", "databases": 4}),
         "redis_server_password": "another-one-for-tests",
         "redis_server_previous_password": deployment.password(),
     }
     before, pid = deployment.tree(), pid_of(deployment, port)
-    foreseen = deployment.run("--check", "--diff", **wish).ok()
+    foreseen = deployment.run("--check", "--diff", **desired).ok()
     assert "would restart, after saving: databases is '16' and shall be '4'" in foreseen.output
     assert "would use maxmemory, user default as desired, without a restart" in foreseen.output
     assert "would drop the passwords of before of default" in foreseen.output
     assert [] == re.findall(r"\b(?:restarts|now)\b", " ".join(foreseen.messages))
     assert (before, pid) == (deployment.tree(), pid_of(deployment, port))
-    real = deployment.run("--diff", **wish).ok()
+    real = deployment.run("--diff", **desired).ok()
     dropped = [task for task in real.changed if "Drop all | " in task]  # what the first phase of a run leaves to the second
     assert [*foreseen.changed, *dropped] == real.changed
     assert shown(foreseen) == shown(real)[: -len(dropped)]

@@ -1,4 +1,4 @@
-"""The page for those who come from other roles: every name of theirs is there, and every name of ours exists."""
+"""The page for those who come from other roles: every name of theirs is there, and every name of keyfleet's exists."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def holder(file: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_holders_of_a_file_that_is_there_and_of_one_that_is_gone(file: Path, holder: subprocess.Popen[str]) -> None:
-    """By the path as it was asked for, through links; a file that nobody has open has no holders."""
+    """By the path as it was asked for, through links; a file that no process has open has no holders."""
     other = str(file.parent / "other")
     assert {str(file): {holder.pid}, other: set()} == holders([str(file), other])
     file.unlink()

@@ -16,8 +16,8 @@ FITS = {"cache": "allkeys-", "store": "noeviction", "mixed": "volatile-"}
 
 def given(instance: Instance, maxmemory: int = GIB, policy: str = "noeviction", **given: Any) -> list[str]:
     """Return the advice for one instance on a host of 16 GB under systemd."""
-    wish = {"total_bytes": 16 * GIB, "manager": "systemd", "root": "/", "keep_days": 14, **given}
-    return advice([instance], {instance.name: {"maxmemory_bytes": maxmemory, "policy": policy}}, wish.pop("total_bytes"), **wish)
+    desired = {"total_bytes": 16 * GIB, "manager": "systemd", "root": "/", "keep_days": 14, **given}
+    return advice([instance], {instance.name: {"maxmemory_bytes": maxmemory, "policy": policy}}, desired.pop("total_bytes"), **desired)
 
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:
@@ -50,11 +50,11 @@ def test_server_without_a_limit_is_named() -> None:
 def test_limits_of_all_instances_are_added_up() -> None:
     """More than the host bears while it saves."""
     found = {name: {"maxmemory_bytes": 7 * GIB, "policy": "noeviction"} for name in "ab"}
-    wish: dict[str, Any] = {"manager": "systemd", "root": "/", "keep_days": 14}
-    (line,) = advice([Instance("a"), Instance("b")], found, 16 * GIB, **wish)
+    desired: dict[str, Any] = {"manager": "systemd", "root": "/", "keep_days": 14}
+    (line,) = advice([Instance("a"), Instance("b")], found, 16 * GIB, **desired)
     assert "maxmemory of all instances is 14 GB of the host's 16 GB, more than 75 %" in line
-    assert [] == advice([Instance("a"), Instance("b")], found, 20 * GIB, **wish)
-    assert [] == advice([Instance("a"), Instance("b")], found, 0, **wish)
+    assert [] == advice([Instance("a"), Instance("b")], found, 20 * GIB, **desired)
+    assert [] == advice([Instance("a"), Instance("b")], found, 0, **desired)
 
 
 def test_logs_that_nobody_rotates_are_named() -> None:

@@ -192,7 +192,7 @@ def test_former_name_of_a_group_that_grew_goes_by_the_address() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_instance_that_is_not_listed_keeps_its_profile_while_it_runs(known: bool) -> None:
-    """Where nobody asked the host, nothing is taken for gone; an instance with state absent is."""
+    """Where the host was not asked, nothing is taken for gone; an instance with state absent is."""
     folder = Folder()
     folder.run(desired(instances=[endpoint(), endpoint("a"), endpoint("b")], forms=["dotenv", "ecs"]))
     folder.run(desired(kept=["a"], knows_all=known))

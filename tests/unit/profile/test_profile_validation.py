@@ -19,8 +19,8 @@ READER = {"name": "reader", "password": SECRET}
 
 def problems(**given: Any) -> list[str]:
     """Return the problems of one endpoint and one user, changed as given."""
-    wish = {"endpoints": [ENDPOINT], "forms": ["dotenv"], "users": [READER], "secret_arns": {}}
-    return profile_problems(**{**wish, **given})
+    desired = {"endpoints": [ENDPOINT], "forms": ["dotenv"], "users": [READER], "secret_arns": {}}
+    return profile_problems(**{**desired, **given})
 
 
 def test_good_variables_pass() -> None:

@@ -37,7 +37,7 @@ class Pipelining(ClientBase):
         sent again if it only reads, or if all of it may be and no call reads what another one changes; else it is OutcomeUnknown.
 
         Args:
-            transaction: Run all calls in one step, between MULTI and EXEC, on a connection of their own. Nobody else's commands run in
+            transaction: Run all calls in one step, between MULTI and EXEC, on a connection of their own. No other caller's commands run in
                 between, and a call that fails does not undo the others. On a cluster all keys must be in one slot. If the reply is lost
                 and they may not be sent again together, all of them are OutcomeUnknown. WATCH is offered by `raw`; a script often
                 does better.
