@@ -114,6 +114,11 @@ options:
         description: Directives of the inventory that may be shown.
         type: dict
         default: {}
+      topology:
+        description: What the instances of the deployment are together.
+        type: str
+        choices: [single, replication, cluster]
+        default: single
       secret_directives:
         description: Directives of the inventory whose values are secrets.
         type: dict

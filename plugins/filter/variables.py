@@ -15,9 +15,10 @@ from typing import Any
 from ..plugin_utils.role_specs import role_spec
 
 ROLES = Path(__file__).parents[2] / "roles"
-# Holds for all roles, and so has the prefix of none.
 DEPLOYMENT = "redis_deployment"
-# How alike a name is to DEPLOYMENT, 0 to 1, that was meant to be it.
+# Hold for all roles, and so have the prefix of none.
+COMMON = (DEPLOYMENT, "redis_topology")
+# How alike a name is to one of COMMON, 0 to 1, that was meant to be it.
 ALIKE = 0.9
 
 
@@ -40,8 +41,8 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     known, problems = known_variables(), []
     for name in sorted(names):
         role = next((role for role in known if name.startswith(f"{role}_")), None)
-        if role is None and name != DEPLOYMENT and difflib.SequenceMatcher(None, name, DEPLOYMENT).ratio() >= ALIKE:
-            problems.append(f"{name} is no variable of keyfleet: did you mean {DEPLOYMENT}?")
+        meant = difflib.get_close_matches(name, COMMON, n=1, cutoff=ALIKE) if role is None and name not in COMMON else []
+        problems += [f"{name} is no variable of keyfleet: did you mean {one}?" for one in meant]
         if role is None or name in known[role]:
             continue
         close = difflib.get_close_matches(name, known[role], n=1, cutoff=0)
@@ -59,6 +60,11 @@ def deployment_hosts(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, A
     return [host for host in hosts if _deployment(hostvars[host]) == deployment]
 
 
+def deployments_of(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the deployment of each of *hosts*."""
+    return {host: _deployment(hostvars[host]) for host in hosts}
+
+
 def _deployment(variables: Mapping[str, Any]) -> str:
     return str(variables.get("redis_server_deployment") or variables.get(DEPLOYMENT) or "redis")
 
@@ -68,4 +74,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"unknown_variables": unknown_variables, "deployment_hosts": deployment_hosts}
+        return {"unknown_variables": unknown_variables, "deployment_hosts": deployment_hosts, "deployments_of": deployments_of}

@@ -54,6 +54,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "variable_mistyped": ({"redis_server_pasword": "correct-horse"}, ["redis_server_pasword", "did you mean redis_server_password?"]),
     "deployment_leaves_its_folder": ({"redis_deployment": "../x"}, ["redis_deployment is '../x'", "1 to 32 of a-z"]),
     "deployment_mistyped": ({"redis_deploymnet": "cache"}, ["redis_deploymnet", "did you mean redis_deployment?"]),
+    "topology": ({"redis_topology": "sentinel"}, ["redis_server_topology", "sentinel", "replication"]),
+    "topology_mistyped": ({"redis_topolgy": "cluster"}, ["redis_topolgy", "did you mean redis_topology?"]),
     "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
     "engine_not_installed": (
         {"redis_server_engine": "valkey", "redis_server_bin_dir": "/nonexistent"},
@@ -253,6 +255,29 @@ def test_port_of_an_instance_that_leaves_is_free(deployed: Deployment, port: int
     assert [["default", "removed"], ["new", "started"]] == sorted(
         [one["name"], one["action"]] for one in run.result("redis_instances")["instances"]
     )
+
+
+def test_hosts_of_different_topology_are_refused(deployment: Deployment) -> None:
+    """Every host of the deployment is named with what it says; a host of another deployment is not."""
+    deployment.hosts = ("node1", "node2", "node3")
+    deployment.host_variables = {"node1": {"redis_topology": "cluster"}, "node3": {"redis_deployment": "other"}}
+    deployment.write()
+    before = deployment.tree()
+    run = deployment.run()
+    assert (2, before, []) == (run.rc, deployment.tree(), run.changed)
+    assert "single on node2; cluster on node1. " in run.failures
+
+
+def test_a_part_of_a_topology_is_refused(deployment: Deployment) -> None:
+    """``--limit`` would plan with members missing."""
+    deployment.hosts = ("node1", "node2")
+    deployment.variables["redis_topology"] = "replication"
+    deployment.write()
+    before = deployment.tree()
+    run = deployment.run("--limit", "node1")
+    assert (2, before, []) == (run.rc, deployment.tree(), run.changed)
+    assert [] == [words for words in ("--limit leaves out node2", "--tags verify") if words not in run.failures], run.failures
+    assert "--limit" not in deployment.run("--limit", "node1", "--tags", "verify").failures
 
 
 def test_two_names_of_one_root_are_refused(deployment: Deployment) -> None:

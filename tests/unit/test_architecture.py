@@ -26,10 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keys": {"connect", "errors"},
     "health": {"connect", "errors"},
     "acl": {"connect", "directives", "errors"},
+    "topology": set(),
     "cluster": {"connect", "errors"},  # and replication, when there is such a room
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
-    "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "errors"},
+    "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "topology", "errors"},
 }
 INSTANCE = {"instance", *MAY_IMPORT["instance"]} - {"install", "health"}
 PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each module

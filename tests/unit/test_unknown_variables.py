@@ -14,7 +14,9 @@ KNOWN = sorted(name for names in known_variables().values() for name in names)
 def test_every_variable_of_every_role_is_known() -> None:
     """And so are variables of others, internal ones included."""
     assert "redis_server_instances" in KNOWN
-    assert [] == unknown_variables([*KNOWN, "redis_url", "ansible_host", "__redis_server_plan", "redis_servers", "redis_deployment"])
+    assert [] == unknown_variables(
+        [*KNOWN, "redis_url", "ansible_host", "__redis_server_plan", "redis_servers", "redis_deployment", "redis_topology"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,7 @@ def test_every_variable_of_every_role_is_known() -> None:
         ("redis_endpoint_form", "redis_endpoint_forms"),
         ("redis_deploymnet", "redis_deployment"),
         ("redis_deployments", "redis_deployment"),
+        ("redis_topolgy", "redis_topology"),
     ],
 )
 def test_the_nearest_name_is_offered(name: str, meant: str) -> None:

@@ -61,7 +61,7 @@ def test_the_modules_document_what_they_take() -> None:
 def test_instances_have_the_options_as_fields() -> None:
     """With the same defaults; ``use`` is empty where nothing was said, and what the host adds is no option."""
     defaults = {field.name: getattr(Instance("a"), field.name) for field in fields(Instance)}
-    options = {**{name: option.default for name, option in ROLE_OPTIONS.items()}, "name": "a", "use": ""}
+    options = {**{name: option.default for name, option in ROLE_OPTIONS.items()}, "name": "a", "use": "", "topology": "single"}
     assert {**options, "starter": "", "maxmemory_computed": False, "user_rules": ()} == defaults
 
 
@@ -80,7 +80,8 @@ def test_modules_get_back_what_the_role_gave() -> None:
         "directives": {"hz": 20, "masterauth": "secret", "user": ["app on nopass"]},
         "users": [{"name": "web", "nopass": True, "commands": ["get"]}],
     }
-    (instance,) = from_variables({"instances": [options]})
+    (instance,) = from_variables({"instances": [options], "topology": "cluster"})
+    assert "cluster" == instance.topology
     passed = module_options(instance)
     assert list(MODULE_OPTIONS) == list(passed)
     rules = ["app on nopass", "web on nopass resetchannels -@all +get"]

@@ -17,6 +17,7 @@ from ..directives.values import SECRET_DIRECTIVES
 from ..host.safe_paths import names_in, status_of
 from ..layout import Layout
 from ..service.choose import ServiceManager, manager_for
+from ..topology.validation import SINGLE, TOPOLOGIES
 
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
@@ -129,6 +130,8 @@ OPTIONS = (
     Option(
         "users", "list", (), "a list of users, each a dictionary", _is_list, elements="dict", common=True, in_modules=False, secret=True
     ),
+    # What the instances of the deployment are together: one for all, ``redis_server_topology``.
+    _choice("topology", *TOPOLOGIES, default=SINGLE, in_role=False),
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
     # Users as modules take them: rules with hashes, in the place of passwords.
@@ -160,6 +163,7 @@ class Instance:
         log: Where the server's log goes: a ``file`` of its own, or the ``manager`` (journald, or the log of the runner).
         use: What it is for, for advice alone.
         directives: Everything else, by the server's own names.
+        topology: What the instances of its deployment are together: ``single`` nodes, a ``replication`` or a ``cluster``.
         users: Declared users, as ``acl.declared`` takes them; modules get their rules in the place of them.
         user_rules: Users as name and rules; see ``rules_of``.
         starter: Digest of what starts the process (``config.starter_digest``); another one needs a restart.
@@ -177,6 +181,7 @@ class Instance:
     log: str = ROLE_OPTIONS["log"].default
     use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
+    topology: str = MODULE_OPTIONS["topology"].default
     users: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     user_rules: tuple[str, ...] = field(default=(), repr=False)
     starter: str = ""
@@ -222,8 +227,8 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
     Merge the role's variables with the options of each instance.
 
     Args:
-        variables: ``instances`` (list of options), and COMMON_OPTIONS, which hold for every instance that does not say otherwise;
-            directives are merged by name. DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
+        variables: ``instances`` (list of options), ``topology``, and COMMON_OPTIONS, which hold for every instance that does not say
+            otherwise; directives are merged by name. DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
         default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
         Instances in the order of the list; an option that is null counts as not given. Call ``validation.problems`` first: this
@@ -238,7 +243,10 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
         computed = (default_maxmemory or {}).get(options["name"]) if "maxmemory" not in directives else None
         if computed:
             directives["maxmemory"] = str(computed)
-        found.append(from_options({**common, **options, "directives": directives, "maxmemory_computed": bool(computed)}))
+        topology = variables.get("topology") or Instance.topology
+        found.append(
+            from_options({**common, **options, "directives": directives, "topology": topology, "maxmemory_computed": bool(computed)})
+        )
     return found
 
 
@@ -246,7 +254,7 @@ def from_options(options: Mapping[str, Any]) -> Instance:
     """Return the instance that options say; those that are null or missing have their default."""
     given = {name: value for name, value in options.items() if value is not None}
     directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
-    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "maxmemory_computed")}
+    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "topology", "maxmemory_computed")}
     fields.update({name: tuple(given[name]) for name in ("users", "user_rules") if name in given})
     fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
     return Instance(**fields)

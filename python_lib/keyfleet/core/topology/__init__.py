@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the hosts of a deployment are together."""
