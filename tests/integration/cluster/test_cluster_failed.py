@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import Start
-from keyfleet.core.errors import RefusedError, ServerError, UnreachableError
+from keyfleet.core.errors import RefusedError, UnreachableError
 from support.formations import address, is_whole
 
 
@@ -31,8 +31,6 @@ def test_most_primaries_fail(start_nodes: Start) -> None:
     assert [] == formation.form(left, dead, replicas=0, shards=3).steps
 
 
-# Known fault: the plan waits for nodes to agree where it should refuse, if the new node takes the address before it is observed.
-@pytest.mark.xfail(raises=ServerError, strict=False, reason="a node that starts anew at the address of a lost one is not always recognised")
 def test_a_primary_without_replica_is_lost(start_nodes: Start) -> None:
     """Its data is gone: refused, until the user agrees; what the others hold stays."""
     formation = start_nodes(3)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from keyfleet.core.cluster.model import LISTED, RETIRED, STALE, UNLISTED, Desired, DesiredNode
+from hypothesis import given
+from hypothesis import strategies as st
+from keyfleet.core.cluster.model import LISTED, RETIRED, STALE, UNLISTED, ClusterState, Desired, DesiredNode
 from keyfleet.core.cluster.node import Report
 from keyfleet.core.cluster.observe import assemble
 from keyfleet.core.cluster.tables import parse_table
@@ -33,12 +35,17 @@ def lone(name: str, slots: str = "", keys: int = 0, epoch: int = 0) -> Report:
     return report(f"{name} {name}.example:1@2 myself,master - 0 0 {epoch} connected {slots}", keys)
 
 
-def together(*reports: Report, gone: tuple[tuple[str, int], ...] = (), kinds: dict[str, str] | None = None) -> object:
+def together(
+    *reports: Report,
+    gone: tuple[tuple[str, int], ...] = (),
+    kinds: dict[str, str] | None = None,
+    answered: dict[tuple[str, int], str] | None = None,
+) -> ClusterState:
     """Return the state of nodes that are listed, if *kinds* says nothing else."""
     found = {item.own.id: item for item in reports}
     addresses = {name: f"{name}:1" for name in found}
     nodes = tuple(DesiredNode(address, f"host-{address}") for address in addresses.values())
-    return assemble(found, addresses, {**dict.fromkeys(found, LISTED), **(kinds or {})}, Desired(nodes), gone)
+    return assemble(found, addresses, {**dict.fromkeys(found, LISTED), **(kinds or {})}, Desired(nodes), gone, answered or {})
 
 
 def test_a_table_is_read() -> None:
@@ -79,6 +86,39 @@ f 10.0.0.6:1@2 slave,fail a 0 0 2 connected
         name: member.kind for name, member in state.members.items()
     }
     assert {"b", "c", "d", "f"} == {name for name, member in state.members.items() if member.is_failed}
+
+
+@given(st.data())
+def test_a_node_whose_address_is_lost_or_taken_is_gone(data: st.DataObject) -> None:
+    """Whatever each table still says of it, and whether or not the node at its address knows its own host; else it is not named."""
+    count = data.draw(st.integers(1, 4))
+    entries = {
+        "no address": "z :0@0 {flags},noaddr - 0 0 9 disconnected 0-99",
+        "taken": "z 10.0.0.9:1@2 {flags} - 0 0 9 connected 0-99",
+        "free": "z 10.0.0.8:1@2 {flags} - 0 0 9 disconnected 0-99",
+    }
+    seen = [data.draw(st.sampled_from(list(entries))) for _number in range(count)]
+    tables = []
+    for number, kind in enumerate(seen):
+        flags = data.draw(st.sampled_from(["master", "master,fail", "master,fail?"]))
+        others = [f"n{other} 10.0.0.{other}:1@2 master - 0 0 1 connected" for other in range(count) if other != number]
+        own = f"n{number} 10.0.0.{number}:1@2 myself,master - 0 0 1 connected"
+        tables.append(report("\n".join([own, *others, entries[kind].format(flags=flags)])))
+    knows_host = data.draw(st.booleans())
+    tables.append(report(f"new {'10.0.0.9' if knows_host else ''}:1@2 myself,master - 0 0 0 connected"))
+    kinds = {"new": data.draw(st.sampled_from([LISTED, RETIRED]))}
+    state = together(*tables, kinds=kinds, answered={} if knows_host else {("10.0.0.9", 1): "new"})
+    lost = state.members["z"]
+    assert (STALE if "free" not in seen else UNLISTED) == lost.kind
+    assert lost.is_failed or "free" in seen
+    assert ["z"] * 100 == list(state.owners[:100])
+
+
+def test_a_node_that_no_one_names_took_the_address() -> None:
+    """It is none of the observed nodes, and answers where the lost one was."""
+    table = "a a.example:1@2 myself,master - 0 0 1 connected 0-9\nz 10.0.0.9:1@2 master,fail - 0 0 9 disconnected 10-19"
+    assert STALE == together(report(table), answered={("10.0.0.9", 1): "other"}).members["z"].kind
+    assert UNLISTED == together(report(table), answered={("10.0.0.9", 1): "z"}).members["z"].kind
 
 
 def test_what_a_killed_creation_left_may_meet() -> None:

@@ -7,7 +7,8 @@ import contextlib
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Optional
 
 from ..connect.settings import Settings
@@ -30,11 +31,13 @@ class Observed:
         nodes: Connections.
         kinds: LISTED, RETIRED or UNLISTED for each.
         gone: Retired addresses that do not answer, names also as what they resolve to.
+        answered: Who answers at addresses that tables have, by host and port; also nodes that are none of these.
     """
 
     nodes: dict[str, Node]
     kinds: dict[str, str]
-    gone: tuple[tuple[str, int], ...]
+    gone: tuple[tuple[str, int], ...] = ()
+    answered: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def close(self) -> None:
         """End all connections."""
@@ -49,15 +52,16 @@ def connect_nodes(settings: Settings, desired: Desired) -> Observed:
     Raises:
         RefusedError: naming every desired node that cannot be used, or two addresses of one node.
     """
-    observed = Observed({}, {}, ())
+    observed = Observed({}, {})
     opened = _open(settings, [node.address for node in desired.nodes], LISTED, observed)
     _refuse_unusable({address: error for address, error in opened.items() if error is not None}, len(opened))
     retired = _open(settings, desired.retired, RETIRED, observed)
     _refuse_unusable({address: error for address, error in retired.items() if isinstance(error, CredentialsError)}, len(retired))
     observed.gone = tuple(place for address, error in retired.items() if error is not None for place in _places(address))
     tables = [node.report.table for node in observed.nodes.values()]
-    unknown = {entry.id: entry for table in tables for entry in table.values() if entry.id not in observed.nodes and entry.host}
-    _open(settings, [format_nodes([(entry.host, entry.port)]) for entry in unknown.values()], UNLISTED, observed, set(unknown))
+    unknown = [entry for table in tables for entry in table.values() if entry.id not in observed.nodes and entry.host]
+    places = dict.fromkeys(format_nodes([(entry.host, entry.port)]) for entry in unknown)
+    _open(settings, places, UNLISTED, observed, {entry.id for entry in unknown})
     return observed
 
 
@@ -73,6 +77,7 @@ def _open(
         found[address] = error
         if node is None:
             continue
+        observed.answered[split_address(address)] = node.id
         if node.id in observed.nodes or (expected is not None and node.id not in expected):
             node.close()
             if expected is None:
@@ -113,7 +118,8 @@ def read_state(observed: Observed, desired: Desired) -> ClusterState:
         list(pool.map(lambda node: node.read(), observed.nodes.values()))
     reports = {name: node.report for name, node in observed.nodes.items()}
     addresses = {name: node.address for name, node in observed.nodes.items()}
-    state = assemble(reports, addresses, observed.kinds, desired, observed.gone)
+    answered = {**observed.answered, **{(node.entry.host, node.entry.port): name for name, node in observed.nodes.items()}}
+    state = assemble(reports, addresses, observed.kinds, desired, observed.gone, answered)
     opened = {slot for member in state.members.values() for slot in (*member.importing, *member.migrating)}
     asked = sorted(opened | {slot for slot, owner in enumerate(state.owners) if owner is None})
     strays: dict[int, dict[str, int]] = {}
@@ -132,6 +138,7 @@ def assemble(
     kinds: Mapping[str, str],
     desired: Desired,
     gone: Sequence[tuple[str, int]] = (),
+    answered: Mapping[tuple[str, int], str] = MappingProxyType({}),
 ) -> ClusterState:
     """
     Return what the reports of nodes say together; pure.
@@ -141,6 +148,7 @@ def assemble(
         addresses, kinds: Of each of them.
         desired: Whose nodes have hosts, zones and weights.
         gone: Retired addresses that do not answer.
+        answered: Ids by the host and port at which they answer. A node says its own host only after another has called it.
     """
     ours = main_cluster(reports, addresses, kinds)
     wanted = {node.address: node for node in desired.nodes}
@@ -160,14 +168,13 @@ def assemble(
             **_place(node, report.own),
         )
     silent = _silent_entries(reports, ours)
-    live_places = {(reports[name].own.host, reports[name].own.port) for name in ours}
+    taken = {**{(report.own.host, report.own.port): name for name, report in reports.items()}, **answered}
     for entry in silent.values():
-        seen = [reports[name].table[entry.id].flags for name in ours if entry.id in reports[name].table]
+        seen = [reports[name].table[entry.id] for name in ours if entry.id in reports[name].table]
         # "fail" is what a majority has agreed on; an entry that few nodes have never gets so far
-        is_failed = any("fail" in flags for flags in seen) or all("fail?" in flags for flags in seen)
-        no_address = "noaddr" in entry.flags or not entry.host
+        is_failed = any("fail" in other.flags for other in seen) or all("fail?" in other.flags for other in seen)
         kind = UNLISTED
-        if no_address or (entry.host, entry.port) in live_places:
+        if all(_is_stale(other, taken) for other in seen):
             kind, is_failed = STALE, True
         elif any(port == entry.port and host in (entry.host, entry.hostname) for host, port in gone):
             kind = RETIRED
@@ -176,6 +183,15 @@ def assemble(
             id=entry.id, address=entry.address, kind=kind, is_reachable=False, is_failed=is_failed, primary=entry.primary, **known_place
         )
     return ClusterState(members, _owners({name: reports[name] for name in ours}, silent))
+
+
+def _is_stale(entry: Entry, taken: Mapping[tuple[str, int], str]) -> bool:
+    """
+    Whether the entry of a node that does not answer leads nowhere: it has no address any more, or another node answers there.
+
+    A node loses the address in a table when that node finds another id at it, which happens at any time after a start with empty files.
+    """
+    return "noaddr" in entry.flags or not entry.host or taken.get((entry.host, entry.port), entry.id) != entry.id
 
 
 def _place(node: Optional[DesiredNode], entry: Entry) -> dict[str, Any]:
