@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .model import ADMIN, DEFAULT, Permissions, User, digest
+from .model import DEFAULT, OWN_USERS, Permissions, User, digest
 
 _PERMISSIONS = ("categories", "commands", "keys", "keys_read", "keys_write", "channels")
 _SECRETS = ("passwords", "password_hashes", "nopass")
@@ -35,7 +35,7 @@ def user_problems(listed: Any) -> list[str]:
 
 
 def _one(name: str, options: Mapping[str, Any]) -> Iterator[str]:
-    if name == ADMIN:
+    if name in OWN_USERS:
         yield " is the user that keyfleet itself is: use another name"
     for unknown in sorted(str(option) for option in options if option not in FIELDS):
         yield f".{unknown} is not an option: use {', '.join(FIELDS)}"

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 DEFAULT = "default"  # who a client is that names no user
 ADMIN = "keyfleet"  # who roles, modules and procedures are
+REPLICATION = "keyfleet-replication"  # who a replica is to its primary (masteruser)
+OWN_USERS = (ADMIN, REPLICATION)  # the inventory must not declare them
 READ, WRITE = "R", "W"
 
 
@@ -88,6 +91,28 @@ class User:
 def administrator(passwords: Iterable[str]) -> User:
     """Return the user that keyfleet itself is."""
     return _with_every_right(ADMIN, frozenset(digest(password) for password in passwords))
+
+
+def replicator(passwords: Iterable[str]) -> User:
+    """
+    Return the user as whom replicas follow their primary, with the rights for that and no other.
+
+    Args:
+        passwords: Of the administrative user, from which those of this one follow (`replication_password`).
+    Source:
+        https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/ for the commands that a replica sends.
+    """
+    hashes = frozenset(digest(replication_password(password)) for password in passwords)
+    return User(REPLICATION, enabled=True, hashes=hashes, own=Permissions(("-@all", "+ping", "+psync", "+replconf")))
+
+
+def replication_password(admin_password: str) -> str:
+    """
+    Return the password of the replication user that belongs to one of the administrative user.
+
+    It needs no secret of its own and changes together with the other one, which cannot be computed from it.
+    """
+    return hmac.new(admin_password.encode(), REPLICATION.encode(), hashlib.sha256).hexdigest()
 
 
 def default_user(password: str) -> User:
