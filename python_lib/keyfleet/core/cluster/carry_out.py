@@ -16,6 +16,7 @@ from .observe import Observed
 from .steps import HANDOVER, Assign, Close, Detach, Forget, Leave, Meet, Move, Promote, Replicate, Reserve, Step
 
 ASSIGNED_AT_A_TIME = 4096
+MEET_SECONDS = 3.0  # until nodes that do not know each other yet are introduced again
 FAILOVER_SECONDS = 6.0  # the server gives a handover up after 5
 
 
@@ -83,14 +84,28 @@ class Work:
         node.read()
 
     def _meet(self, step: Meet) -> None:
+        """Servers give a handshake up after their node timeout, and do not say so: who is still unknown is introduced again."""
         everyone = [self.nodes[name] for name in (*step.members, *step.newcomers)]
-        places = {node.id: node.entry for node in everyone}
+        sent = float("-inf")
+
+        def missing() -> str:
+            nonlocal sent
+            found = self._strangers(everyone)
+            if found and time.monotonic() - sent > MEET_SECONDS:
+                sent = time.monotonic()
+                self._introduce(step)
+            return found
+
+        self.wait(missing)
+
+    def _introduce(self, step: Meet) -> None:
+        places = {name: self.nodes[name].entry for name in step.newcomers}
         for name in step.newcomers:
             for other in self._acquaintances(name, step):
-                entry = places[name]
-                ports = (entry.port, entry.bus_port) if entry.bus_port else (entry.port,)
-                other.change(("CLUSTER", "MEET", entry.host, *ports), problem=f"cannot meet {self.nodes[name].address}")
-        self.wait(lambda: self._strangers(everyone))
+                if name not in other.report.table or other.id not in self.nodes[name].report.table:
+                    entry = places[name]
+                    ports = (entry.port, entry.bus_port) if entry.bus_port else (entry.port,)
+                    other.change(("CLUSTER", "MEET", entry.host, *ports), problem=f"cannot meet {self.nodes[name].address}")
 
     def _acquaintances(self, name: str, step: Meet) -> list[Node]:
         """Return who meets a newcomer: some members, and the newcomers before it; gossip does the rest."""
@@ -104,7 +119,8 @@ class Work:
             for other in reports:
                 entry = report.table.get(other.own.id)
                 if entry is None or entry.slots != other.own.slots:
-                    return f"{self._name(report.own.id)} does not know {self._name(other.own.id)} and its slots yet"
+                    what = "" if entry is None else "the slots of "
+                    return f"{self._name(report.own.id)} does not know {what}{self._name(other.own.id)} yet"
         return ""
 
     def _promote(self, step: Promote) -> None:
