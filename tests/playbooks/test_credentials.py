@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 from keyfleet import Client, Settings
+from keyfleet.core.directives.throwaway import engine_version
+from keyfleet.testing._binaries import find_binary
 from keyfleet.testing._server import wait_until
 from support.load import Load
 from support.playbooks import Deployment, deployments, free_port
@@ -86,12 +88,20 @@ class Rotated:
         return {path.name: path.read_text(encoding="utf-8").strip() for path in self.state.glob("*password*")}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on the first server of ``--servers``, and what is marked, or everything with ``--full``, on the others too."""
+    servers = metafunc.config.getoption("servers").split(",")
+    every = metafunc.config.getoption("full") or metafunc.definition.get_closest_marker("every_server")
+    metafunc.parametrize("rotated", servers if every else servers[:1], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def rotated() -> Iterator[Rotated]:
-    """One deployment for the module, with one user beside ``default``."""
-    port = free_port()
+def rotated(request: pytest.FixtureRequest) -> Iterator[Rotated]:
+    """One deployment for the module and server, with one user beside ``default``."""
+    port, binary = free_port(), Path(find_binary(request.param))
+    engine = {"redis_server_engine": engine_version(str(binary))[0], "redis_server_bin_dir": str(binary.parent)}
     for found in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
-        found.variables = {"redis_server_instances": [{"name": "default", "port": port}], "redis_server_users": [APP]}
+        found.variables = {"redis_server_instances": [{"name": "default", "port": port}], "redis_server_users": [APP], **engine}
         found.run().ok()
         yield Rotated(found, port)
 
@@ -102,6 +112,7 @@ def check_written(load: Load) -> None:
     assert all(len(worker.done) > 10 for worker in load.workers)
 
 
+@pytest.mark.every_server
 def test_users_are_as_declared_and_a_second_run_changes_nothing(rotated: Rotated) -> None:
     """What a user may do, and who administers; nothing on the host holds a password as text."""
     with redis.Redis(port=rotated.port, username="app", password="kf-battery-of-app", decode_responses=True) as client:
@@ -134,6 +145,7 @@ def test_users_made_by_hand_are_named_before_they_are_removed(rotated: Rotated) 
     assert "visitor" not in rotated.deployment.run().ok().output
 
 
+@pytest.mark.every_server
 def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
     """Both are others afterwards, the old ones are refused, and every call of every client succeeded."""
     before = rotated.secrets()
@@ -165,6 +177,7 @@ def test_a_rotation_killed_anywhere_is_continued(rotated: Rotated) -> None:
         assert valid == rotated.enters(secrets["redis_server_admin_password"], "keyfleet")
 
 
+@pytest.mark.every_server
 def test_a_password_that_changes_in_the_inventory_takes_both_phases(rotated: Rotated) -> None:
     """The generated one becomes a given one, and a user gets another: no run needs the old one, no call fails, the old ones end."""
     before = rotated.password()

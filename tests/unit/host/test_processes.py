@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keyfleet.core.host.ports import ports_of
-from keyfleet.core.host.processes import holders, parent, words_of
+from keyfleet.core.host.processes import holders, parent, program_files, programs_in, words_of
 
 PROGRAM = "import sys; kept = open(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
 
@@ -60,3 +62,37 @@ def test_ports_of_a_process() -> None:
         assert [listening.getsockname()] == [
             pair for pair in ports_of(os.getpid()) if pair[1] in (listening.getsockname()[1], other.getsockname()[1])
         ]
+
+
+PROGRAMS = ["/usr/bin/redis-server", "/opt/so/valkey-server", "/opt/a b/redis.so-server", "/srv/lib/loader", "/srv/new\nline"]
+LIBRARIES = ["/usr/lib/libc.so.6", "/lib64/ld-linux-x86-64.so.2", "/lib/ld-2.31.so", "/opt/modules/search.so", "/lib/libssl.so.1.1"]
+MEMORY = ["/memfd:jit", "/dev/zero", "/SYSV00000000", "[vdso]", "[heap]", ""]
+RIGHTS = ["r-xp", "r--p", "rw-p", "r-xs"]
+MAPPED = st.lists(st.tuples(st.sampled_from([*PROGRAMS, *LIBRARIES, *MEMORY]), st.sampled_from(RIGHTS), st.booleans()), max_size=12)
+
+
+def line_of(place: str, rights: str, inode: int) -> str:
+    """Return the line of ``maps`` that the kernel prints."""
+    number = inode if place.startswith("/") else 0
+    return f"7f00-7f10 {rights} 00028000 fe:00 {number}".ljust(73) + place.replace("\n", "\\012")
+
+
+@given(MAPPED, st.sampled_from([*PROGRAMS, *LIBRARIES]), st.booleans())
+def test_programs_are_what_is_executed_and_no_library(mapped: list[tuple[str, str, bool]], executable: str, gone: bool) -> None:
+    """The executable always is one, even a loader that is named like a library; memory with a name never is."""
+    places = [(path, path + " (deleted)" * gone, rights) for path, rights, gone in [(executable, "r-xp", gone), *mapped]]
+    lines = [line_of(place, rights, inode) for inode, (_path, place, rights) in enumerate(places, 1)]
+    wanted = {
+        f"fe:00 {inode}": place
+        for inode, (path, place, rights) in enumerate(places, 1)
+        if "x" in rights and (place == places[0][1] or path in PROGRAMS)
+    }
+    assert wanted == programs_in("\n".join(lines), places[0][1])
+
+
+def test_program_files_of_a_process(holder: subprocess.Popen[str]) -> None:
+    """The interpreter of this process, which a second one executes too; nothing of one that has ended."""
+    executed = program_files(holder.pid)
+    assert ([os.path.realpath(sys.executable)], program_files(os.getpid())) == (list(executed.values()), executed)
+    holder.communicate()
+    assert {} == program_files(holder.pid)

@@ -33,6 +33,7 @@ from typing import Callable
 from ..directives.throwaway import config_get, engine_version, throwaway
 from ..errors import BuildError, KeyfleetError, RefusedError
 from ..host.commands import run
+from ..host.processes import pids, program_files
 
 BUILD_SECONDS = 3600  # also how long a second run waits for a build that is under way
 POLL_SECONDS = 0.5
@@ -203,11 +204,9 @@ def _running(release: Release) -> set[str]:
     """Return the releases that processes of this host run."""
     top = os.path.realpath(release.releases)
     found = set()
-    for link in Path("/proc").glob("[0-9]*/exe"):
-        with contextlib.suppress(OSError):
-            program = Path(os.readlink(link))  # noqa: PTH115 - the text, which need not be a path that this process can follow
-            if top in map(str, program.parents):
-                found.add(program.relative_to(top).parts[0])
+    for program in (Path(path) for pid in pids() for path in program_files(pid).values()):
+        if top in map(str, program.parents):
+            found.add(program.relative_to(top).parts[0])
     return found
 
 

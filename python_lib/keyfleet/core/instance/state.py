@@ -8,8 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from ..acl.live import read_users
 from ..acl.model import User, users_in
@@ -30,11 +29,9 @@ from .config import STARTER_MARK, values_in, written_names
 from .datafiles import DataFolder, Disk, Place
 from .keys import DatabaseKeys, count_keys
 from .model import Host, Instance
+from .program import program_reasons
 from .record import DataRecord, Record, read_data_record, read_record
 from .starting import conditions, server_account
-
-if TYPE_CHECKING:
-    import redis
 
 
 @dataclass(frozen=True)
@@ -222,24 +219,8 @@ def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
             active=active,
             counts=count_keys(client),
             users=read_users(client),
-            reasons=(*_process_reasons(client, host, status.pid), *_starter_reasons(host, instance, started)),
+            reasons=(*program_reasons(client, host, status.pid), *_starter_reasons(host, instance, started)),
         )
-
-
-def _process_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:
-    """Return why the running process is not the installed program."""
-    _unused, version = engine_version(host.binary)
-    info = client.info("server")
-    running = str(info.get("valkey_version") or info.get("redis_version"))
-    if running != version:
-        return [f"version {version} is installed and {running} runs"]
-    with contextlib.suppress(OSError):
-        program, desired = str(Path(f"/proc/{pid}/exe").readlink()), os.path.realpath(host.binary)
-        if program.endswith(" (deleted)"):
-            return ["the program was replaced since the server started"]
-        if program != desired:
-            return [f"binary changed: {program} runs and shall be {desired}"]
-    return []
 
 
 def _starter_reasons(host: Host, instance: Instance, started: list[str]) -> list[str]:
