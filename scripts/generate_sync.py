@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     for path in left:
         path.unlink()
     for path in stale:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wanted[path], encoding="utf-8")
     return 1 if unused else 0
 

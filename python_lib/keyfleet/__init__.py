@@ -33,6 +33,7 @@ if _typing.TYPE_CHECKING:
     from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from ._protocol.key_names import KeyGroup, Prefix
     from ._protocol.pubsub import Message, Reconnected
+    from ._protocol.ttl import TTL
     from ._sync.calls.pipeline import Pipeline
     from ._sync.calls.scripting import Script
     from ._sync.client import Client
@@ -80,6 +81,7 @@ __all__ = [
     "SlowLogEntry",
     "Stats",
     "Subscription",
+    "TTL",
     "UnreachableError",
     "WrongTypeError",
 ]
@@ -108,6 +110,7 @@ _LATER = {
     "SlowLogEntry": ("._protocol.info", "SlowLogEntry"),
     "Stats": ("._transport.stats", "Stats"),
     "Subscription": ("._sync.subscription", "Subscription"),
+    "TTL": ("._protocol.ttl", "TTL"),
 }
 
 

@@ -51,16 +51,20 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_profiles": set(),
     "redis_validate": set(),
 }
+ROOMS_OF_A_CLIENT = {"_attempts", "_capabilities", "_topics", "_policy", "_protocol", "_transport"} | {
+    *("core/errors", "core/connect", "core/health", "core/keys"),
+}
 CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core only what is named here as core/
     "_policy": set(),
     "_attempts": {"_policy", "_protocol", "core/errors"},
     "_topics": {"_protocol"},
     "_protocol": {"core/errors", "core/health", "core/keys"},
     "_transport": {"_policy", "_protocol", "core/errors", "core/connect"},
-    "_async": {"_attempts", "_topics", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
-    "_sync": {"_attempts", "_topics", "_policy", "_protocol", "_transport", "core/errors", "core/connect", "core/health", "core/keys"},
+    "_capabilities": {"_protocol", "core/errors"},
+    "_async": ROOMS_OF_A_CLIENT,
+    "_sync": ROOMS_OF_A_CLIENT,
     "testing": {"core/errors", "core/connect"},
-    "__init__": {"_policy", "_protocol", "_transport", "_async", "_sync", "core/errors", "core/connect", "core/health"},
+    "__init__": {"_policy", "_capabilities", "_protocol", "_transport", "_async", "_sync", "core/errors", "core/connect", "core/health"},
 }
 CORE_FILES = sorted(path for path in CORE.rglob("*.py") if path.name != "__init__.py")
 CLIENT_FILES = sorted(path for path in PACKAGE.rglob("*.py") if CORE not in path.parents)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .calls.capabilities import AsyncCapabilities
 from .calls.hashes import AsyncHashCalls
 from .calls.keys import AsyncKeyCalls
 from .calls.lists import AsyncListCalls
@@ -24,6 +25,7 @@ class AsyncClient(
     AsyncScripting,
     AsyncServerCalls,
     AsyncMessageCalls,
+    AsyncCapabilities,
 ):
     """
     Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names, for asyncio.

@@ -91,7 +91,7 @@ def texts_first(commands: Iterable[Command[Any]], is_cluster: bool) -> list[Comm
 
 @cache
 def load(name: str) -> Script:
-    """Return the script ``lua/<name>.lua`` of this package."""
+    """Return the script ``lua/<name>.lua`` of this package; read, and its digest computed, when it is first used."""
     import pkgutil  # for the few clients that run one
 
     source = pkgutil.get_data("keyfleet", f"lua/{name}.lua")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .calls.capabilities import Capabilities
 from .calls.hashes import HashCalls
 from .calls.keys import KeyCalls
 from .calls.lists import ListCalls
@@ -24,6 +25,7 @@ class Client(
     Scripting,
     ServerCalls,
     MessageCalls,
+    Capabilities,
 ):
     """
     Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names, for threads.

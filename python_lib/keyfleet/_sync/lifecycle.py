@@ -56,6 +56,7 @@ class ClientBase:
         self._commands = Commands(settings.key_prefix, bool(settings.cluster_nodes), partial(_note_undecodable, self._counters))
         self._budget: float | None = None
         self._outage = Outage()
+        self._capabilities: dict[str, Any] = {}  # what each keeps between calls, by its name
 
     @classmethod
     def from_env(
