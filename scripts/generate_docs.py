@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keyfleet import Client, Pipeline, Policy, Script, Subscription
+from keyfleet import Client, Limit, Pipeline, Policy, RateLimitResult, Script, Subscription
 from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
 from keyfleet._protocol.kinds import MISSING
+from keyfleet._sync.capabilities.rate_limits import RateLimits
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -34,6 +35,11 @@ MARKUP = (
     (re.compile(r"\bL\(([^,)]*),\s*([^)]*)\)"), r"[\1](\2)"),
     (re.compile(r"\bU\(([^)]*)\)"), r"<\1>"),
     (re.compile(r"\\([()\\])"), r"\1"),
+)
+CAPABILITIES = (  # classes, and how their sections are called
+    (RateLimits, "client.rate_limits"),
+    (Limit, "Limit"),
+    (RateLimitResult, "RateLimitResult"),
 )
 
 
@@ -195,6 +201,20 @@ def api_page() -> str:
     return page("Python client", "the docstrings of python_lib/keyfleet/_async", *sections)
 
 
+def capabilities_page() -> str:
+    """Return the page of what the client's capabilities offer, from their docstrings."""
+    sections = [["Each is an attribute of `Client`, and of `AsyncClient` with `await` before what waits."]]
+    for kind, title in CAPABILITIES:
+        sections += [[f"## {title}"], docstring(kind)]
+        members = {name: member for name, member in vars(kind).items() if not name.startswith("_")}
+        sections += [
+            api_entry(name, member, False)
+            for name, member in members.items()
+            if (inspect.isfunction(member) or isinstance(member, property)) and docstring(member) != [""]
+        ]
+    return page("Capabilities of the client", "the docstrings of python_lib/keyfleet", *sections)
+
+
 def api_entry(name: str, member: Any, is_queued: bool) -> list[str]:
     """Return the section of one call or property."""
     heading = f"### `{name}`{' †' if is_queued else ''}"
@@ -252,6 +272,7 @@ def pages() -> dict[Path, str]:
     made = {Path("roles", f"{spec.parts[-3]}.md"): role_page(spec) for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
     made |= {Path("modules", f"{source.stem}.md"): module_page(source) for source in sorted(ROOT.glob("plugins/modules/*.py"))}
     made[Path("client", "api.md")] = api_page()
+    made[Path("client", "capabilities.md")] = capabilities_page()
     made[Path("client", "repeats.md")] = repeats_page()
     return {Path("README.md"): index_page(made), **made}
 

@@ -26,6 +26,8 @@ RULES = (
     (r"\b__anext__\b", "__next__"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\basynccontextmanager\b", "contextmanager"),
+    (r"\bAwaitable, (?=Callable)", ""),
+    (r"\bAwaitable\[T\]", "T"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"(?<=\._transport\.)asyncio_", "thread_"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),

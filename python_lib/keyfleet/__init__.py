@@ -17,6 +17,7 @@ from .core.errors import (
     KeyfleetError,
     OutcomeUnknown,
     PoolTimeoutError,
+    RateLimitedError,
     RefusedError,
     ServerError,
     SettingsError,
@@ -29,6 +30,7 @@ if _typing.TYPE_CHECKING:
     from ._async.calls.scripting import AsyncScript
     from ._async.client import AsyncClient
     from ._async.subscription import AsyncSubscription
+    from ._capabilities.rate_limits import Limit, RateLimitResult
     from ._protocol.command import Key
     from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from ._protocol.key_names import KeyGroup, Prefix
@@ -60,6 +62,7 @@ __all__ = [
     "Key",
     "KeyGroup",
     "KeyfleetError",
+    "Limit",
     "MemoryEstimate",
     "Message",
     "OutcomeUnknown",
@@ -69,6 +72,8 @@ __all__ = [
     "PoolTimeoutError",
     "Prefix",
     "PrefixMemory",
+    "RateLimitResult",
+    "RateLimitedError",
     "Reconnected",
     "RefusedError",
     "RotatingPassword",
@@ -97,12 +102,14 @@ _LATER = {
     "HealthReport": (".core.health.report", "HealthReport"),
     "Key": ("._protocol.command", "Key"),
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
+    "Limit": ("._capabilities.rate_limits", "Limit"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
     "Message": ("._protocol.pubsub", "Message"),
     "PasswordFile": ("._transport.login", "PasswordFile"),
     "Pipeline": ("._sync.calls.pipeline", "Pipeline"),
     "Prefix": ("._protocol.key_names", "Prefix"),
     "PrefixMemory": ("._protocol.info", "PrefixMemory"),
+    "RateLimitResult": ("._capabilities.rate_limits", "RateLimitResult"),
     "Reconnected": ("._protocol.pubsub", "Reconnected"),
     "RotatingPassword": ("._transport.login", "RotatingPassword"),
     "Script": ("._sync.calls.scripting", "Script"),

@@ -9,6 +9,7 @@ Of the client, exported by the package ``keyfleet``:
     ├── RefusedError             the request is not safe or not possible; nothing was touched
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
+    ├── RateLimitedError         a rate limit refused the call
     └── ServerError              a server was asked, and it did not go well
         ├── UnreachableError     no connection, or no usable answer in time; the command did not run
         │   ├── PoolTimeoutError all connections were busy for the whole budget
@@ -88,6 +89,24 @@ class DecodeError(KeyfleetError):
 
 class ClosedError(KeyfleetError):
     """The client was closed; `connect` opens it again."""
+
+
+class RateLimitedError(KeyfleetError):
+    """
+    A rate limit refused the call; nothing was consumed.
+
+    Attributes:
+        limit: The limit that refused.
+        retry_after_seconds: How long until the call may be admitted.
+        result: Everything that is known, a RateLimitResult.
+    """
+
+    def __init__(self, limit: int, retry_after_seconds: float, result: object) -> None:
+        super().__init__(limit, retry_after_seconds, result)
+        self.limit, self.retry_after_seconds, self.result = limit, retry_after_seconds, result
+
+    def __str__(self) -> str:
+        return f"the limit of {self.limit} is used up; try again in {self.retry_after_seconds:.3f} s"
 
 
 class FilesError(KeyfleetError):

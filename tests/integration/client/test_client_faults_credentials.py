@@ -10,7 +10,8 @@ from keyfleet import CredentialsError, DeniedError
 from keyfleet.core.connect.client import close
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing.proxy import FaultProxy
-from keyfleet.testing.servers import Cluster, SentinelGroup, Server
+from keyfleet.testing.servers import Cluster, Server
+from support.capabilities import MODEST, modest_user
 from support.clients import OpenClient
 
 from tests.integration.conftest import Target
@@ -18,8 +19,6 @@ from tests.integration.conftest import Target
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 
 CALLS = 20
-# The user of an application: all keys, nothing that looks at all of them or changes the server.
-MODEST = ["on", ">modest", "~*", "&*", "+@all", "-@dangerous", "-@admin", "-keys", "-flushdb", "-flushall", "-script|flush", "-config"]
 
 
 @pytest.fixture
@@ -73,25 +72,19 @@ def test_a_password_that_changes_under_a_running_client(open_client: OpenClient,
 
 def test_a_user_without_dangerous_commands_is_enough(target: Target, open_client: OpenClient) -> None:
     """No KEYS, FLUSHDB, CONFIG, SCRIPT FLUSH, ROLE, INFO: calls of all kinds work on every topology."""
-    with clients_of(servers_of(target)) as servers:
-        for server in servers:
-            server.execute_command("ACL", "SETUSER", "app", "reset", *MODEST)
-        try:
-            client = open_client(target.settings(username="app", password="modest", key_prefix="app:"))
-            client.wait_until_ready(5.0)
-            assert client.set("k", "v", ttl_seconds=100)
-            assert "v" == client.get("k")
-            assert [1, 2] == [client.incr("n", ttl_seconds=100), client.incr("n", ttl_seconds=100)]
-            assert client.set_many({f"m{number}": number for number in range(20)})
-            assert {"m1": "1", "m2": "2"} == client.get_many(["m1", "m2"])
-            client.hset("h", {"f": 1})
-            assert 3 == client.hincrby("h", "f", 2)
-            assert 23 == len(list(client.scan()))
-            assert 20 == client.delete(*[f"m{number}" for number in range(20)])
-            assert ["h", "k", "n"] == sorted(client.scan("*"))
-        finally:
-            for server in servers:
-                server.execute_command("ACL", "DELUSER", "app")
+    with modest_user(target) as rights:
+        client = open_client(target.settings(**rights, key_prefix="app:"))
+        client.wait_until_ready(5.0)
+        assert client.set("k", "v", ttl_seconds=100)
+        assert "v" == client.get("k")
+        assert [1, 2] == [client.incr("n", ttl_seconds=100), client.incr("n", ttl_seconds=100)]
+        assert client.set_many({f"m{number}": number for number in range(20)})
+        assert {"m1": "1", "m2": "2"} == client.get_many(["m1", "m2"])
+        client.hset("h", {"f": 1})
+        assert 3 == client.hincrby("h", "f", 2)
+        assert 23 == len(list(client.scan()))
+        assert 20 == client.delete(*[f"m{number}" for number in range(20)])
+        assert ["h", "k", "n"] == sorted(client.scan("*"))
 
 
 def test_a_command_that_the_user_may_not_use_is_named_at_once(open_client: OpenClient, redis_server: Server) -> None:
@@ -103,10 +96,3 @@ def test_a_command_that_the_user_may_not_use_is_named_at_once(open_client: OpenC
             client.incr("n")
         assert 0 == client.stats.retries
         server.execute_command("ACL", "DELUSER", "app")
-
-
-def servers_of(target: Target) -> list[Server]:
-    """Return the servers that hold keys."""
-    if isinstance(target, Cluster):
-        return target.nodes
-    return target.servers if isinstance(target, SentinelGroup) else [target]

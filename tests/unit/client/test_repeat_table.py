@@ -12,6 +12,7 @@ import pytest
 from keyfleet import Client
 from keyfleet._protocol.builder import Commands
 from keyfleet._protocol.command import Operation, Repeat
+from keyfleet._sync.calls.capabilities import Capabilities
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "client" / "guarantees.md").read_text(encoding="utf-8")
@@ -94,6 +95,7 @@ OTHERS = {
     *("from_env", "from_settings", "from_url", "settings", "policy", "stats", "raw", "within", "connect", "wait_until_ready", "close"),
     *("is_connected", "is_live", "info", "health", "slow_log", "memory_by_prefix", "flush"),
     *("execute", "pipeline", "script", "publish", "subscribe"),
+    *(name for name in vars(Capabilities) if not name.startswith("_")),  # the page of each has its own table
 }
 
 
@@ -117,7 +119,11 @@ def test_the_table_is_complete() -> None:
     assert {name for name in dir(Client) if not name.startswith("_")} == {name.partition("(")[0] for name in BUILD} | OTHERS
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_client\w+\.py)`", PAGE))))
+PAGES = sorted((ROOT / "docs" / "client").glob("*.md"))
+NAMED = sorted({name for page in PAGES for name in re.findall(r"`(test_(?!\w*\*)\w+\.py)`", page.read_text(encoding="utf-8"))})
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_the_tests_that_are_named_exist(name: str) -> None:
     """A guarantee without its test is none."""
     assert (ROOT / "tests" / "integration" / "client" / name).is_file()

@@ -4,15 +4,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..lifecycle import ClientBase
+
+if TYPE_CHECKING:
+    from ..capabilities.rate_limits import RateLimits
 
 T = TypeVar("T")
 
 
 class Capabilities(ClientBase):
     """Capabilities built on the calls."""
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """Rate limits that all processes share."""
+        from ..._capabilities.rate_limits import Refusals  # for the programs that have limits
+        from ..capabilities.rate_limits import RateLimits
+
+        return RateLimits(self, self._kept("rate_limits", Refusals))
 
     def _kept(self, name: str, make: Callable[[], T]) -> T:
         """

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""What every capability is tried with: servers that are full, users with few rights, another primary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Union
+
+from keyfleet.core.connect.client import close
+from keyfleet.testing._replication import clients_of
+from keyfleet.testing.servers import Cluster, SentinelGroup, Server
+
+Deployment = Union[Server, Cluster, SentinelGroup]
+# The user of an application: all keys, nothing that looks at all of them or changes the server.
+MODEST = ["on", ">modest", "~*", "&*", "+@all", "-@dangerous", "-@admin", "-keys", "-flushdb", "-flushall", "-script|flush", "-config"]
+
+
+def servers_of(target: Deployment) -> Sequence[Server]:
+    """Return the servers that hold the data of *target*."""
+    if isinstance(target, Server):
+        return [target]
+    return target.nodes if isinstance(target, Cluster) else target.servers
+
+
+@contextmanager
+def modest_user(target: Deployment) -> Iterator[dict[str, Any]]:
+    """Give the settings of a user without @dangerous, KEYS, FLUSHDB and SCRIPT FLUSH."""
+    with clients_of(servers_of(target)) as servers:
+        for server in servers:
+            server.execute_command("ACL", "SETUSER", "app", "reset", *MODEST)
+        try:
+            yield {"username": "app", "password": "modest"}
+        finally:
+            for server in servers:
+                server.execute_command("ACL", "DELUSER", "app")
+
+
+@contextmanager
+def full(server: Server) -> Iterator[None]:
+    """Let *server* refuse every write, as maxmemory with noeviction does when it is used up."""
+    raw = server.client()
+    raw.config_set("maxmemory-policy", "noeviction")
+    raw.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        raw.config_set("maxmemory", 0)
+        close(raw)
