@@ -13,9 +13,9 @@ from typing import Any
 from keyfleet.core.cluster.carry_out import disagreement
 from keyfleet.core.cluster.converge import ClusterOutcome, converge
 from keyfleet.core.cluster.model import SLOTS, ClusterState, Limits
-from keyfleet.core.cluster.node import KILL_VARIABLE
 from keyfleet.core.cluster.observe import connect_nodes, read_state
 from keyfleet.core.cluster.validation import parse_desired
+from keyfleet.core.connect.node import KILL_VARIABLE
 from keyfleet.core.connect.settings import Settings
 from keyfleet.testing._cluster import Cluster, node_starter
 from keyfleet.testing._cluster_nodes import view

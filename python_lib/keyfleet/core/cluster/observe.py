@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import Any, Optional
 
 from ..connect.settings import Settings
-from ..connect.values import format_nodes
+from ..connect.values import format_nodes, split_address
 from ..errors import CredentialsError, RefusedError, UnreachableError
 from .model import LISTED, RETIRED, SLOTS, STALE, UNLISTED, ClusterState, Desired, DesiredNode, Member, format_slots
 from .node import Node, Report, open_node
 from .tables import Entry
-from .validation import split_address
 
 CONNECTIONS_AT_A_TIME = 16
 

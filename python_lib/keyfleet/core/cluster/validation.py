@@ -6,15 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ..connect.values import CONVERTERS, ConversionError, format_nodes
+from ..connect.values import ConversionError, format_nodes, split_address
 from ..errors import SettingsError
 from .model import SMALLEST_CLUSTER, Desired, DesiredNode, Limits
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``."""
-    ((host, port),) = CONVERTERS["cluster_nodes"]([address])
-    return host, port
 
 
 def parse_desired(

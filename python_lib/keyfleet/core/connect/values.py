@@ -215,3 +215,14 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
 def format_nodes(nodes: Iterable[tuple[str, int]]) -> str:
     """Return ``host:port`` joined by commas, IPv6 in brackets."""
     return ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """
+    Return host and port of ``host:port``.
+
+    Raises:
+        ConversionError: if it is none.
+    """
+    ((host, port),) = _nodes([address])
+    return host, port
