@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {"connect", "errors"},
     "acl": {"connect", "directives", "errors"},
     "topology": set(),
-    "cluster": {"connect", "errors"},  # and replication, when there is such a room
+    "replication": {"connect", "errors"},
+    "cluster": {"connect", "errors"},  # and replication, when it needs it
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
     "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "topology", "errors"},
@@ -44,6 +45,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
     "redis_cluster": {"errors", "connect", "cluster"},
+    "redis_replication": {"errors", "connect", "replication"},
     "redis_instances": INSTANCE | {"health"},
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Observe, plan, carry out, and plan again until nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Optional
+
+from ..connect.settings import Settings
+from ..errors import ServerError
+from .carry_out import Work
+from .model import Await, DesiredReplication, describe_state, describe_step
+from .observe import connect_members, read_state, what_is_unsettled
+from .plan import plan_replication
+
+MOST_ROUNDS = 5  # Sentinels choose the replica that takes over, which a plan cannot foresee
+
+
+@dataclass
+class ReplicationOutcome:
+    """
+    What was done, or in check mode would be.
+
+    Attributes:
+        primary: Address of the primary afterwards.
+        replicas: Addresses of its listed replicas.
+        steps: A phrase for each step that changed something.
+        before, after: The servers as text.
+    """
+
+    primary: str = ""
+    replicas: tuple[str, ...] = ()
+    steps: list[str] = field(default_factory=list)
+    before: str = ""
+    after: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return bool(self.steps)
+
+
+def converge(
+    settings: Settings,
+    desired: DesiredReplication,
+    *,
+    sentinel_settings: Optional[Settings] = None,
+    wait_seconds: float = 60.0,
+    check: bool = False,
+    report: Callable[[str], None] = lambda text: None,
+) -> ReplicationOutcome:
+    """
+    Bring a replication to the desired state.
+
+    Args:
+        settings: How to talk to every server: credentials, TLS, timeout.
+        sentinel_settings: The same for Sentinels.
+        wait_seconds: Longest wait for a replica to be in sync, and for Sentinels to agree.
+        check: Only say what would be done.
+        report: Called with each step.
+    Raises:
+        KeyfleetError: if the input or the state is refused, before anything is changed, or a step fails.
+    """
+    observed = connect_members(settings, sentinel_settings or settings, desired)
+    try:
+        outcome, work = ReplicationOutcome(), Work(observed, desired.service, wait_seconds, report)
+        for _round in range(MOST_ROUNDS):
+            work.wait(partial(what_is_unsettled, observed, desired.service))
+            state = read_state(observed, desired.service)
+            outcome.after = describe_state(state.members.values())
+            outcome.before = outcome.before or outcome.after
+            plan = plan_replication(state, desired)
+            outcome.primary = plan.primary
+            outcome.replicas = tuple(name for name in desired.members if name != plan.primary)
+            if check:
+                outcome.steps = [describe_step(step) for step in plan.steps if not isinstance(step, Await)]
+                outcome.after = describe_state(plan.after.members.values())
+                return outcome
+            if not plan.steps:
+                return outcome
+            outcome.steps += work.run(plan.steps)
+            if plan.hands_over:
+                desired = replace(desired, hands_over=False)
+        raise ServerError(f"after {MOST_ROUNDS} rounds there is still something to do: {'; '.join(outcome.steps[-3:])}")
+    finally:
+        observed.close()
