@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -29,6 +30,11 @@ def _random() -> str:
 def _next_of(path: Path) -> Path:
     """Return the file of the secret that replaces the one in *path*, once everything that uses it has it."""
     return path.with_name(f"{path.name}.next")
+
+
+def _previous_of(path: Path) -> Path:
+    """Return the file of the secret that was in *path* before, for as long as servers accept it."""
+    return path.with_name(f"{path.name}.previous")
 
 
 def _read(path: Path) -> Optional[str]:
@@ -94,24 +100,28 @@ class ActionModule(ActionBase):
                 "path": {"type": "path", "required": True},
                 "former_path": {"type": "path"},
                 "create": {"type": "bool", "default": True},
-                "state": {"type": "str", "choices": ["present", "absent", "changing", "changed"], "default": "present"},
+                "state": {"type": "str", "choices": ["present", "absent", "changing", "changed", "dropped"], "default": "present"},
+                "together": {"type": "list", "elements": "path", "default": []},
             },
         )
         path = Path(options["path"])
         former = Path(options["former_path"]) if options["former_path"] else None
         if options["state"] == "absent":
-            places = [place for place in (path, _next_of(path), former) if place]
+            places = [place for place in (path, _next_of(path), _previous_of(path), former) if place]
             return {**result, "changed": self._remove(places), "secret": None, "next": None}
         if options["state"] == "changing":
-            return {**result, **self._begin_change(path)}
+            return {**result, **self._begin_change(path, [Path(place) for place in options["together"]])}
         if options["state"] == "changed":
             return {**result, **self._end_change(path)}
+        if options["state"] == "dropped":
+            return {**result, "changed": self._drop(path), "secret": _read(path), "next": _read(_next_of(path))}
         secret, old = _read(path), _read(former) if former else None
         if former and old and secret not in (None, old):
             result["warnings"] = [f"{former} holds another secret than {path} and is not used any more: remove it"]
             old = None
         if not options["create"]:
-            return {**result, "changed": False, "secret": secret or old, "misplaced": old is not None, "next": _read(_next_of(path))}
+            found = {"secret": secret or old, "misplaced": old is not None, "next": _read(_next_of(path))}
+            return {**result, "changed": False, **found, "ending": _previous_of(path).exists()}
         changed = secret is None or old is not None
         if changed and not self._task.check_mode:
             secret = self._keep(path, former if old else None)
@@ -129,28 +139,46 @@ class ActionModule(ActionBase):
             raise _refusal(path, "written", error) from None
         return _read(path)
 
-    def _begin_change(self, path: Path) -> dict[str, Any]:
-        """Make the next secret; one that an interrupted change made stays."""
+    def _begin_change(self, path: Path, together: Sequence[Path] = ()) -> dict[str, Any]:
+        """Make the next secret, unless an interrupted change made it, or still has to end for this one or those that change with it."""
         secret, following = _read(path), _read(_next_of(path))
-        changed = secret is not None and following is None  # without a secret there is nothing to change
+        ending = any(_previous_of(place).exists() for place in (path, *together))
+        changed = secret is not None and following is None and not ending  # without a secret there is nothing to change
+        pending = following is not None or ending
         if changed and not self._task.check_mode:
             try:
                 following = _create(_next_of(path))
             except OSError as error:
                 raise _refusal(_next_of(path), "written", error) from None
-        return {"changed": changed, "secret": secret, "next": following}
+        return {"changed": changed, "secret": secret, "next": following, "pending": pending}
 
     def _end_change(self, path: Path) -> dict[str, Any]:
-        """Let the next secret take the place of the present one, in one step."""
+        """
+        Let the next secret take the place of the present one, in one step.
+
+        The present one is kept as the previous one before, which says until `_drop` that servers may still accept it.
+        """
         secret, following = _read(path), _read(_next_of(path))
         if following is not None and not self._task.check_mode:
             try:
+                with suppress(FileExistsError):
+                    os.link(path, _previous_of(path))
                 _next_of(path).replace(path)
             except FileNotFoundError:  # another host of the deployment did it
                 pass
             except OSError as error:
                 raise _refusal(path, "written", error) from None
         return {"changed": following is not None, "secret": following or secret, "next": None}
+
+    def _drop(self, path: Path) -> bool:
+        """Return whether there was a previous secret, or in check mode one that would be previous by now; it is gone then."""
+        found = _previous_of(path).exists() or (self._task.check_mode and _next_of(path).exists())
+        if found and not self._task.check_mode:
+            try:
+                _previous_of(path).unlink(missing_ok=True)
+            except OSError as error:
+                raise _refusal(_previous_of(path), "removed", error) from None
+        return found
 
     def _remove(self, places: list[Path]) -> bool:
         """Return whether there was a secret; it is gone then."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ..module_utils.keyfleet.acl.credentials import password_problem
 from ..module_utils.keyfleet.instance.advice import advice
 from ..module_utils.keyfleet.instance.model import from_variables, module_options, with_password
 from ..module_utils.keyfleet.instance.order import next_restart
@@ -124,6 +125,13 @@ def server_notices(
     return found
 
 
+def kept_password_problems(password: str, rules: str, path: str, of_default: bool = False) -> list[str]:
+    """Return why a generated password that is kept in *path* breaks the rules, without the password; empty if it does not."""
+    problem = password_problem(password, rules, of_default=of_default)
+    way = "run playbooks/rotate_credentials.yml, which makes one that they allow, or set redis_server_credential_rules to server"
+    return [f"redis_server_credential_rules is {rules!r}, and the generated password in {path} {problem}: {way}"] if problem else []
+
+
 def server_next_restart(waiting: Sequence[Sequence[str]], hosts: Sequence[str]) -> dict[str, str]:
     """
     Return ``host`` and ``name`` of the instance that restarts next; both empty if none waits.
@@ -147,5 +155,6 @@ class FilterModule:
             "public_plan": public_plan,
             "server_install": server_install,
             "server_notices": server_notices,
+            "kept_password_problems": kept_password_problems,
             "server_next_restart": server_next_restart,
         }

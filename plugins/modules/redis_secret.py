@@ -29,11 +29,18 @@ options:
     type: bool
     default: true
   state:
-    description: V(absent) removes O(path) and O(former_path). V(changing) makes RV(next) beside the secret, unless there is one;
-      V(changed) puts it in the place of the secret, once everything that uses the secret has it.
+    description: V(absent) removes O(path) and O(former_path). V(changing) makes RV(next) beside the secret, unless a change is under way;
+      V(changed) puts it in the place of the secret, once everything that uses the secret has it, and keeps the secret of before;
+      V(dropped) removes that one, once no server accepts it any more.
     type: str
-    choices: [present, absent, changing, changed]
+    choices: [present, absent, changing, changed, dropped]
     default: present
+  together:
+    description: Files of secrets that change together with this one. With O(state=changing), none is begun while one of them has its
+      secret of before.
+    type: list
+    elements: path
+    default: []
 author:
   - keyfleet maintainers (@keyfleet)
 attributes:
@@ -67,4 +74,12 @@ next:
   description: The secret that is to replace it, kept in a file with C(.next) at the end of its name; null unless a change is under way.
   returned: success
   type: str
+ending:
+  description: Whether the secret of before is kept, in a file with C(.previous) at the end of its name, since servers may still accept it.
+  returned: if O(create=false)
+  type: bool
+pending:
+  description: Whether a change was under way already.
+  returned: if O(state=changing)
+  type: bool
 """

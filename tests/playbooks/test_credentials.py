@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,23 +12,19 @@ from pathlib import Path
 import pytest
 import redis
 from keyfleet import Client, Settings
+from keyfleet.core.acl.model import ADMIN, digest
 from keyfleet.core.directives.throwaway import engine_version
 from keyfleet.testing._binaries import find_binary
-from keyfleet.testing._server import wait_until
 from support.load import Load
-from support.playbooks import Deployment, deployments, free_port
+from support.playbooks import Deployment, Run, deployments, free_port
 
 PACE_SECONDS = 0.02  # between the calls of a writer, which share the machine with the run
 APP = {"name": "app", "passwords": ["kf-battery-of-app"], "commands": ["get", "set"], "keys": ["app:*"]}
 OPS = {"name": "ops", "passwords": ["kf-battery-of-ops"], "categories": ["all"], "keys": ["*"], "channels": ["*"]}
 
 
-STEPS = [
-    "Change secrets | Make the next passwords",
-    "Service | Write the files, start, stop and adjust the instances",
-    "Write the connection profiles on the controller",
-    "Drop all | Let the next passwords take the place of the present ones",
-]
+ROTATE = "playbooks/rotate_credentials.yml"
+WAYS_ON = (ROTATE, "site.yml")  # what may be run after a run that was killed
 
 
 class Rotated:
@@ -73,19 +67,15 @@ class Rotated:
             with Load(works) as load:
                 yield load
 
-    def killed_after(self, step: str) -> bool:
-        """Start a rotation and kill it (SIGKILL, the whole group) once it took the step; return whether it was still at work."""
-        process = self.deployment.start(playbook="playbooks/rotate_credentials.yml")
-        log = self.deployment.folder / "results.log"
-        wait_until(lambda: process.poll() is not None or step in log.read_text(encoding="utf-8"), step, timeout_seconds=300)
-        running = process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
-        return running
-
     def secrets(self) -> dict[str, str]:
         """Return the secrets on the controller by the name of their file."""
         return {path.name: path.read_text(encoding="utf-8").strip() for path in self.state.glob("*password*")}
+
+    def hashes(self) -> dict[str, set[str]]:
+        """Return the hashes of the passwords that the server accepts, by user."""
+        secret = self.secrets()["redis_server_admin_password"]
+        with redis.Redis(port=self.port, username="keyfleet", password=secret, decode_responses=True) as client:
+            return {name: set(client.acl_getuser(name)["passwords"]) for name in client.acl_users()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -145,6 +135,22 @@ def test_users_made_by_hand_are_named_before_they_are_removed(rotated: Rotated) 
     assert "visitor" not in rotated.deployment.run().ok().output
 
 
+def test_kept_passwords_that_break_the_rules_are_refused_until_they_rotate(rotated: Rotated) -> None:
+    """One that an earlier version made may have a sign that the rules forbid; the refusal names the way out, which works."""
+    file = rotated.state / "redis_server_password"
+    file.write_text("of_an_earlier_version_\n", encoding="utf-8")
+    rotated.deployment.run().ok()
+    rotated.deployment.variables["redis_server_credential_rules"] = "elasticache"
+    before = rotated.deployment.tree()
+    run = rotated.deployment.run()
+    assert (2, True) == (run.rc, f"{file} has a character that elasticache takes in no AUTH token" in run.failures), run.output[-2000:]
+    assert ("playbooks/rotate_credentials.yml" in run.failures, before) == (True, rotated.deployment.tree())
+    assert rotated.deployment.run("--check", playbook=ROTATE).ok().changed
+    rotated.deployment.run(playbook=ROTATE).ok()
+    assert [] == rotated.deployment.run().ok().changed
+    del rotated.deployment.variables["redis_server_credential_rules"]
+
+
 @pytest.mark.every_server
 def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
     """Both are others afterwards, the old ones are refused, and every call of every client succeeded."""
@@ -162,19 +168,35 @@ def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
     assert [] == rotated.deployment.run().ok().changed
 
 
+def kill_points(whole: Run, config: pytest.Config) -> list[tuple[str, str]]:
+    """Return after which results a run is killed, with ``--full`` after each, else after each change, and what is run then."""
+    if config.getoption("full"):
+        return [(f"any:{number}", way) for number in range(1, len(whole.records)) for way in WAYS_ON]
+    return [(f"changed:{number}", WAYS_ON[number % 2]) for number in range(1, len(whole.changed) + 1)]
+
+
 @pytest.mark.slow
-def test_a_rotation_killed_anywhere_is_continued(rotated: Rotated) -> None:
-    """Killed after each of its steps, the rotation continues; no call fails in between, and in the end the first passwords are refused."""
-    before = rotated.secrets()
+def test_a_rotation_killed_between_any_two_steps_is_ended(rotated: Rotated, request: pytest.FixtureRequest) -> None:
+    """By the next run of either playbook, which makes no other passwords than the killed one did; no call fails meanwhile."""
+    whole = rotated.deployment.run(playbook=ROTATE).ok()
     with rotated.writers() as load:
-        assert [True] * len(STEPS) == [rotated.killed_after(step) for step in STEPS]
-        rotated.deployment.run().ok()
+        for point, way in kill_points(whole, request.config):
+            before = rotated.secrets()
+            assert rotated.deployment.killed_after(point, playbook=ROTATE)
+            left = rotated.secrets()
+            made = {name: left.get(f"{name}.next", left[name]) for name in before}
+            rotated.deployment.run(playbook=way).ok()
+            after = rotated.secrets()
+            assert before.keys() == after.keys(), point
+            assert {"default": {digest(after["redis_server_password"])}, ADMIN: {digest(after["redis_server_admin_password"])}} == {
+                name: hashes for name, hashes in rotated.hashes().items() if name != "app"
+            }
+            assert rotated.password() == after["redis_server_password"]
+            if left.keys() != before.keys():  # under way
+                assert made == after, point
+            assert way != ROTATE or all(before[name] != after[name] for name in before), point
     check_written(load)
-    after = rotated.secrets()
-    assert (before.keys(), True) == (after.keys(), all(before[name] != after[name] for name in before))
-    for secrets, valid in ((before, False), (after, True)):
-        assert valid == rotated.enters(secrets["redis_server_password"])
-        assert valid == rotated.enters(secrets["redis_server_admin_password"], "keyfleet")
+    assert [] == rotated.deployment.run().ok().changed
 
 
 @pytest.mark.every_server
@@ -192,11 +214,46 @@ def test_a_password_that_changes_in_the_inventory_takes_both_phases(rotated: Rot
     assert ([True] * 3, [False] * 2, []) == (valid, refused, rotated.deployment.run().ok().changed)
 
 
+@pytest.mark.slow
+def test_a_change_of_the_inventory_killed_between_any_two_steps_is_ended(rotated: Rotated, request: pytest.FixtureRequest) -> None:
+    """By the next run of either playbook; no call fails meanwhile, and each user has its password of the inventory and no other."""
+
+    def change(number: int) -> dict[str, set[str]]:
+        given = {name: f"kf-given-to-{name}-{number}" for name in ("default", "app")}
+        rotated.deployment.variables.update(
+            redis_server_password=given["default"], redis_server_users=[{**APP, "passwords": [given["app"]]}]
+        )
+        return {name: {digest(password)} for name, password in given.items()}
+
+    change(0)
+    whole = rotated.deployment.run().ok()
+    with rotated.writers() as load:
+        for number, (point, way) in enumerate(kill_points(whole, request.config), 1):
+            declared = change(number)
+            assert rotated.deployment.killed_after(point)
+            rotated.deployment.run(playbook=way).ok()
+            declared[ADMIN] = {digest(rotated.secrets()["redis_server_admin_password"])}
+            assert (declared, f"kf-given-to-default-{number}") == (rotated.hashes(), rotated.password()), point
+    check_written(load)
+    assert [] == rotated.deployment.run().ok().changed
+
+
+def test_check_mode_foresees_the_end_of_passwords(rotated: Rotated) -> None:
+    """Of those that the inventory changes, and of generated ones; nothing is made."""
+    before, foreseen = rotated.secrets(), "Drop all | Say whose passwords a run would drop"
+    assert foreseen not in rotated.deployment.run("--check").ok().changed
+    run = rotated.deployment.run("--check", redis_server_password="kf-password-of-later").ok()
+    assert (True, True) == (foreseen in " ".join(run.changed), "the passwords of before of default" in run.output.replace("\n", " "))
+    run = rotated.deployment.run("--check", playbook=ROTATE).ok()
+    assert ["Change secrets | Make the next passwords", foreseen] == [name.partition(" : ")[2] or name for name in run.changed]
+    assert before == rotated.secrets()
+
+
 def test_default_can_be_off(rotated: Rotated) -> None:
     """Runs go on, and the profile of ``default`` goes."""
     rotated.deployment.variables["redis_server_users"] = [APP, OPS, {"name": "default", "enabled": False}]
     rotated.deployment.run().ok()
-    assert not rotated.enters("kf-given-password")
+    assert not rotated.enters(rotated.deployment.variables["redis_server_password"])
     assert [] == rotated.deployment.run().ok().changed
 
 

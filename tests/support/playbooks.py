@@ -147,15 +147,15 @@ class Deployment:
         program = [self.python, "-m", "ansible", "playbook", playbook, "-i", str(self.inventory)]
         return [*unprivileged(), *program, *arguments]
 
-    def start(self, *arguments: str, playbook: str = "site.yml") -> subprocess.Popen[str]:
-        """Start a run in the background, in a process group of its own."""
+    def start(self, *arguments: str, playbook: str = "site.yml", kill_after: str = "") -> subprocess.Popen[str]:
+        """Start a run in the background, in a process group of its own; *kill_after* is for the callback ``recorder``."""
         self.write()
         for name in ("execs.log", "results.log"):
             (self.folder / name).write_text("", encoding="utf-8")
         return subprocess.Popen(
             self.command(*arguments, playbook=playbook),
             cwd=ROOT,
-            env=self.environ(),
+            env={**self.environ(), "KEYFLEET_KILL_AFTER": kill_after},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -173,6 +173,10 @@ class Deployment:
         records = [json.loads(line) for line in (self.folder / "results.log").read_text(encoding="utf-8").splitlines()]
         execs = (self.folder / "execs.log").read_text(encoding="utf-8").splitlines()
         return Run(process.returncode, output, records, execs)
+
+    def killed_after(self, point: str, *, playbook: str = "site.yml") -> bool:
+        """Run a playbook that is killed after a result, as the callback ``recorder`` names it; return whether it got there."""
+        return -signal.SIGKILL == self.finish(self.start(playbook=playbook, kill_after=point)).rc
 
     def run(self, *arguments: str, playbook: str = "site.yml", **extra: Any) -> Run:
         """Run a playbook; *extra* are extra variables."""

@@ -1,9 +1,15 @@
-"""Write the result of every task as a line of JSON to the file that KEYFLEET_RESULT_LOG names."""
+"""
+Write the result of every task as a line of JSON to the file that KEYFLEET_RESULT_LOG names.
+
+KEYFLEET_KILL_AFTER kills the run (SIGKILL, its whole process group) right after a result, before the next task: ``changed:3`` after the
+third one that changed something, ``any:3`` after the third one of all.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,10 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "recorder"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._results = 0
+
     def _record(self, outcome: str, result: Any) -> None:
         record = {
             "outcome": outcome,
@@ -35,6 +45,11 @@ class CallbackModule(CallbackBase):
         }
         with Path(os.environ["KEYFLEET_RESULT_LOG"]).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
+        kind, _colon, number = os.environ.get("KEYFLEET_KILL_AFTER", "").partition(":")
+        if kind in ("any", outcome):
+            self._results += 1
+            if self._results == int(number):
+                os.killpg(0, signal.SIGKILL)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Record a task that went well."""
