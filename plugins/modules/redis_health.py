@@ -177,7 +177,8 @@ checks:
     name:
       description:
         - V(ping), V(engine), V(role), V(loading), V(pause), V(memory), V(fragmentation), V(persistence), V(replication), V(clients),
-          V(evicted_keys), V(rejected_connections), V(cluster), V(certificate) or V(round_trip).
+          V(evicted_keys), V(rejected_connections), V(cluster), V(certificate) and V(round_trip) of each node; then, of the deployment as a
+          whole, V(members) (of a cluster) and V(sentinels).
         - Where a node does not answer, V(ping) is failed and the others are skipped.
       type: str
     node:

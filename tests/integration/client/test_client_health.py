@@ -13,7 +13,7 @@ import pytest
 from keyfleet import Client, ClosedError, HealthReport, Policy, Prefix, UnreachableError
 from keyfleet._protocol.health import CLIENT_CHECKS
 from keyfleet.core.health.model import Check
-from keyfleet.core.health.report import CHECKS
+from keyfleet.core.health.report import CHECKS, DEPLOYMENT_CHECKS, wait_for_health
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 BUDGET_SECONDS = 0.4
 SLACK_SECONDS = 1.0  # of a busy machine; several budgets would be more
 QUICK = {"timeout_seconds": BUDGET_SECONDS, "retry_delay_ms": 10}
-OF_THE_WHOLE = ("discovery", "counters")
+OF_THE_WHOLE = (*DEPLOYMENT_CHECKS, "discovery", "counters")
+LACKING = ("failed", "without_replica")
 
 
 def check(report: HealthReport, name: str, node: str = "") -> Check:
@@ -57,13 +58,13 @@ def frozen(server: Server) -> Iterator[None]:
 
 
 def test_every_kind_of_deployment_is_reported_whole(either: Client, target: Target) -> None:
-    """Each check once for each primary, two of them once; what is not well is a certificate that the tests made for days only."""
+    """Each check once for each primary, those of the whole once; what is not well is a certificate that the tests made for days only."""
     report = either.health(write_probe=True, keeps=[Prefix.SESSION])
     nodes = set(either.info())
     assert {(name, node) for name in (*CHECKS, *CLIENT_CHECKS) if name not in OF_THE_WHOLE for node in nodes} == {
         (entry.name, entry.node) for entry in report.checks if entry.name not in OF_THE_WHOLE
     }
-    assert [target.settings().address] * 2 == [check(report, name).node for name in OF_THE_WHOLE]
+    assert [target.settings().address] * len(OF_THE_WHOLE) == [check(report, name).node for name in OF_THE_WHOLE]
     assert {"certificate"} >= {entry.name for entry in report.checks if entry.status not in ("ok", "skipped")}
     for name, status in {"ping": "ok", "round_trip": "ok", "replication": "ok", "memory": "ok", "eviction": "ok", "pool": "ok"}.items():
         assert {status} == {entry.status for entry in report.checks if entry.name == name}, name
@@ -229,6 +230,41 @@ def test_a_cluster_that_is_gone_is_a_verdict(redis_factory: RedisFactory, open_c
             report = client.health()
         assert ["failed"] * count == [entry.status for entry in report.checks if entry.name == "ping"]
         assert "failed" == report.verdict
+
+
+def test_a_shard_that_lost_its_replica_is_named(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+    """The module and the client say the same, and no key is in danger yet."""
+    cluster = redis_factory.cluster(replicas=1)
+    cluster.wait_until_in_sync()
+    client = open_client(cluster.settings())
+    assert ("ok", 3) == ((whole := check(client.health(), "members")).status, whole.found["replicas"])
+    primary = cluster.primaries()[0]
+    (replica,) = cluster.replicas_of(primary)
+    replica.stop()
+    shard, lost = (f"{node.host}:{node.port}" for node in (primary, replica))
+    wait_until(lambda: f"the shard of {shard} has no replica" in check(client.health(), "members").reason, "the replica to fail")
+    reports = [client.health(), wait_for_health(cluster.settings())]
+    for report in reports:
+        found = check(report, "members")
+        assert ("degraded", "degraded", [lost], [shard]) == (report.verdict, found.status, *(found.found[name] for name in LACKING))
+        assert f"node {lost} has failed, say 3 of the 3 primaries that were asked" in found.reason
+
+
+def test_sentinels_without_a_majority_are_named(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+    """The primary serves, and no failover is possible; the module and the client say the same."""
+    group = redis_factory.sentinel()
+    client = open_client(group.settings())
+    whole = check(client.health(), "sentinels")
+    assert ("ok", 3, 3) == (whole.status, whole.found["sentinels"], whole.found["answering"])
+    last, *others = group.sentinels
+    for sentinel in others:
+        sentinel.stop()
+    wait_until(lambda: "could not fail over" in check(client.health(), "sentinels").reason, "the Sentinels to be missed")
+    for report in (client.health(), wait_for_health(group.settings())):
+        found = check(report, "sentinels")
+        assert ("degraded", 1) == (found.status, found.found["answering"])
+        assert f"Sentinel {last.host}:{last.port} could not fail over: NOQUORUM" in found.reason
+        assert [] == [one for one in others if f"Sentinel {one.host}:{one.port} gives no answer" not in found.reason]
 
 
 def test_a_primary_without_sentinels_is_degraded(redis_factory: RedisFactory, open_client: OpenClient) -> None:

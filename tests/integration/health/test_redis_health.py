@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible_collections.keyfleet.redis.plugins.modules import redis_health
 from keyfleet.core.connect.client import close
-from keyfleet.core.health.report import CHECKS
+from keyfleet.core.health.report import CHECKS, DEPLOYMENT_CHECKS
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, Result, run_module
 
@@ -45,9 +45,10 @@ def test_fresh_server_is_ok(redis_server: Server, python: str) -> None:
     """Every check is there once, in order, and none complains."""
     result = run_module("redis_health", at(redis_server), python=python)
     assert (False, False, "ok", []) == (result.failed, result.changed, result["verdict"], result["reasons"])
-    assert list(CHECKS) == [entry["name"] for entry in result["checks"]]
+    assert [*CHECKS, *DEPLOYMENT_CHECKS] == [entry["name"] for entry in result["checks"]]
     skipped = {entry["name"]: entry["reason"] for entry in result["checks"] if entry["status"] == "skipped"}
-    expected = {"cluster": "cluster mode is off", "certificate": "TLS is off", "round_trip": "no write probe was made"}
+    expected = {"cluster": "cluster mode is off", "members": "cluster mode is off", "sentinels": "no Sentinel is configured"}
+    expected = {**expected, "certificate": "TLS is off", "round_trip": "no write probe was made"}
     assert {**expected, "pause": "the server does not report paused_actions"} == skipped
     assert {f"{redis_server.host}:{redis_server.port}"} == {entry["node"] for entry in result["checks"]}
 
@@ -55,7 +56,7 @@ def test_fresh_server_is_ok(redis_server: Server, python: str) -> None:
 def test_documentation_lists_every_check() -> None:
     """The names in the RETURN block are those of the library."""
     documented = yaml.safe_load(redis_health.RETURN)["checks"]["contains"]["name"]["description"][0]
-    assert list(CHECKS) == [part.split(")")[0] for part in documented.split("V(")[1:]]
+    assert [*CHECKS, *DEPLOYMENT_CHECKS] == [part.split(")")[0] for part in documented.split("V(")[1:]]
 
 
 def test_values_have_their_unit(redis_server: Server) -> None:
@@ -139,7 +140,7 @@ def test_server_down_is_a_verdict(tmp_path: Path, python: str) -> None:
     assert (True, "failed") == (result.failed, result["verdict"])
     assert "Connection refused" in result["reasons"][0]
     assert f"the verdict is failed: {result['reasons'][0]}" == result["msg"]
-    assert list(CHECKS) == [entry["name"] for entry in result["checks"]]
+    assert [*CHECKS, *DEPLOYMENT_CHECKS] == [entry["name"] for entry in result["checks"]]
     never = run_module("redis_health", {**options, "fail_on": "never"}, python=python)
     assert (False, False, "failed") == (never.failed, never.changed, never["verdict"])
 
@@ -226,7 +227,9 @@ def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
     with start_server(tmp_path, directives={"user": [f"app on >app-secret ~* &* +@all {taken}"]}) as server:
         result = run_module("redis_health", at(server, login_user="app", login_password="app-secret", write_probe=True))
     assert "ok" == result["verdict"]
-    assert {"cluster", "certificate", "pause"} == {entry["name"] for entry in result["checks"] if entry["status"] == "skipped"}
+    assert {"cluster", "certificate", "pause", *DEPLOYMENT_CHECKS} == {
+        entry["name"] for entry in result["checks"] if entry["status"] == "skipped"
+    }
 
 
 @pytest.mark.parametrize(

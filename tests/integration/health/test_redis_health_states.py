@@ -245,7 +245,8 @@ def test_cluster_with_a_dead_primary_fails_on_every_node(tmp_path: Path) -> None
         wait_until(lambda: str(wait_for_health(settings).reasons).count("state is 'fail'") == 2, "the nodes to notice", 20.0)
         report = wait_for_health(settings)
     by_node = dict(reason.split(": ", 1) for reason in report.reasons)
-    assert set(nodes) == set(by_node)
+    assert {*nodes, settings.address} == set(by_node)
+    assert f"node {nodes[2]} has failed, say 2 of the 2 primaries that were asked" in by_node[settings.address]
     assert "the server cannot be reached" in by_node[nodes[2]]
     assert "the cluster's state is 'fail'" in by_node[nodes[0]]
 

@@ -12,7 +12,7 @@ import pytest
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.health.model import Check
 from keyfleet.core.health.probes import certificate_expiry
-from keyfleet.core.health.report import CHECKS, HealthReport, wait_for_health
+from keyfleet.core.health.report import CHECKS, DEPLOYMENT_CHECKS, HealthReport, wait_for_health
 from keyfleet.testing._certificates import make_certificates
 
 FINE = Check("role", "ok", node="10.0.0.1:6379")
@@ -64,7 +64,7 @@ def test_wait_polls_until_the_time_is_over(tmp_path: Path) -> None:
     settings = Settings(unix_socket=str(tmp_path / "nobody.sock"))
     report = wait_for_health(settings, timeout_seconds=1.0, clock=lambda: now[0], sleep=sleep)
     assert [0.2] * 5 == pytest.approx(naps)
-    assert {"failed": 1, "skipped": len(CHECKS) - 1} == {
+    assert {"failed": 1, "skipped": len(CHECKS) - 1 + len(DEPLOYMENT_CHECKS)} == {
         status: [c.status for c in report.checks].count(status) for status in ("failed", "skipped")
     }
     assert "the server cannot be reached" in report.reasons[0]

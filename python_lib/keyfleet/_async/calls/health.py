@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asking servers how they are, each once, over a connection of its own, so that pool and breaker do not matter; all before one deadline."""
+"""Asking servers how they are, each once, over a connection of its own, all before one deadline."""
 
 from __future__ import annotations
 
@@ -7,82 +7,39 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import NamedTuple
 
 from ..._protocol.health import judge_breaker, judge_discovery, judge_eviction, judge_pool, judge_round_trip, show_counters
 from ..._protocol.info import ServerInfo, printable, read_fields, read_info
-from ..._protocol.resp import Argument, ErrorReply, pack
-from ..._transport.asyncio_link import Link
 from ..._transport.asyncio_pool import Node
 from ..._transport.dialer import Address, Dialer, format_address
-from ..._transport.failures import LostError, NotSentError
+from ..._transport.failures import LostError
 from ..._transport.stats import Stats
-from ...core.errors import CertificateError, CredentialsError, ServerError, UnreachableError
+from ...core.connect.members import ListedNode, read_nodes
+from ...core.errors import ServerError
 from ...core.health.checks import INFO_CHECKS, NO_CLUSTER, deciding_directives, judge_cluster, judge_info, judge_ping
+from ...core.health.members import NO_MEMBERS, NO_SENTINELS, SentinelView, judge_members, judge_sentinels, sentinel_view
 from ...core.health.model import SKIPPED, Check, placed, reason_of, unknown
 from ...core.health.probes import PROBE_ATTEMPTS, PROBE_SECONDS, judge_certificate, no_round_trip, probe_name
-from ...core.health.report import DEFAULT_THRESHOLDS, NO_EXPECTATIONS, HealthReport, silent
+from ...core.health.report import DEFAULT_THRESHOLDS, NO_EXPECTATIONS, HealthReport, online_replicas, silent, silent_deployment
 from ..executor import Engine
+from .visit import Visit
 
 PINGS = 3
 NO_PROBE = Check("round_trip", SKIPPED, "no write probe was made")
 
 
-class Visit:
-    """A connection to one server, for a few questions before a deadline."""
+class Examined(NamedTuple):
+    """
+    What one server says.
 
-    def __init__(self, link: Link, dialer: Dialer, deadline: float) -> None:
-        self._link, self._dialer, self._deadline = link, dialer, deadline
+    Attributes:
+        report: Its checks.
+        table: The nodes of its cluster, or the error that answered; None without a cluster, or without an answer.
+    """
 
-    @classmethod
-    async def begin(cls, dialer: Dialer, address: Address, deadline: float) -> Visit:
-        """
-        Connect; `end` must follow.
-
-        Args:
-            dialer: Knows how to connect.
-            address: Where to.
-            deadline: For everything together, by the monotonic clock.
-        Raises:
-            KeyfleetError: why there is no connection.
-        """
-        try:
-            return cls(await Link.open(dialer, address, deadline), dialer, deadline)
-        except NotSentError as failure:
-            raise failure.cause from failure
-
-    def end(self) -> None:
-        """Close the connection."""
-        self._link.close()
-
-    def certificate(self) -> bytes | None:
-        """Return the server's certificate, None without TLS."""
-        return self._link.certificate()
-
-    async def ask_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
-        """Return the replies to commands that are sent at once; UnreachableError if they do not come."""
-        try:
-            return await self._link.exchange(b"".join(map(pack, commands)), len(commands), self._deadline)
-        except NotSentError as failure:
-            raise failure.cause from failure
-        except LostError as failure:
-            raise UnreachableError(format_address(self._link.address), str(failure)) from failure
-
-    async def ask(self, *arguments: Argument) -> Any:
-        """Return the reply to one command; the error for the caller if it is an error."""
-        (reply,) = await self.ask_all(arguments)
-        if isinstance(reply, ErrorReply):
-            raise self._dialer.translate(reply)
-        return reply
-
-    async def answer(self, *arguments: Argument) -> Any:
-        """Return the reply to one command, or the error that it is; UnreachableError and CredentialsError are raised."""
-        try:
-            return await self.ask(*arguments)
-        except (UnreachableError, CertificateError, CredentialsError):
-            raise
-        except ServerError as error:
-            return error
+    report: HealthReport
+    table: list[ListedNode] | ServerError | None = None
 
 
 async def check_servers(
@@ -102,15 +59,48 @@ async def check_servers(
         await engine.relearn(time.monotonic() + _left(deadline) / 2)
     except ServerError as error:
         trouble = error
-    nodes = engine.router.primaries()
-    reports = [] if nodes or trouble is None else [silent(trouble, dialer.settings.address)]
-    for left_to_ask, node in zip(range(len(nodes), 0, -1), nodes, strict=True):
-        until = time.monotonic() + _left(deadline) / left_to_ask
-        probe = _probe(engine, node, dialer.settings.key_prefix) if write_probe else NO_PROBE
-        reports += [await examine(dialer, node.address, until, probe, keeps), _check_ways(node, dialer)]
-    whole = (judge_discovery(trouble), show_counters(asdict(stats())))
-    reports.append(HealthReport(placed(whole, dialer.settings.address)))
-    return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+    nodes, settings = engine.router.primaries(), dialer.settings
+    others = (judge_discovery(trouble), show_counters(asdict(stats())))
+    if not nodes and trouble is not None:
+        report = silent_deployment(trouble, settings.address)
+        return HealthReport((*report.checks, *placed(others, settings.address)), report.refused)
+    reports, tables = [], {}
+    for asked, node in enumerate(nodes):
+        until = time.monotonic() + _left(deadline) / (len(nodes) - asked + len(settings.sentinels))
+        probe = _probe(engine, node, settings.key_prefix) if write_probe else NO_PROBE
+        examined = await examine(dialer, node.address, until, probe, keeps)
+        if examined.table is not None:
+            tables[format_address(node.address)] = examined.table
+        reports += [examined.report, _check_ways(node, dialer)]
+    checks = [check for report in reports for check in report.checks]
+    members = judge_members(tables, online_replicas(checks)) if settings.cluster_nodes else NO_MEMBERS
+    whole = (members, await _check_sentinels(dialer.for_sentinels(), deadline) if settings.sentinels else NO_SENTINELS, *others)
+    return HealthReport((*checks, *placed(whole, settings.address)), any(report.refused for report in reports))
+
+
+async def _check_sentinels(dialer: Dialer, deadline: float) -> Check:
+    """Ask every Sentinel what it says about the service; each gets an equal share of the time that is left."""
+    addresses = dialer.settings.sentinels
+    views: dict[str, SentinelView | ServerError] = {}
+    for asked, address in enumerate(addresses):
+        until = time.monotonic() + _left(deadline) / (len(addresses) - asked)
+        try:
+            views[format_address(address)] = await _ask_sentinel(dialer, address, until)
+        except ServerError as error:
+            views[format_address(address)] = error
+    return judge_sentinels(views)
+
+
+async def _ask_sentinel(dialer: Dialer, address: Address, deadline: float) -> SentinelView:
+    service = str(dialer.settings.sentinel_service)
+    visit = await Visit.begin(dialer, address, deadline)
+    try:
+        facts = [printable(fact) for fact in await visit.ask("SENTINEL", "MASTER", service)]
+        quorum = await visit.answer("SENTINEL", "CKQUORUM", service)
+    finally:
+        visit.end()
+    fields = dict(zip(facts[::2], facts[1::2], strict=True))
+    return sentinel_view(fields, quorum if isinstance(quorum, ServerError) else printable(quorum))
 
 
 def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
@@ -130,7 +120,7 @@ def _check_ways(node: Node, dialer: Dialer) -> HealthReport:
     return HealthReport(placed((pool, breaker), format_address(node.address)))
 
 
-async def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> HealthReport:
+async def examine(dialer: Dialer, address: Address, deadline: float, probe: Check | str, keeps: Sequence[str]) -> Examined:
     """
     Run the checks of the core on one server, and the one about eviction.
 
@@ -143,18 +133,19 @@ async def examine(dialer: Dialer, address: Address, deadline: float, probe: Chec
     try:
         visit = await Visit.begin(dialer, address, deadline)
     except ServerError as error:
-        return silent(error, node)
+        return Examined(silent(error, node))
     try:
         checks = [judge_ping(await _best_ping(visit), DEFAULT_THRESHOLDS), *await _info_checks(visit, keeps)]
         certificate = visit.certificate()
         tls_off = Check("certificate", SKIPPED, "TLS is off")
         checks.append(tls_off if certificate is None else judge_certificate(certificate, DEFAULT_THRESHOLDS))
         checks.append(probe if isinstance(probe, Check) else await _round_trip(visit, probe))
+        table = await visit.answer("CLUSTER", "NODES") if dialer.settings.cluster_nodes else None
     except ServerError as error:
-        return silent(error, node)
+        return Examined(silent(error, node))
     finally:
         visit.end()
-    return HealthReport(placed(checks, node))
+    return Examined(HealthReport(placed(checks, node)), read_nodes(table) if isinstance(table, bytes) else table)
 
 
 async def _best_ping(visit: Visit) -> float | ServerError:

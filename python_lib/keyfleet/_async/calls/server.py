@@ -63,7 +63,7 @@ class AsyncServerCalls(AsyncClientBase):
 
     async def _ask_replica(self, address: Address, section: str, deadline: float) -> ServerInfo:
         from ..._protocol.info import read_info
-        from .health import Visit
+        from .visit import Visit
 
         visit = await Visit.begin(self._dialer, address, deadline)
         try:

@@ -9,23 +9,29 @@ reached or refuses the password is a verdict too, not an exception.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ..connect.client import close, connect
+from ..connect.members import read_nodes
 from ..connect.primaries import Primary, primaries
 from ..connect.redis_py import translated
+from ..connect.values import format_nodes
 from ..errors import CertificateError, CredentialsError, ServerError, UnreachableError
 from .checks import INFO_CHECKS, deciding_directives, judge_info
+from .members import NO_MEMBERS, NO_SENTINELS, SentinelView, judge_members, judge_sentinels, sentinel_view
 from .model import DEGRADED, FAILED, SKIPPED, Check, Expect, Info, Thresholds, placed, reason_of, unknown, worst
 from .probes import check_certificate, check_cluster, check_ping, check_round_trip
 
 if TYPE_CHECKING:
+    from ..connect.members import ListedNode
     from ..connect.redis_py import AnyClient
     from ..connect.settings import Settings
 
 CHECKS = ("ping", *INFO_CHECKS, "cluster", "certificate", "round_trip")
+# Of the deployment as a whole.
+DEPLOYMENT_CHECKS = ("members", "sentinels")
 POLL_SECONDS = 0.2
 DEFAULT_THRESHOLDS, NO_EXPECTATIONS = Thresholds(), Expect()
 
@@ -36,7 +42,8 @@ class HealthReport:
     What the checks found.
 
     Attributes:
-        checks: Each of ``CHECKS`` once for each node asked: every primary of a cluster, else the one server.
+        checks: Each of ``CHECKS`` once for each node asked: every primary of a cluster, else the one server; then each of
+            ``DEPLOYMENT_CHECKS`` once.
         refused: The server refused the credentials, which waiting does not heal.
     """
 
@@ -86,9 +93,11 @@ def check_health(
         with translated(settings):
             nodes = primaries(client)
     except ServerError as error:
-        return silent(error, settings.address)
+        return silent_deployment(error, settings.address)
     reports = [_examine(client, node, settings, thresholds, expect, write_probe) for node in nodes]
-    return HealthReport(tuple(check for report in reports for check in report.checks), any(report.refused for report in reports))
+    checks = [check for report in reports for check in report.checks]
+    whole = placed((_check_members(nodes, settings, checks), _check_sentinels(client, settings)), settings.address)
+    return HealthReport((*checks, *whole), any(report.refused for report in reports))
 
 
 def wait_for_health(
@@ -132,7 +141,7 @@ def _connect_and_check(settings: Settings, thresholds: Thresholds, expect: Expec
     try:
         client = connect(settings)
     except ServerError as error:
-        return silent(error, settings.address)
+        return silent_deployment(error, settings.address)
     try:
         return check_health(client, settings, thresholds=thresholds, expect=expect, write_probe=write_probe)
     finally:
@@ -151,6 +160,51 @@ def _examine(
         return silent(error, node.address)
     checks.append(check_round_trip(client, node, settings) if write_probe else Check("round_trip", SKIPPED, "no write probe was made"))
     return HealthReport(placed(checks, node.address))
+
+
+def _check_members(nodes: Sequence[Primary], settings: Settings, checks: Sequence[Check]) -> Check:
+    """Ask every node of a cluster for its table, but those that give no answers."""
+    if not settings.cluster_nodes:
+        return NO_MEMBERS
+    tables: dict[str, Union[list[ListedNode], ServerError]] = {}
+    for node in nodes:
+        try:
+            with translated(settings):
+                # Two words, so that redis-py leaves the reply as it is.
+                tables[node.address] = read_nodes(node.client.execute_command("CLUSTER", "NODES"))
+        except UnreachableError:  # its check ``ping`` says so
+            continue
+        except ServerError as error:
+            tables[node.address] = error
+    return judge_members(tables, online_replicas(checks))
+
+
+def online_replicas(checks: Iterable[Check]) -> dict[str, int]:
+    """Return how many replicas are in sync, by address of the primary, as the checks ``replication`` found it."""
+    return {check.node: check.found["online_replicas"] for check in checks if "online_replicas" in check.found}
+
+
+def _check_sentinels(client: AnyClient, settings: Settings) -> Check:
+    """Ask every Sentinel what it says about the service."""
+    if not settings.sentinels:
+        return NO_SENTINELS
+    service = settings.sentinel_service
+    views: dict[str, Union[SentinelView, ServerError]] = {}
+    for address, sentinel in zip(settings.sentinels, client.connection_pool.sentinel_manager.sentinels):
+        try:
+            with translated(settings):
+                fields = sentinel.sentinel_master(service)
+        except ServerError as error:
+            views[format_nodes([address])] = error
+            continue
+        quorum: Union[str, ServerError] = ""
+        try:
+            with translated(settings):
+                sentinel.execute_command("SENTINEL", "CKQUORUM", service)
+        except ServerError as error:
+            quorum = error
+        views[format_nodes([address])] = sentinel_view(fields, quorum)
+    return judge_sentinels(views)
 
 
 def _ask_info(node: Primary, settings: Settings, thresholds: Thresholds, expect: Expect) -> tuple[Info, list[Check]]:
@@ -177,6 +231,13 @@ def _directives(node: Primary, settings: Settings, names: Iterable[str]) -> dict
     except ServerError:
         return {}
     return values
+
+
+def silent_deployment(error: ServerError, address: str) -> HealthReport:
+    """Return the report of a deployment none of whose servers gives an answer."""
+    report = silent(error, address)
+    others = [Check(name, SKIPPED, "no server answers") for name in DEPLOYMENT_CHECKS]
+    return replace(report, checks=(*report.checks, *placed(others, address)))
 
 
 def silent(error: ServerError, node: str) -> HealthReport:
