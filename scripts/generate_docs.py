@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keyfleet import Client, Limit, Pipeline, Policy, RateLimitResult, Script, Subscription
+from keyfleet import Client, Limit, Lock, Pipeline, Policy, RateLimitResult, Script, Subscription
 from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
 from keyfleet._protocol.kinds import MISSING
@@ -40,6 +40,7 @@ CAPABILITIES = (  # classes, and how their sections are called
     (RateLimits, "client.rate_limits"),
     (Limit, "Limit"),
     (RateLimitResult, "RateLimitResult"),
+    (Lock, "Locks"),
 )
 
 

@@ -15,6 +15,8 @@ from .core.errors import (
     DeniedError,
     InvalidationError,
     KeyfleetError,
+    LockLostError,
+    LockTimeoutError,
     OutcomeUnknown,
     PoolTimeoutError,
     RateLimitedError,
@@ -28,6 +30,7 @@ from .core.errors import (
 if _typing.TYPE_CHECKING:
     from ._async.calls.pipeline import AsyncPipeline
     from ._async.calls.scripting import AsyncScript
+    from ._async.capabilities.locks import AsyncLock
     from ._async.client import AsyncClient
     from ._async.subscription import AsyncSubscription
     from ._capabilities.rate_limits import Limit, RateLimitResult
@@ -38,6 +41,7 @@ if _typing.TYPE_CHECKING:
     from ._protocol.ttl import TTL
     from ._sync.calls.pipeline import Pipeline
     from ._sync.calls.scripting import Script
+    from ._sync.capabilities.locks import Lock
     from ._sync.client import Client
     from ._sync.subscription import Subscription
     from ._transport.login import PasswordFile, RotatingPassword
@@ -46,6 +50,7 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "AsyncLock",
     "AsyncPipeline",
     "AsyncScript",
     "AsyncSubscription",
@@ -63,6 +68,9 @@ __all__ = [
     "KeyGroup",
     "KeyfleetError",
     "Limit",
+    "Lock",
+    "LockLostError",
+    "LockTimeoutError",
     "MemoryEstimate",
     "Message",
     "OutcomeUnknown",
@@ -95,6 +103,7 @@ __all__ = [
 # Loaded when they are first asked for: most need redis-py, and pytest loads this package for its plugin in every run.
 _LATER = {
     "AsyncClient": ("._async.client", "AsyncClient"),
+    "AsyncLock": ("._async.capabilities.locks", "AsyncLock"),
     "AsyncPipeline": ("._async.calls.pipeline", "AsyncPipeline"),
     "AsyncScript": ("._async.calls.scripting", "AsyncScript"),
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
@@ -103,6 +112,7 @@ _LATER = {
     "Key": ("._protocol.command", "Key"),
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
     "Limit": ("._capabilities.rate_limits", "Limit"),
+    "Lock": ("._sync.capabilities.locks", "Lock"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
     "Message": ("._protocol.pubsub", "Message"),
     "PasswordFile": ("._transport.login", "PasswordFile"),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from .command import Command, Kind
 from .resp import Argument
 
 T = TypeVar("T")
+_INCLUDE = "-- include "
 
 
 class Script:
@@ -91,10 +92,22 @@ def texts_first(commands: Iterable[Command[Any]], is_cluster: bool) -> list[Comm
 
 @cache
 def load(name: str) -> Script:
-    """Return the script ``lua/<name>.lua`` of this package; read, and its digest computed, when it is first used."""
+    """
+    Return the script ``lua/<name>.lua`` of this package; read, and its digest computed, when it is first used.
+
+    A line ``-- include <name>`` stands for the text of another file.
+    """
+    return Script("".join(_lines(name)))
+
+
+def _lines(name: str) -> Iterator[str]:
     import pkgutil  # for the few clients that run one
 
     source = pkgutil.get_data("keyfleet", f"lua/{name}.lua")
     if source is None:
         raise FileNotFoundError(f"keyfleet was installed without lua/{name}.lua")
-    return Script(source.decode())
+    for line in source.decode().splitlines(keepends=True):
+        if line.startswith(_INCLUDE):
+            yield from _lines(line.removeprefix(_INCLUDE).strip())
+        else:
+            yield line

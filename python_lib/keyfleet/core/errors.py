@@ -10,6 +10,8 @@ Of the client, exported by the package ``keyfleet``:
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
     ├── RateLimitedError         a rate limit refused the call
+    ├── LockTimeoutError         a lock was not free in time
+    ├── LockLostError            the lease of a lock ended before it was released
     └── ServerError              a server was asked, and it did not go well
         ├── UnreachableError     no connection, or no usable answer in time; the command did not run
         │   ├── PoolTimeoutError all connections were busy for the whole budget
@@ -107,6 +109,28 @@ class RateLimitedError(KeyfleetError):
 
     def __str__(self) -> str:
         return f"the limit of {self.limit} is used up; try again in {self.retry_after_seconds:.3f} s"
+
+
+class LockTimeoutError(KeyfleetError):
+    """The lock *name* was not free within *timeout_seconds*; the caller is not in its line any more."""
+
+    def __init__(self, name: str, timeout_seconds: float) -> None:
+        super().__init__(name, timeout_seconds)
+        self.name, self.timeout_seconds = name, timeout_seconds
+
+    def __str__(self) -> str:
+        return f"the lock {self.name!r} was not free within {self.timeout_seconds:g} s"
+
+
+class LockLostError(KeyfleetError):
+    """The lease of the lock *name* ended before it was released: others may have had the lock meanwhile."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the lock {self.name!r} is not held any more: its lease ended, and others may have had it since"
 
 
 class FilesError(KeyfleetError):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..lifecycle import ClientBase
 
 if TYPE_CHECKING:
+    from ..._capabilities.locks import Shape
+    from ..._protocol.arguments import Seconds
+    from ..capabilities.locks import Lock
     from ..capabilities.rate_limits import RateLimits
 
 T = TypeVar("T")
@@ -24,6 +27,90 @@ class Capabilities(ClientBase):
         from ..capabilities.rate_limits import RateLimits
 
         return RateLimits(self, self._kept("rate_limits", Refusals))
+
+    def lock(
+        self,
+        name: str,
+        ttl_seconds: Seconds = 30.0,
+        *,
+        timeout_seconds: Seconds | None = None,
+        renewed: bool = True,
+        on_lost: Callable[[Lock], object] | None = None,
+    ) -> Lock:
+        """
+        Return a lock that one holder at a time has, of all processes; nothing is sent yet.
+
+            with client.lock("report:42") as lock:
+                ...
+
+        Args:
+            name: What is locked.
+            ttl_seconds: How long it stays locked when its holder dies.
+            timeout_seconds: Longest wait of a block, which then raises LockTimeoutError; None for no limit.
+            renewed: Whether it is renewed in the background while its holder lives.
+            on_lost: Called with the lock, in the background, when it turns out that its lease ended.
+        Raises:
+            ValueError: if *name* is empty, or a time out of range.
+        """
+        from ..._capabilities.locks import lock_shape
+
+        return self._lock(lock_shape(name), ttl_seconds, timeout_seconds, renewed, on_lost)
+
+    def read_lock(
+        self,
+        name: str,
+        ttl_seconds: Seconds = 30.0,
+        *,
+        timeout_seconds: Seconds | None = None,
+        renewed: bool = True,
+        on_lost: Callable[[Lock], object] | None = None,
+    ) -> Lock:
+        """Return the side of a read/write lock that many hold while no writer does; arguments as for `lock`, whose names are apart."""
+        from ..._capabilities.locks import read_write_shape
+
+        return self._lock(read_write_shape(name, is_writer=False), ttl_seconds, timeout_seconds, renewed, on_lost)
+
+    def write_lock(
+        self,
+        name: str,
+        ttl_seconds: Seconds = 30.0,
+        *,
+        timeout_seconds: Seconds | None = None,
+        renewed: bool = True,
+        on_lost: Callable[[Lock], object] | None = None,
+    ) -> Lock:
+        """Return the side of a read/write lock that one holds alone. Readers that come after a writer who waits, wait behind it."""
+        from ..._capabilities.locks import read_write_shape
+
+        return self._lock(read_write_shape(name, is_writer=True), ttl_seconds, timeout_seconds, renewed, on_lost)
+
+    def semaphore(
+        self,
+        name: str,
+        limit: int,
+        ttl_seconds: Seconds = 30.0,
+        *,
+        timeout_seconds: Seconds | None = None,
+        renewed: bool = True,
+        on_lost: Callable[[Lock], object] | None = None,
+    ) -> Lock:
+        """Return a lock that *limit* holders have at the same time; other arguments as for `lock`, whose names are apart."""
+        from ..._capabilities.locks import semaphore_shape
+
+        return self._lock(semaphore_shape(name, limit), ttl_seconds, timeout_seconds, renewed, on_lost)
+
+    def _lock(
+        self,
+        shape: Shape,
+        ttl_seconds: Seconds,
+        timeout_seconds: Seconds | None,
+        renewed: bool,
+        on_lost: Callable[[Lock], object] | None,
+    ) -> Lock:
+        from ..._transport.thread_background import Timers
+        from ..capabilities.locks import Lock
+
+        return Lock(self, self._kept("timers", Timers), shape, ttl_seconds, timeout_seconds, renewed, on_lost)
 
     def _kept(self, name: str, make: Callable[[], T]) -> T:
         """
