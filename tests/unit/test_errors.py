@@ -23,6 +23,8 @@ EXAMPLES = [
     (errors.ClosedError("closed"), "closed"),
     (errors.CredentialsError("h:1", "wrong"), "h:1 refused the credentials: wrong"),
     (errors.DeniedError("config get", "no permission"), "command 'config get' is not available: no permission"),
+    (errors.DeniedError("get", "no permission", user="app"), "command 'get' is not available to user 'app': no permission"),
+    (errors.DeniedError("", "no permission", "key", user="app"), "a key of the command is denied to user 'app': no permission"),
     (errors.DeniedError("", "no permission"), "the command is not available: no permission"),
     (errors.DeniedError("", "no permission", "key"), "a key of the command is denied to this user: no permission"),
     (errors.DeniedError("", "no permission", "channel", "news"), "the channel 'news' is denied to this user: no permission"),

@@ -148,7 +148,7 @@ class Dialer:
 
     def translate(self, reply: ErrorReply) -> KeyfleetError:
         """Return the error that a server's error reply means to the caller."""
-        return translate(ResponseError(str(reply).removeprefix("ERR ")), self.settings)
+        return translate(ResponseError(str(reply).removeprefix("ERR ")), self.settings_now())
 
     def too_late(self, address: Address, trouble: str = "") -> NotSentError:
         """Return what it means that no time is left to connect: *trouble* is why the attempt before failed."""

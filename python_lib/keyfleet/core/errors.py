@@ -249,18 +249,20 @@ class DeniedError(ServerError):
         command: The command in lower case; empty where a key or channel is denied, or the server does not say which command.
         kind: ``command``, ``key`` or ``channel``.
         name: Name of the key or channel; empty where the server does not say it, as most do not.
+        user: Whose rights do not suffice; empty where no right would help, since the server does not have the command.
     """
 
-    def __init__(self, command: str, reason: str, kind: str = "command", name: str = "") -> None:
+    def __init__(self, command: str, reason: str, kind: str = "command", name: str = "", user: str = "") -> None:
         super().__init__(reason)
-        self.args = (command, reason, kind, name)
-        self.command, self.kind, self.name = command, kind, name
+        self.args = (command, reason, kind, name, user)
+        self.command, self.kind, self.name, self.user = command, kind, name, user
 
     def __str__(self) -> str:
         if self.kind == "command":
-            return f"{f'command {self.command!r}' if self.command else 'the command'} is not available: {self.reason}"
+            whom = f" to user {self.user!r}" if self.user else ""
+            return f"{f'command {self.command!r}' if self.command else 'the command'} is not available{whom}: {self.reason}"
         what = f"the {self.kind} {self.name!r}" if self.name else f"a {self.kind} of the command"
-        return f"{what} is denied to this user: {self.reason}"
+        return f"{what} is denied to {f'user {self.user!r}' if self.user else 'this user'}: {self.reason}"
 
 
 class WrongTypeError(ServerError):

@@ -37,6 +37,11 @@ def test_what_is_denied_is_told_apart(text: str, expected: tuple[str, str, str])
         denied = translate(error, Settings())
         assert isinstance(denied, DeniedError)
         assert expected == (denied.kind, denied.command, denied.name)
+        assert ("" if "unknown" in text else "app" if "User app" in text else "default") == denied.user
+        assert (denied.user == "") == ("user '" not in str(denied).partition(":")[0])
+    other = translate(ResponseError(text), Settings(username="ops"))
+    assert isinstance(other, DeniedError)
+    assert ("" if "unknown" in text else "app" if "User app" in text else "ops") == other.user
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def translate(error: BaseException, settings: Settings) -> KeyfleetError:
         return CredentialsError(address, re.sub("^(WRONGPASS|NOAUTH|ERR) ", "", text))
     if isinstance(error, redis.sentinel.MasterNotFoundError):
         return UnreachableError(address, "no Sentinel that answers knows a primary of this service")
-    denied = _denial(error, text)
+    denied = _denial(error, text, settings.username or "default")
     if denied:
         return denied
     if isinstance(error, redis.exceptions.MovedError) or text.startswith("MOVED "):
@@ -130,9 +130,12 @@ def _without_secret(text: str, settings: Settings) -> str:
     return text
 
 
-def _denial(error: BaseException, text: str) -> Optional[DeniedError]:
+def _denial(error: BaseException, text: str, username: str) -> Optional[DeniedError]:
     """
-    Return what the server denies to this user, None if the error says something else.
+    Return what the server denies to a user, None if the error says something else.
+
+    Args:
+        username: Who logged in, for servers that do not say whom they deny it to, as Redis 7.0.
 
     Source:
         Texts of ACLs in 6.0 to 7.0 ("access one of the keys used as arguments"), 7.2 and newer ("No permissions to access a key"), and in
@@ -144,8 +147,11 @@ def _denial(error: BaseException, text: str) -> Optional[DeniedError]:
     in_script = re.match(r"(?:ERR )?(?:ACL failure in script|The user executing the script can't)", text)
     if not (in_script or isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM ")):
         return None
+    named = re.search(r"\bUser (\S+) has no permissions\b", text)
+    user = named.group(1) if named else username
     command = re.search(r"run the '([^']+)'", text)
     if command:
-        return DeniedError(command.group(1).replace("|", " "), text)
+        return DeniedError(command.group(1).replace("|", " "), text, user=user)
     other = re.search(r"\b(?:access|mentioned)\b.*?(?:'(?P<name>[^']*)' )?\b(?P<kind>key|channel)s?\b", text)
-    return DeniedError("", text, other["kind"], other["name"] or "") if other else DeniedError("", text)
+    kind, name = (other["kind"], other["name"] or "") if other else ("command", "")
+    return DeniedError("", text, kind, name, user)
