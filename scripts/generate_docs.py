@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keyfleet import Client, Limit, Lock, Pipeline, Policy, RateLimitResult, Script, Subscription
+from keyfleet import CacheOptions, CacheStats, Client, Limit, Lock, Pipeline, Policy, RateLimitResult, Script, Subscription
 from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
 from keyfleet._protocol.kinds import MISSING
+from keyfleet._sync.capabilities.cache.cache import Cache
 from keyfleet._sync.capabilities.rate_limits import RateLimits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,9 @@ MARKUP = (
     (re.compile(r"\\([()\\])"), r"\1"),
 )
 CAPABILITIES = (  # classes, and how their sections are called
+    (Cache, "client.cache"),
+    (CacheOptions, "CacheOptions"),
+    (CacheStats, "CacheStats"),
     (RateLimits, "client.rate_limits"),
     (Limit, "Limit"),
     (RateLimitResult, "RateLimitResult"),

@@ -33,6 +33,8 @@ if _typing.TYPE_CHECKING:
     from ._async.capabilities.locks import AsyncLock
     from ._async.client import AsyncClient
     from ._async.subscription import AsyncSubscription
+    from ._capabilities.cache.options import CacheOptions
+    from ._capabilities.cache.stats import CacheStats
     from ._capabilities.rate_limits import Limit, RateLimitResult
     from ._protocol.command import Key
     from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
@@ -55,6 +57,8 @@ __all__ = [
     "AsyncScript",
     "AsyncSubscription",
     "BreakerOpenError",
+    "CacheOptions",
+    "CacheStats",
     "CallRecord",
     "CertificateError",
     "Client",
@@ -107,6 +111,8 @@ _LATER = {
     "AsyncPipeline": ("._async.calls.pipeline", "AsyncPipeline"),
     "AsyncScript": ("._async.calls.scripting", "AsyncScript"),
     "AsyncSubscription": ("._async.subscription", "AsyncSubscription"),
+    "CacheOptions": ("._capabilities.cache.options", "CacheOptions"),
+    "CacheStats": ("._capabilities.cache.stats", "CacheStats"),
     "Client": ("._sync.client", "Client"),
     "HealthReport": (".core.health.report", "HealthReport"),
     "Key": ("._protocol.command", "Key"),

@@ -62,7 +62,7 @@ CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core o
     "_topics": {"_protocol"},
     "_protocol": {"core/errors", "core/health", "core/keys"},
     "_transport": {"_policy", "_protocol", "core/errors", "core/connect"},
-    "_capabilities": {"_protocol", "core/errors"},
+    "_capabilities": {"_protocol", "core/errors", "core/keys"},  # of the keys, the names of the counters of tags
     "_async": ROOMS_OF_A_CLIENT,
     "_sync": ROOMS_OF_A_CLIENT,
     "testing": {"core/errors", "core/connect"},

@@ -11,6 +11,7 @@ from ..lifecycle import AsyncClientBase
 if TYPE_CHECKING:
     from ..._capabilities.locks import Shape
     from ..._protocol.arguments import Seconds
+    from ..capabilities.cache.cache import AsyncCache
     from ..capabilities.locks import AsyncLock
     from ..capabilities.rate_limits import AsyncRateLimits
 
@@ -19,6 +20,15 @@ T = TypeVar("T")
 
 class AsyncCapabilities(AsyncClientBase):
     """Capabilities built on the calls."""
+
+    @property
+    def cache(self) -> AsyncCache:
+        """Values that are loaded when they are missing, once for all callers."""
+        from ..._capabilities.cache.options import CacheOptions  # for the programs that cache
+        from ..capabilities.cache.cache import AsyncCache
+        from ..capabilities.cache.reading import Kept
+
+        return AsyncCache(self, self._kept("cache", Kept), self._kept("cache_options", CacheOptions))
 
     @property
     def rate_limits(self) -> AsyncRateLimits:

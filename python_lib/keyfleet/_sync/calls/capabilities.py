@@ -11,6 +11,7 @@ from ..lifecycle import ClientBase
 if TYPE_CHECKING:
     from ..._capabilities.locks import Shape
     from ..._protocol.arguments import Seconds
+    from ..capabilities.cache.cache import Cache
     from ..capabilities.locks import Lock
     from ..capabilities.rate_limits import RateLimits
 
@@ -19,6 +20,15 @@ T = TypeVar("T")
 
 class Capabilities(ClientBase):
     """Capabilities built on the calls."""
+
+    @property
+    def cache(self) -> Cache:
+        """Values that are loaded when they are missing, once for all callers."""
+        from ..._capabilities.cache.options import CacheOptions  # for the programs that cache
+        from ..capabilities.cache.cache import Cache
+        from ..capabilities.cache.reading import Kept
+
+        return Cache(self, self._kept("cache", Kept), self._kept("cache_options", CacheOptions))
 
     @property
     def rate_limits(self) -> RateLimits:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The cache of the client."""

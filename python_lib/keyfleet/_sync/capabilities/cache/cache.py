@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT - made from _async/capabilities/cache/cache.py by scripts/generate_sync.py; change that one
+"""The cache: values that are loaded when they are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ...._capabilities.cache.entry import new_token
+from ...._capabilities.cache.options import CacheOptions, lifetime_ms
+from ...._capabilities.cache.stats import CacheStats
+from ...._protocol.arguments import Seconds
+from ...._transport.thread_flights import Loaded
+from .filling import Fill, Filling
+from .reading import tags_of
+
+T = TypeVar("T")
+
+
+class Cache(Filling):
+    """
+    Values that are loaded when they are missing, once for all callers; the client's ``cache``.
+
+        user = client.cache.get_or_set("user:7", load_user, ttl_seconds=TTL.USER_CACHE)
+
+    Loaders also run while the server is down or full; then nothing is stored. Errors that are mistakes, as a wrong password, a missing
+    right or a key of another type, are raised. A value that is loaded while its key or one of its tags is invalidated is never served
+    afterwards, whatever client or tool deleted the key. docs/client/cache.md has the guarantees.
+    """
+
+    def get_or_set(self, key: str, loader: Callable[[], Loaded[T]], ttl_seconds: Seconds, *, tags: Iterable[str] = ()) -> T:
+        """
+        Return the value of *key*; if it is missing, what *loader* returns, which is stored.
+
+        Callers that miss together share one call of a loader: in this process, and with other processes, which wait until the value
+        is there or the lease of the caller that loads is over. If that caller is cancelled, the others still get the value; when all
+        of them are, the loader is, too. Callers that share a value get the same object.
+
+        Args:
+            key: Name without prefix.
+            loader: Called without arguments; what it raises is raised by all who wait for it, and not stored. None is a value.
+            ttl_seconds: How long the value is served, shortened at random by the jitter of the options.
+            tags: The value is also missing once one of them is invalidated.
+        Raises:
+            ValueError: if *ttl_seconds* is out of range, or a tag is empty.
+            TypeError: if the serializer cannot write the value.
+        """
+        return self._get_or_load(Fill(key, loader, ttl_seconds, tags_of(tags)))  # type: ignore[no-any-return]
+
+    def get(self, key: str, default: Any = None, *, strict: bool = False) -> Any:
+        """
+        Return the value of *key*, *default* if it is missing, expired or invalidated.
+
+        Args:
+            strict: Raise DecodeError for a value that cannot be read, instead of counting it as missing.
+        Raises:
+            UnreachableError: if the server does not answer.
+        """
+        found = (self._read_all([key], ()))[0]
+        if strict and found.trouble is not None:
+            raise found.trouble
+        self._kept.stats.hits += found.is_served
+        self._kept.stats.misses += not found.is_served
+        return found.value if found.is_served else default
+
+    def set(self, key: str, value: Any, ttl_seconds: Seconds, *, tags: Iterable[str] = ()) -> None:
+        """
+        Store *value*, whatever is there; a value that is being loaded meanwhile is not stored over it.
+
+        Args:
+            key, ttl_seconds, tags: As for `get_or_set`; with *tags* it takes two round trips.
+        Raises:
+            UnreachableError, OutcomeUnknown: if the server does not answer.
+            ServerError: if its memory is used up.
+        """
+        ttl_ms, wanted = lifetime_ms(self._options, ttl_seconds), tags_of(tags)
+        versions = self._start_tags(wanted, ttl_ms)
+        entry = self._entry(new_token(), value, versions)
+        self._client._run(self._commands.put(self._name(key), key, entry, ttl_ms))
+
+    def with_options(self, **changes: Any) -> Cache:
+        """
+        Return this cache with other options; what is stored, counted and being loaded is shared.
+
+            reports = client.cache.with_options(compress_above_bytes=4096, stale_on_error_seconds=3600)
+
+        Args:
+            changes: Fields of CacheOptions.
+        Raises:
+            ValueError, TypeError: if one is unknown or out of range.
+        """
+        return Cache(self._client, self._kept, replace(self._options, **changes))
+
+    @property
+    def options(self) -> CacheOptions:
+        """How this cache works."""
+        return self._options
+
+    @property
+    def stats(self) -> CacheStats:
+        """What the caches of this client have done so far."""
+        return replace(self._kept.stats)
