@@ -70,10 +70,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"the connection profiles cannot be written: {error}") from None
         if options["only_validate"]:
             return {**result, "changed": False}
-        result.update(changed=bool(planned.changes), changed_paths=planned.changed_paths, notes=list(wanted.notes))
-        if self._task.diff:
-            result["diff"] = [diff for change in planned.changes for diff in change.diffs()]
-        return result
+        diffs = {"diff": [diff for change in planned.changes for diff in change.diffs()]} if self._task.diff else {}
+        return {**result, "changed": bool(planned.changes), "changed_paths": planned.changed_paths, "notes": list(wanted.notes), **diffs}
 
 
 def _place_problems(options: Mapping[str, Any]) -> list[str]:

@@ -137,6 +137,7 @@ error:
   sample: RefusedError
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -191,7 +192,8 @@ def main() -> None:
             return invalidate(client, settings, selection, dry_run=module.check_mode, **limits)
         except InvalidationError as error:
             stopped = error
-            return Invalidated(tuple(Tally(**counts) for counts in error.nodes), list(error.sample))
+            nodes: Sequence[Mapping[str, Any]] = error.nodes
+            return Invalidated(tuple(Tally(**counts) for counts in nodes), list(error.sample))
 
     result = result_of(run(module, work), module)
     if isinstance(stopped, InvalidationError):

@@ -101,6 +101,7 @@ units_changed:
   returned: always
   type: bool
 """
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -109,7 +110,7 @@ from ..module_utils.keyfleet.errors import FilesError, RefusedError
 from ..module_utils.keyfleet.host.kernel import KernelPlan, plan_kernel
 
 
-def report(found: KernelPlan) -> dict:
+def report(found: KernelPlan) -> dict[str, Any]:
     """Return findings as the module's result."""
     return {
         "changed": found.changed,

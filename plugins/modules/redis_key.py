@@ -243,7 +243,7 @@ error:
 """
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, connection_argument_spec, fail, run
 from ..module_utils.keyfleet.connect.settings import Settings
@@ -257,11 +257,11 @@ DEFAULTS = {"type": "string", "state": "present"}
 class KeyModule(QuietModule):
     """A quiet module that keeps a long list of entries out of the result."""
 
-    def exit_json(self, **kwargs: Any) -> NoReturn:
+    def exit_json(self, **kwargs: Any) -> None:
         """Print the result and end."""
         super().exit_json(**kwargs, invocation=shown_arguments(self.params))
 
-    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+    def fail_json(self, msg: str, **kwargs: Any) -> None:
         """Print the failure and end."""
         super().fail_json(msg, **kwargs, invocation=shown_arguments(self.params))
 
@@ -332,8 +332,9 @@ def main() -> None:
     result = report.as_result()
     if module._diff:
         result["diff"] = report.diff(hide_values=params["hide_values"])
-    for failure in report.failures[:1]:
-        fail(module, failure.error, **result, msg=report.message())
+    errors = [failure.error for failure in report.failures if failure.error is not None]
+    if errors:
+        fail(module, errors[0], **result, msg=report.message())
     module.exit_json(**result)
 
 

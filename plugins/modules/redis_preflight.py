@@ -339,8 +339,15 @@ def repository_from(params: dict[str, Any], host: Host, values: SystemValues) ->
     install, given = params["install"], params["install"]["repository"]
     if install["method"] != "repo" or given is None:
         return None
-    lists = {"packages": tuple(values.packagings[host.engine]["packages"]), "components": tuple(given["components"])}
-    return Repository(host.engine, uri=given["uri"], suite=given["suite"], key=given["key"], version=install["version"], **lists)
+    return Repository(
+        host.engine,
+        packages=tuple(values.packagings[host.engine]["packages"]),
+        uri=given["uri"],
+        suite=given["suite"],
+        components=tuple(given["components"]),
+        key=given["key"],
+        version=install["version"],
+    )
 
 
 def release_from(params: dict[str, Any], host: Host) -> Optional[Release]:

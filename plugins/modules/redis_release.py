@@ -118,6 +118,7 @@ archive_needed:
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
@@ -140,7 +141,7 @@ def fetch(archive: str, target: str) -> None:
         raise BuildError(f"the archive cannot be had from {archive}: {describe(error)}") from error
 
 
-def report(found: ReleasePlan) -> dict:
+def report(found: ReleasePlan) -> dict[str, Any]:
     """Return what was found as the module's result."""
     release = found.release
     return {
@@ -153,7 +154,7 @@ def report(found: ReleasePlan) -> dict:
     }
 
 
-def diff(found: ReleasePlan) -> dict:
+def diff(found: ReleasePlan) -> dict[str, Any]:
     """Return the change in the form of Ansible's diff."""
     header = f"{found.release.folder}/current"
     before = f"{found.current}\n" if found.current else ""

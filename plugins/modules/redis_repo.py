@@ -104,6 +104,7 @@ offered:
 """
 
 import subprocess
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -111,13 +112,13 @@ from ..module_utils.keyfleet.errors import FilesError, RefusedError, describe
 from ..module_utils.keyfleet.install.repository import APT_DIR, Repository, RepositoryPlan, absent, plan_repository
 
 
-def findings_of(params: dict) -> RepositoryPlan:
+def findings_of(params: dict[str, Any]) -> RepositoryPlan:
     """Look, as the module's parameters say."""
     if params["state"] == "absent":
         return RepositoryPlan(absent(params["engine"], params["apt_dir"]))
     names = ("engine", "uri", "suite", "key", "version", "apt_dir")
-    lists = {name: tuple(params[name]) for name in ("packages", "components")}
-    return plan_repository(Repository(**{name: params[name] for name in names}, **lists))
+    packages, components = tuple(params["packages"]), tuple(params["components"])
+    return plan_repository(Repository(**{name: params[name] for name in names}, packages=packages, components=components))
 
 
 def main() -> None:
