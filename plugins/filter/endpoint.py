@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ..module_utils.keyfleet.connect.values import format_nodes
+from ..module_utils.keyfleet.instance.model import from_options
 from ..module_utils.keyfleet.layout import Layout
 from ..module_utils.keyfleet.profile.names import Owner, env_path
 from ..module_utils.keyfleet.profile.values import client_address
@@ -20,10 +21,12 @@ from ..module_utils.keyfleet.profile.values import client_address
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
 
-def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
+def server_endpoints(
+    plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None, cluster_nodes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """
     Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``, hashes of its ``users``, and
-    ``default_enabled``, whether a client that names no user can log in.
+    ``default_enabled``, whether a client that names no user can log in. Of a cluster also ``cluster_nodes``, of which the own one is first.
 
     The password is empty for none, and None while it is not known.
 
@@ -31,8 +34,9 @@ def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Opti
         plan: From `server_plan`.
         public_address: Address of the host for clients elsewhere, for an instance that listens on all addresses; without it the
             answer is for a client on the host itself.
+        cluster_nodes: Addresses of all nodes, if the instances are nodes of a cluster.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for options in plan:
         if options["state"] != "present":
             continue
@@ -48,7 +52,20 @@ def server_endpoints(plan: list[dict[str, Any]], root: str, public_address: Opti
                 "default_enabled": not any(line.split(" ")[:2] == ["default", "off"] for line in options["user_rules"]),
             }
         )
+        if cluster_nodes:
+            own = format_nodes(((found[-1]["host"], found[-1]["port"]),))
+            found[-1]["cluster_nodes"] = [own, *(node for node in cluster_nodes if node != own)]
     return found
+
+
+def server_nodes(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
+    """Return ``name``, ``address`` (``host:port``) and ``bus_port`` of each present instance that has a port; arguments as above."""
+    bus_ports = {options["name"]: from_options(options).bus_port for options in plan}
+    return [
+        {"name": one["name"], "address": format_nodes(((one["host"], one["port"]),)), "bus_port": bus_ports[one["name"]]}
+        for one in server_endpoints(plan, root, public_address)
+        if one["port"]
+    ]
 
 
 def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
@@ -73,6 +90,10 @@ def server_summary(
     names = {result["name"] for result in report["health"]}
     unproven = [endpoint["name"] for endpoint in endpoints if endpoint["name"] not in names]
     lines = [f"Not asked in check mode, since clients would reach it in another way: {', '.join(unproven)}"] if unproven else []
+    if report["topology"] == "cluster":
+        lines = [f"instance {one['name']} at {one['cluster_nodes'][0]}: a node of the cluster {report['deployment']}" for one in endpoints]
+        profiles = [env_path(path, Owner(one["name"], host=host)) for one in endpoints if one["default_enabled"]]
+        return [*lines, *(f"  connection profile: {profile} (mode 0600)" for profile in profiles), *report["advice"], *notes]
     if not proven:
         return [*(lines or ["No instance runs here: the inventory wants none."]), *notes]
     for result, endpoint in proven:
@@ -121,5 +142,6 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "server_endpoints": server_endpoints,
+            "server_nodes": server_nodes,
             "server_summary": server_summary,
         }

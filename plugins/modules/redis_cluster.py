@@ -104,6 +104,27 @@ options:
     default: 60
     description:
       - Longest wait for nodes to agree, for a replica to be in sync and for a failover, each, in seconds.
+  expected_nodes:
+    type: list
+    elements: str
+    default: []
+    description:
+      - In check mode, addresses of O(nodes) that do not run yet, since another task starts them. They count as empty nodes and are not
+        asked. Which of them become primaries may be decided otherwise when they run and have an id.
+  proof:
+    type: str
+    choices: [none, after, only]
+    default: none
+    description:
+      - V(after) proves at the end that the cluster works, V(only) does nothing else, and V(none) leaves it out.
+      - Every primary is asked for its health, as M(keyfleet.redis.redis_health) does, a value is written to each and read back, and all
+        nodes must agree. In check mode V(after) proves nothing, and V(only) writes no value.
+      - The task fails if the verdict is V(failed).
+  engine:
+    type: str
+    choices: [redis, valkey]
+    description:
+      - The engine that O(proof) expects. Any if not given.
   progress_file:
     type: path
     description:
@@ -164,6 +185,11 @@ moved_keys:
   description: Keys that moved with MIGRATE; those of atomic moves are not counted.
   returned: success
   type: int
+health:
+  description: RV(health.verdict), RV(health.reasons) and RV(health.checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
+    the check V(members) of what the nodes say of each other.
+  returned: when it was asked for
+  type: dict
 error:
   description: Class of the error.
   returned: failure
@@ -175,10 +201,12 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, credentials_argument_spec, fail, read_settings
-from ..module_utils.keyfleet.cluster.converge import converge
+from ..module_utils.keyfleet.cluster.converge import ClusterOutcome, converge
+from ..module_utils.keyfleet.cluster.proof import prove_cluster
 from ..module_utils.keyfleet.cluster.validation import parse_desired, parse_limits
 from ..module_utils.keyfleet.connect.redis_py import translated
 from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.health.model import FAILED
 from ..module_utils.quiet_module import QuietModule
 
 
@@ -214,6 +242,9 @@ def main() -> None:
             "batch_keys": {"type": "int", "default": 100, "no_log": False},
             "batch_slots": {"type": "int", "default": 16},
             "wait_seconds": {"type": "float", "default": 60.0},
+            "expected_nodes": {"type": "list", "elements": "str", "default": []},
+            "proof": {"type": "str", "choices": ["none", "after", "only"], "default": "none"},
+            "engine": {"type": "str", "choices": ["redis", "valkey"]},
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -233,18 +264,36 @@ def main() -> None:
         credentials = {name: params[name] for name in credentials_argument_spec()}
         settings = read_settings(module, {**credentials, "startup_nodes": [found.address for found in desired.nodes]})
         with translated(settings):
-            outcome = converge(settings, desired, limits, check=module.check_mode, report=reporter(module, params["progress_file"]))
+            outcome = ClusterOutcome()
+            if params["proof"] != "only":
+                outcome = converge(
+                    settings,
+                    desired,
+                    limits,
+                    check=module.check_mode,
+                    expected=params["expected_nodes"],
+                    report=reporter(module, params["progress_file"]),
+                )
+            proven = None
+            if params["proof"] == "only" or (params["proof"] == "after" and not module.check_mode):
+                proven = prove_cluster(
+                    settings, desired, engine=params["engine"], write_probe=not module.check_mode, timeout_seconds=limits.wait_seconds
+                )
     except KeyfleetError as error:
         fail(module, error)
     for warning in outcome.warnings:
         module.warn(warning)
-    module.exit_json(
-        changed=outcome.changed,
-        steps=outcome.steps,
-        moved_slots=outcome.slots,
-        moved_keys=outcome.keys,
-        diff={"before": outcome.before, "after": outcome.after},
-    )
+    result = {
+        "changed": outcome.changed,
+        "steps": outcome.steps,
+        "moved_slots": outcome.slots,
+        "moved_keys": outcome.keys,
+        "diff": {"before": outcome.before, "after": outcome.after},
+        **({"health": proven.as_dict()} if proven is not None else {}),
+    }
+    if proven is not None and proven.verdict == FAILED:
+        module.fail_json(msg=f"the cluster does not work: {'; '.join(proven.reasons)}", error="ServerError", **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from ..connect.settings import Settings
@@ -44,7 +44,13 @@ class ClusterOutcome:
 
 
 def converge(
-    settings: Settings, desired: Desired, limits: Limits, *, check: bool = False, report: Callable[[str], None] = lambda text: None
+    settings: Settings,
+    desired: Desired,
+    limits: Limits,
+    *,
+    check: bool = False,
+    expected: Collection[str] = (),
+    report: Callable[[str], None] = lambda text: None,
 ) -> ClusterOutcome:
     """
     Bring the cluster to the desired state.
@@ -52,11 +58,12 @@ def converge(
     Args:
         settings: How to talk to every node: credentials, TLS, timeout.
         check: Only say what would be done.
+        expected: With *check*, addresses of nodes that do not run yet and will be empty.
         report: Called with each step and with the progress of long moves.
     Raises:
         KeyfleetError: if the input or the state is refused, before anything is changed, or a step fails.
     """
-    observed = connect_nodes(settings, desired)
+    observed = connect_nodes(settings, desired, expected if check else ())
     try:
         if not check:
             _wait_for_running_moves(observed)

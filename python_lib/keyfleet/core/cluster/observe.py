@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -30,6 +30,7 @@ class Observed:
         nodes: Connections.
         kinds: LISTED, RETIRED or UNLISTED for each.
         gone: Retired addresses that do not answer, names also as what they resolve to.
+        expected: Addresses of desired nodes that do not run yet and will be empty, by what stands for the id; in check mode alone.
         answered: Who answers at addresses that tables have, by host and port; also nodes that are none of these.
     """
 
@@ -37,6 +38,7 @@ class Observed:
     kinds: dict[str, str]
     gone: tuple[tuple[str, int], ...] = ()
     answered: dict[tuple[str, int], str] = field(default_factory=dict)
+    expected: dict[str, str] = field(default_factory=dict)
 
     def close(self) -> None:
         """End all connections."""
@@ -44,15 +46,18 @@ class Observed:
             node.close()
 
 
-def connect_nodes(settings: Settings, desired: Desired) -> Observed:
+def connect_nodes(settings: Settings, desired: Desired, expected: Collection[str] = ()) -> Observed:
     """
     Connect to all nodes, those in the tables of others included.
 
+    Args:
+        expected: Addresses of desired nodes that are not asked, since they do not run yet.
     Raises:
         RefusedError: naming every desired node that cannot be used, or two addresses of one node.
     """
     observed = Observed({}, {})
-    opened = _open(settings, [node.address for node in desired.nodes], LISTED, observed)
+    observed.expected = {f"node at {node.address}": node.address for node in desired.nodes if node.address in expected}
+    opened = _open(settings, [node.address for node in desired.nodes if node.address not in expected], LISTED, observed)
     _refuse_unusable({address: error for address, error in opened.items() if error is not None}, len(opened))
     retired = _open(settings, desired.retired, RETIRED, observed)
     _refuse_unusable({address: error for address, error in retired.items() if isinstance(error, CredentialsError)}, len(retired))
@@ -115,10 +120,14 @@ def read_state(observed: Observed, desired: Desired) -> ClusterState:
     """
     with ThreadPoolExecutor(CONNECTIONS_AT_A_TIME) as pool:
         list(pool.map(lambda node: node.read(), observed.nodes.values()))
-    reports = {name: node.report for name, node in observed.nodes.items()}
-    addresses = {name: node.address for name, node in observed.nodes.items()}
+    reports = {
+        **{name: node.report for name, node in observed.nodes.items()},
+        **{name: empty_report(name, address) for name, address in observed.expected.items()},
+    }
+    addresses = {**{name: node.address for name, node in observed.nodes.items()}, **observed.expected}
+    kinds = {**observed.kinds, **dict.fromkeys(observed.expected, LISTED)}
     answered = {**observed.answered, **{(node.entry.host, node.entry.port): name for name, node in observed.nodes.items()}}
-    state = assemble(reports, addresses, observed.kinds, desired, observed.gone, answered)
+    state = assemble(reports, addresses, kinds, desired, observed.gone, answered)
     opened = {slot for member in state.members.values() for slot in (*member.importing, *member.migrating)}
     asked = sorted(opened | {slot for slot, owner in enumerate(state.owners) if owner is None})
     strays: dict[int, dict[str, int]] = {}
@@ -129,6 +138,13 @@ def read_state(observed: Observed, desired: Desired) -> ClusterState:
                 if count:
                     strays.setdefault(slot, {})[member.id] = int(count)
     return ClusterState(state.members, state.owners, strays)
+
+
+def empty_report(name: str, address: str) -> Report:
+    """Return what a node will say that has just been started with empty files."""
+    host, port = split_address(address)
+    own = Entry(name, host, port, 0, "", frozenset({"myself", "master"}), None, 0, (), {}, {})
+    return Report(own, {name: own}, is_ok=False, keys=0, offset=0, is_linked=True)
 
 
 def assemble(

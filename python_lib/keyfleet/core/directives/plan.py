@@ -72,7 +72,8 @@ RESERVED: Mapping[str, str] = {
         ],
         _OURS,
     ),
-    **dict.fromkeys(["cluster-enabled", "replicaof", "slaveof", "sentinel", "tls-cluster", "tls-port", "tls-replication"], _LATER),
+    "cluster-enabled": "set redis_topology to cluster",
+    **dict.fromkeys(["replicaof", "slaveof", "sentinel", "tls-cluster", "tls-port", "tls-replication"], _LATER),
 }
 # What the role sends, or redis-py to open a connection. CONFIG is not among them: it is asked for by its new name.
 _NEEDED_COMMANDS: Mapping[str, str] = {

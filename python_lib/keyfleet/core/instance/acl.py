@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Optional
 
 from ..acl.judge import JudgedUsers, judge_users
-from ..acl.model import DEFAULT, User, administrator, default_user, digest
+from ..acl.model import DEFAULT, User, administrator, default_user, digest, replicator
 from ..acl.plan import UserPlan, plan_users
 from ..directives.plan import render
 from ..errors import RefusedError
+from ..topology.validation import SINGLE
 from .model import Host, Instance, rules_of
 from .starting import conditions, server_account
 
@@ -26,6 +27,7 @@ def rules_by_name(instance: Instance, admin_passwords: Iterable[str]) -> dict[st
         default = [*default, f"#{digest(instance.password)}" if instance.password else "nopass"]
     passwords = tuple(admin_passwords)
     first = [administrator(passwords)] if passwords else []
+    first += [replicator(passwords)] if passwords and instance.topology != SINGLE else []
     return {**{user.name: user.words() for user in first}, **rules, DEFAULT: default}
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from ..acl.model import replication_password
 from ..host.file_entries import FileEntry, parse
 from ..host.files import FilePlan, plan
 from ..layout import UNIT_FILE, Layout, runner_spec
@@ -42,7 +43,10 @@ def complete(host: Host, instances: Iterable[Instance], memory: Memory) -> list[
         starter = starter_digest(_starter_text(host, host.layout(instance.name)))
         computed = memory.default_maxmemory.get(instance.name) if "maxmemory" not in instance.directives else None
         directives = {**instance.directives, "maxmemory": str(computed)} if computed else instance.directives
-        found.append(replace(instance, starter=starter, directives=directives, maxmemory_computed=bool(computed)))
+        login = replication_password(host.admin_passwords[0]) if host.admin_passwords else ""
+        found.append(
+            replace(instance, starter=starter, directives=directives, maxmemory_computed=bool(computed), replication_password=login)
+        )
     return found
 
 

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from ..acl.declared import declared_user
+from ..acl.model import REPLICATION
 from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
 from ..host.safe_paths import names_in, status_of
 from ..layout import Layout
 from ..service.choose import ServiceManager, manager_for
-from ..topology.validation import SINGLE, TOPOLOGIES
+from ..topology.validation import CLUSTER, SINGLE, TOPOLOGIES
 
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
 OPEN_FILES = 1_048_576
 PORTS = range(1024, 65536)
+BUS_OFFSET = 10_000  # from the port of a node to the one of its bus, unless ``cluster-port`` says otherwise
+CLUSTER_FILE = "nodes.conf"  # in the data folder; the node's identity, and its own
 
 Possible = Callable[[Any], bool]
 
@@ -167,6 +170,7 @@ class Instance:
         users: Declared users, as ``acl.declared`` takes them; modules get their rules in the place of them.
         user_rules: Users as name and rules; see ``rules_of``.
         starter: Digest of what starts the process (``config.starter_digest``); another one needs a restart.
+        replication_password: Of the replication user, for a topology with replicas; empty while it is not known.
         maxmemory_computed: Whether keyfleet computed ``maxmemory`` among them, since the inventory names none.
     """
 
@@ -185,6 +189,7 @@ class Instance:
     users: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     user_rules: tuple[str, ...] = field(default=(), repr=False)
     starter: str = ""
+    replication_password: str = field(default="", repr=False)
     maxmemory_computed: bool = False
 
     @property
@@ -196,6 +201,13 @@ class Instance:
     def is_public(self) -> bool:
         """True if TCP clients of other hosts can connect."""
         return self.port != 0 and any(not _is_loopback(address) for address in self.bind)
+
+    @property
+    def bus_port(self) -> int:
+        """Port on which nodes of a cluster talk to each other; 0 for an instance that is none. It stays when TLS takes another port."""
+        if self.topology != CLUSTER or not self.port:
+            return 0
+        return int(str(self.directives.get("cluster-port", 0))) or self.port + BUS_OFFSET
 
     def managed(self, layout: Layout, service_manager: str) -> dict[str, str]:
         """Return the directives that keyfleet itself decides, as the server prints them."""
@@ -212,6 +224,10 @@ class Instance:
         if self.unix_socket:
             lines["unixsocket"] = layout.socket_file
             lines["unixsocketperm"] = self.unix_socket_perm
+        if self.topology == CLUSTER:
+            lines.update({"cluster-enabled": "yes", "cluster-config-file": CLUSTER_FILE, "cluster-port": str(self.bus_port)})
+        if self.topology != SINGLE and self.replication_password:
+            lines.update(masteruser=REPLICATION, masterauth=self.replication_password)
         return lines
 
 

@@ -17,6 +17,7 @@ from ..directives.plan import DirectivePlan, config_command, startup_only_change
 from ..directives.plan import plan as plan_directives
 from ..directives.values import HIDDEN, SECRET_DIRECTIVES, format_value, to_lines
 from ..errors import RefusedError
+from ..topology.validation import CLUSTER
 from .config import config_lines, config_text, without_secrets
 from .datafiles import PLACE_DIRECTIVES, Place, readable
 from .keys import KeyCounts
@@ -85,9 +86,26 @@ def plan(host: Host, instance: Instance, state: State) -> InstancePlan:
     Raises:
         RefusedError: if it cannot be done without losing keys, with the reason and the way to do it.
     """
+    _refuse_conversion(instance, state)
     if state.running is not None:
         return _plan_running(host, instance, state, state.running)
     return plan_start(host, instance, state)
+
+
+def _refuse_conversion(instance: Instance, state: State) -> None:
+    """Refuse to make a node of a cluster of a server that is none, or the other way round: its keys would be in no slot's right place."""
+    if state.running is not None and state.running.active:
+        was = state.running.active.get("cluster-enabled", "no")
+    elif state.written is not None and state.disk.names:
+        was = state.written.get("cluster-enabled", "no")
+    else:
+        return
+    if (was == "yes") != (instance.topology == CLUSTER):
+        kind = "a node of a cluster" if was == "yes" else "no node of a cluster"
+        raise RefusedError(
+            f"it has been {kind} so far, and redis_topology is {instance.topology!r}: give the other topology instances with other names "
+            "and ports, copy the keys, and remove this one afterwards"
+        )
 
 
 def target_place(instance: Instance, state: State, now: Place) -> Place:
@@ -279,7 +297,9 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
         RefusedError: if it would start without data that is there, or could not read it.
     """
     source, held, target = _source(instance, state)
-    counts = state.data.counts if state.data_unchanged and state.data else None
+    # A node of a cluster has the keys of its primary, which have changed since it was stopped; its port must be open to learn them.
+    is_member = instance.topology == CLUSTER
+    counts = state.data.counts if state.data_unchanged and state.data and not is_member else None
     _refuse_stray(host, instance, state, source, target, held)
     _refuse_format(state, held)
     on, off = held == "rdb" and target.appendonly, held == "aof" and not target.appendonly
@@ -368,7 +388,8 @@ def _pending_databases(state: State, held: str, counts: Optional[KeyCounts]) -> 
 def _can_be_private(host: Host, instance: Instance) -> bool:
     """Return whether the server can be started without its port, and get it afterwards: that needs CONFIG."""
     path = host.layout(instance.name).private_socket_file
-    return instance.port != 0 and config_command(instance.directives) is not None and len(path.encode()) <= LONGEST_SOCKET_PATH
+    may_be = instance.port != 0 and instance.topology != CLUSTER  # a node of a cluster tells the others its port
+    return may_be and config_command(instance.directives) is not None and len(path.encode()) <= LONGEST_SOCKET_PATH
 
 
 def _is_private(instance: Instance, running: Running) -> bool:

@@ -14,6 +14,7 @@ from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
 from ..profile.names import deployment_problem
+from .cluster_validation import cluster_problems
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 from .user_validation import clashes, declared_problems, password_problems
@@ -167,6 +168,7 @@ def _is_address(text: str) -> bool:
 def _consequences(instance: Instance) -> Iterator[str]:
     """Return which directives, each possible alone, must not be used like this."""
     yield from clashes(instance)
+    yield from cluster_problems(instance)
     memory = size(str(instance.directives.get("maxmemory", 0))) or 0
     if 0 < memory < SMALLEST_MAXMEMORY:
         yield f"directives.maxmemory is {instance.directives['maxmemory']!r}: give 0 for no limit, or at least 1mb; a bare number is bytes"
@@ -185,9 +187,10 @@ def _pair_problems(instances: Iterable[Instance]) -> Iterator[str]:
         names.add(instance.name)
         if not instance.present or instance.port == 0:
             continue
-        if instance.port in ports:
-            yield (
-                f"redis_server_instances[{instance.name}].port is {instance.port}, which instance {ports[instance.port]!r} has too: "
-                "give each its own"
-            )
-        ports.setdefault(instance.port, instance.name)
+        for port, what in ((instance.port, "port"), (instance.bus_port, "bus port (port + 10000, or directives.cluster-port)")):
+            if port in ports:
+                yield (
+                    f"redis_server_instances[{instance.name}].{what} is {port}, which instance {ports[port]!r} has too: give each its own"
+                )
+            if port:
+                ports.setdefault(port, instance.name)

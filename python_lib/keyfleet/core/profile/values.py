@@ -32,9 +32,12 @@ def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[st
     Return the variables that ``Settings.from_env`` reads; the password last.
 
     Args:
-        endpoint: ``host`` and ``port``, or ``unix_socket``; ``username``, empty for ``default``; ``password``, empty for none.
+        endpoint: ``host`` and ``port``, ``unix_socket``, or ``cluster_nodes``, a list of ``host:port``; ``username``,
+            empty for ``default``; ``password``, empty for none.
     """
     values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
+    if endpoint.get("cluster_nodes"):
+        values = {"REDIS_CLUSTER_NODES": ",".join(endpoint["cluster_nodes"])}
     if not values:
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
     further = {"REDIS_USERNAME": endpoint.get("username"), "REDIS_KEY_PREFIX": key_prefix, PASSWORD: endpoint.get("password")}

@@ -1,0 +1,41 @@
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role redis_cluster. Not for other playbooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.keyfleet.cluster.inventory import cluster_options, inventory_problems
+
+
+def cluster_hosts(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
+    """
+    Return what the hosts of a deployment say.
+
+    Args:
+        hosts: By name, what ``validate.yml`` of the role registered; those of other topologies have skipped it.
+    """
+    return {name: said for name, said in hosts.items() if said.get("deployment") == deployment}
+
+
+def cluster_problems(hosts: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with each deployment that is a cluster; arguments as for `cluster_hosts`."""
+    deployments = dict.fromkeys(said["deployment"] for said in hosts.values() if "deployment" in said)
+    return [problem for name in deployments for problem in inventory_problems(name, cluster_hosts(hosts, name))]
+
+
+def cluster_module(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
+    """Return the options of the module redis_cluster for a deployment; arguments as for `cluster_hosts`."""
+    return cluster_options(cluster_hosts(hosts, deployment))
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {"cluster_hosts": cluster_hosts, "cluster_problems": cluster_problems, "cluster_module": cluster_module}

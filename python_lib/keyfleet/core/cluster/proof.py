@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Prove that a cluster works: health of every primary, a value written to each, and what its members say of each other."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Optional
+
+from ..connect.settings import Settings
+from ..errors import KeyfleetError
+from ..health.model import DEGRADED, FAILED, Check, Expect, judged
+from ..health.report import HealthReport, wait_for_health
+from .carry_out import disagreement
+from .model import LISTED, ClusterState, Desired
+from .moving import POLL_SECONDS
+from .observe import connect_nodes, read_state
+from .validation import split_address
+
+MEMBERS = "members"
+
+
+def prove_cluster(
+    settings: Settings, desired: Desired, *, engine: Optional[str], write_probe: bool, timeout_seconds: float
+) -> HealthReport:
+    """
+    Return one verdict: that of every primary, as ``redis_health`` finds it, and the check ``members``.
+
+    Args:
+        settings: How to talk to every node.
+        engine: The expected one; None accepts any.
+        write_probe: Whether to write a key of keyfleet's to each primary, read it back and delete it.
+        timeout_seconds: How long to wait until the verdict is not ``failed``.
+    """
+    end = time.monotonic() + timeout_seconds
+    members = _check_members(settings, desired)
+    while members.status == FAILED and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+        members = _check_members(settings, desired)
+    through = replace(settings, cluster_nodes=tuple(split_address(node.address) for node in desired.nodes))
+    report = wait_for_health(
+        through,
+        expect=Expect(engine=engine, role="primary"),
+        write_probe=write_probe,
+        timeout_seconds=max(end - time.monotonic(), 0.0),
+    )
+    return HealthReport((members, *report.checks), report.refused)
+
+
+def _check_members(settings: Settings, desired: Desired) -> Check:
+    """Ask every node what it knows of the others."""
+    try:
+        observed = connect_nodes(settings, desired)
+    except KeyfleetError as error:
+        return Check(MEMBERS, FAILED, str(error), node="the cluster")
+    try:
+        state = read_state(observed, desired)
+        difference = disagreement([node for name, node in observed.nodes.items() if name in state.members])
+    except KeyfleetError as error:
+        return Check(MEMBERS, FAILED, str(error), node="the cluster")
+    finally:
+        observed.close()
+    return replace(judge_members(state, desired, difference), node="the cluster")
+
+
+def judge_members(state: ClusterState, desired: Desired, difference: str) -> Check:
+    """
+    Judge what all nodes say together; pure.
+
+    Args:
+        difference: What they do not agree on; empty if they agree.
+    """
+    members = state.members.values()
+    replicas = Counter(node.primary for node in members if node.is_reachable and node.primary is not None)
+    owners = [state.members[name] for name in dict.fromkeys(owner for owner in state.owners if owner is not None)]
+    lost = [node.address for node in owners if not node.is_reachable]
+    strangers = [node.address for node in members if node.kind == LISTED and node.primary is None and node not in owners]
+    unowned = sum(owner is None for owner in state.owners)
+    few = {node.address: replicas[node.id] for node in owners if replicas[node.id] < desired.replicas}
+    problems = [
+        (FAILED, difference),
+        (FAILED, f"{unowned} slots belong to no node" if unowned else ""),
+        (FAILED, f"{', '.join(lost)}: owners of slots that do not answer" if lost else ""),
+        (FAILED, f"{', '.join(strangers)}: primaries without slots" if strangers else ""),
+        *((DEGRADED, f"the shard of {name} has {count} of {desired.replicas} replicas") for name, count in few.items()),
+    ]
+    found = {"shards": len(owners), "nodes": len(state.members), "replicas": sum(replicas.values())}
+    return judged(MEMBERS, found, [problem for problem in problems if problem[1]])

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Clusters that the playbooks deploy on loopback: each host has an address of its own, 127.0.0.x."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from keyfleet.core.acl.model import ADMIN
+from keyfleet.core.cluster.observe import connect_nodes, read_state
+from keyfleet.core.cluster.validation import parse_desired
+from keyfleet.core.connect.settings import Settings
+from keyfleet.testing._server import free_port
+
+from support.playbooks import Deployment
+
+MOST_HOSTS = 8
+
+
+def describe_cluster(deployment: Deployment, count: int = 6, **variables: Any) -> None:
+    """Let an inventory describe a cluster with a node on each of its hosts, all with one port."""
+    port = free_port(*[f"127.0.0.{number}" for number in range(1, MOST_HOSTS + 1)], bus=True)
+    deployment.variables = {"redis_topology": "cluster", **variables}
+    for number in range(1, MOST_HOSTS + 1):
+        own = f"127.0.0.{number}"
+        # Without it all nodes would reach each other from 127.0.0.1, and take themselves for one.
+        directives = {"bind-source-addr": own, "cluster-node-timeout": 5000, "repl-diskless-sync-delay": 0}
+        instance = {"name": "default", "port": port, "directives": directives}
+        deployment.host_variables[f"node{number}"] = {"ansible_host": own, "redis_server_bind": [own], "redis_server_instances": [instance]}
+    deployment.hosts = [f"node{number}" for number in range(1, count + 1)]
+
+
+def port_of(deployment: Deployment) -> int:
+    """Return the port of all nodes."""
+    return int(deployment.host_variables["node1"]["redis_server_instances"][0]["port"])
+
+
+def admin_settings(deployment: Deployment) -> Settings:
+    """Return how keyfleet itself logs in."""
+    secret = (deployment.inventory / ".keyfleet/redis/redis_server_admin_password").read_text(encoding="utf-8").strip()
+    return Settings(username=ADMIN, password=secret, timeout_seconds=5.0)
+
+
+def addresses(deployment: Deployment) -> list[str]:
+    """Return the addresses of all nodes of the inventory."""
+    return [f"{deployment.host_variables[host]['ansible_host']}:{port_of(deployment)}" for host in deployment.hosts]
+
+
+def shape(deployment: Deployment) -> dict[str, tuple[int, int]]:
+    """Return the number of slots and of replicas of each primary, by its address."""
+    desired = parse_desired([{"address": address} for address in addresses(deployment)])
+    observed = connect_nodes(admin_settings(deployment), desired)
+    try:
+        state = read_state(observed, desired)
+    finally:
+        observed.close()
+    replicas = Counter(node.primary for node in state.members.values())
+    slots = Counter(owner for owner in state.owners if owner is not None)
+    return {state.members[owner].address: (count, replicas[owner]) for owner, count in slots.items()}
+
+
+def pids(deployment: Deployment) -> dict[str, int]:
+    """Return the process of the server on each host."""
+    found = {}
+    for path in deployment.folder.glob("*/run/keyfleet/default/status.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("server_pid"):
+            found[path.parts[-5]] = int(record["server_pid"])
+    return found
