@@ -27,9 +27,25 @@ def topology_problems(hosts: Mapping[str, Mapping[str, Any]], left_out: Mapping[
     return found
 
 
+def topology_waiting(hosts: Mapping[str, Mapping[str, Any]], deployment: str) -> list[dict[str, str]]:
+    """
+    Return ``host``, ``name`` and ``address`` of each instance of a deployment that must still restart.
+
+    Args:
+        hosts: Variables of each host of the run.
+    """
+    found = []
+    for host, variables in hosts.items():
+        said, names = variables["__redis_server_validated"], variables.get("__redis_server_waiting", [])
+        if said["deployment"] == deployment:
+            nodes = [node for node in said["nodes"] if node["name"] in names]
+            found += [{"host": host, "name": node["name"], "address": node["address"]} for node in nodes]
+    return found
+
+
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"topology_problems": topology_problems}
+        return {"topology_problems": topology_problems, "topology_waiting": topology_waiting}

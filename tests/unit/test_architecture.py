@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "topology": set(),
     "replication": {"connect", "errors"},
     "cluster": {"connect", "health", "errors"},  # health, since a cluster proves itself
+    "rolling": {"cluster", "connect", "errors"},
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
     "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "topology", "errors"},
@@ -44,6 +45,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_health": {"errors", "connect", "health"},
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
+    "redis_turn": {"errors", "connect", "cluster", "rolling"},
     "redis_cluster": {"errors", "connect", "cluster", "health"},
     "redis_replication": {"errors", "connect", "replication"},
     "redis_instances": INSTANCE | {"health"},

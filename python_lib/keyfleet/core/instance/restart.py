@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 from ..directives.live import apply_live
 from ..errors import KeyfleetError, RefusedError, ServiceError
 from ..host.safe_paths import open_folder
+from ..topology.validation import CLUSTER
 from .access import opened, wait_until_ready
 from .carry_out import Work, reach
 from .config import config_text
@@ -69,6 +70,7 @@ def restart(host: Host, instance: Instance) -> Restarted:
     if running is None:
         raise ServiceError(instance.name, "restart", "it does not run: run site.yml, which starts it")
     plan(host, instance, state)  # refuses what cannot be done, while nothing is touched
+    _refuse_primary(host, instance, running)
     place = Place.of(running.active) if running.command else state.place
     for_now = _write_for_now(work, state, running, place)
     with opened(host, instance, running.pid) as client:
@@ -84,6 +86,8 @@ def restart(host: Host, instance: Instance) -> Restarted:
                 instance.name, "restart", f"{error}; as soon as it has stopped it starts again as it was: run again then"
             ) from error
     plan_steps = _start(work, for_now)
+    if instance.topology == CLUSTER and saved.startswith("rdb") and counts is not None:
+        _refuse_fewer_loaded(work, counts)
     gap_seconds = time.monotonic() - stopped
     if carrier is not None:
         with open_folder(work.layout.data_dir) as folder:
@@ -93,6 +97,25 @@ def restart(host: Host, instance: Instance) -> Restarted:
         keys = total(count_keys(client))
     before = keys_before if counts is None else total(counts)
     return Restarted(saved, round(gap_seconds, 3), running.pid, pid, before, keys, tuple(plan_steps), tuple(work.kept))
+
+
+def _refuse_primary(host: Host, instance: Instance, running: Running) -> None:
+    """Refuse to stop a primary of a cluster that a replica can take over from without loss: its clients would wait for a failover."""
+    if instance.topology != CLUSTER:
+        return
+    with opened(host, instance, running.pid) as client:
+        found = client.info("replication")
+    if found["role"] == "master" and int(found["connected_slaves"]):
+        raise ServiceError(instance.name, "restart", "it is a primary with replicas: let one take over first, as site.yml does")
+
+
+def _refuse_fewer_loaded(work: Work, counts: KeyCounts) -> None:
+    """Compare what a node loaded with what it held: its port is open from the start, so that a count would include what clients changed."""
+    with work.client() as client:
+        found = client.info("persistence")
+    names = ("rdb_last_load_keys_loaded", "rdb_last_load_keys_expired")
+    if all(name in found for name in names) and sum(int(found[name]) for name in names) < total(counts):
+        raise RefusedError(f"it held {total(counts)} keys before the restart and has loaded {found[names[0]]}")
 
 
 def foresee_restart(host: Host, instance: Instance) -> None:

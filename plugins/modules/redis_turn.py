@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, keyfleet maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_turn
+short_description: Choose which member of a topology restarts next, and hand over what it serves
+version_added: 0.1.0
+author:
+  - keyfleet maintainers (@keyfleet)
+description:
+  - Waits until all members are well, then chooses one of those that must restart, replicas first. A primary is chosen when none of them is
+    a replica, and a replica in sync takes over from it before the module ends.
+  - It restarts nothing; M(keyfleet.redis.redis_restart) does.
+extends_documentation_fragment:
+  - keyfleet.redis.connection.credentials
+attributes:
+  check_mode:
+    support: none
+    description: Does nothing, and names the first that waits.
+  diff_mode:
+    support: none
+    description: A handover has no lines to show.
+options:
+  topology:
+    type: str
+    choices: [cluster]
+    required: true
+    description:
+      - What the members are together.
+  members:
+    type: list
+    elements: str
+    required: true
+    description:
+      - Addresses of all members, V(host:port).
+  waiting:
+    type: list
+    elements: dict
+    required: true
+    description:
+      - The members that must restart, at least one.
+    suboptions:
+      address:
+        type: str
+        required: true
+        description:
+          - One of O(members).
+      host:
+        type: str
+        required: true
+        description:
+          - Host of the inventory.
+      name:
+        type: str
+        required: true
+        description:
+          - Name of the instance on the host.
+  wait_seconds:
+    type: float
+    default: 60
+    description:
+      - Longest wait for the members to be well, and for a handover, each, in seconds.
+"""
+
+EXAMPLES = r"""
+- name: Choose who restarts next
+  keyfleet.redis.redis_turn:
+    topology: cluster
+    login_password: "{{ vault_redis_password }}"
+    members: ["10.0.0.1:7000", "10.0.0.2:7000", "10.0.0.3:7000"]
+    waiting:
+      - {address: "10.0.0.2:7000", host: node2, name: default}
+"""
+
+RETURN = r"""
+turn:
+  description: C(host) and C(name) of who restarts next, and C(successor), the address of the replica that took over from it, empty if none
+    did.
+  returned: success
+  type: dict
+error:
+  description: Class of the error.
+  returned: failure
+  type: str
+  sample: ServerError
+"""
+
+from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, credentials_argument_spec, fail, read_settings
+from ..module_utils.keyfleet.connect.redis_py import translated
+from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.rolling.cluster import ClusterMembers
+from ..module_utils.keyfleet.rolling.turn import Turn, Waiting, first, take_turn
+from ..module_utils.quiet_module import QuietModule
+
+TOPOLOGIES = {"cluster": ClusterMembers}
+
+
+def main() -> None:
+    """Run the module."""
+    text = {"type": "str", "required": True}
+    module = QuietModule(
+        argument_spec={
+            **credentials_argument_spec(),
+            "topology": {"type": "str", "choices": list(TOPOLOGIES), "required": True},
+            "members": {"type": "list", "elements": "str", "required": True},
+            "waiting": {"type": "list", "elements": "dict", "required": True, "options": {"address": text, "host": text, "name": text}},
+            "wait_seconds": {"type": "float", "default": 60.0},
+        },
+        supports_check_mode=True,
+        required_by=CONNECTION_CONSTRAINTS["required_by"],
+    )
+    params = module.params
+    waiting = [Waiting(one["address"], one["host"], one["name"]) for one in params["waiting"]]
+    try:
+        if module.check_mode:
+            turn = Turn(first(waiting, []))
+        else:
+            credentials = {name: params[name] for name in credentials_argument_spec()}
+            settings = read_settings(module, {**credentials, "startup_nodes": params["members"]})
+            with translated(settings), TOPOLOGIES[params["topology"]](settings, params["members"], params["wait_seconds"]) as members:
+                turn = take_turn(members, waiting)
+    except KeyfleetError as error:
+        fail(module, error)
+    found = {"host": turn.waiting.host, "name": turn.waiting.name, "successor": turn.successor or ""}
+    module.exit_json(changed=turn.successor is not None, turn=found)
+
+
+if __name__ == "__main__":
+    main()
