@@ -187,7 +187,7 @@ moved_keys:
   type: int
 health:
   description: RV(health.verdict), RV(health.reasons) and RV(health.checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
-    the check V(members) of what the nodes say of each other.
+    the check V(inventory) of all nodes, and of what each of them says of the others.
   returned: when it was asked for
   type: dict
 error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from keyfleet.core.cluster.model import SLOTS, ClusterState, Desired, DesiredNode, Member
-from keyfleet.core.cluster.proof import judge_members
+from keyfleet.core.cluster.proof import judge_inventory
 from keyfleet.core.health.model import DEGRADED, FAILED, OK
 
 IDS = ("a", "b", "c")
@@ -34,5 +34,5 @@ def test_members_are_judged(
 ) -> None:
     """Nothing is wrong with a whole cluster."""
     members = {name: replace(node, **changes.get(name, {})) for name, node in NODES.items()}
-    check = judge_members(ClusterState(members, owners), DESIRED, difference)
+    check = judge_inventory(ClusterState(members, owners), DESIRED, difference)
     assert (verdict, True) == (check.status, words in check.reason), check.reason

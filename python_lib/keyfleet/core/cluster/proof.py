@@ -18,14 +18,14 @@ from .moving import POLL_SECONDS
 from .observe import connect_nodes, read_state
 from .validation import split_address
 
-MEMBERS = "members"
+INVENTORY = "inventory"
 
 
 def prove_cluster(
     settings: Settings, desired: Desired, *, engine: Optional[str], write_probe: bool, timeout_seconds: float
 ) -> HealthReport:
     """
-    Return one verdict: that of every primary, as ``redis_health`` finds it, and the check ``members``.
+    Return one verdict: that of every primary, as ``redis_health`` finds it, and the check ``inventory``.
 
     Args:
         settings: How to talk to every node.
@@ -34,10 +34,10 @@ def prove_cluster(
         timeout_seconds: How long to wait until the verdict is not ``failed``.
     """
     end = time.monotonic() + timeout_seconds
-    members = _check_members(settings, desired)
-    while members.status == FAILED and time.monotonic() < end:
+    inventory = _check_inventory(settings, desired)
+    while inventory.status == FAILED and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
-        members = _check_members(settings, desired)
+        inventory = _check_inventory(settings, desired)
     through = replace(settings, cluster_nodes=tuple(split_address(node.address) for node in desired.nodes))
     report = wait_for_health(
         through,
@@ -45,26 +45,26 @@ def prove_cluster(
         write_probe=write_probe,
         timeout_seconds=max(end - time.monotonic(), 0.0),
     )
-    return HealthReport((members, *report.checks), report.refused)
+    return HealthReport((inventory, *report.checks), report.refused)
 
 
-def _check_members(settings: Settings, desired: Desired) -> Check:
+def _check_inventory(settings: Settings, desired: Desired) -> Check:
     """Ask every node what it knows of the others."""
     try:
         observed = connect_nodes(settings, desired)
     except KeyfleetError as error:
-        return Check(MEMBERS, FAILED, str(error), node="the cluster")
+        return Check(INVENTORY, FAILED, str(error), node="the cluster")
     try:
         state = read_state(observed, desired)
         difference = disagreement([node for name, node in observed.nodes.items() if name in state.members])
     except KeyfleetError as error:
-        return Check(MEMBERS, FAILED, str(error), node="the cluster")
+        return Check(INVENTORY, FAILED, str(error), node="the cluster")
     finally:
         observed.close()
-    return replace(judge_members(state, desired, difference), node="the cluster")
+    return replace(judge_inventory(state, desired, difference), node="the cluster")
 
 
-def judge_members(state: ClusterState, desired: Desired, difference: str) -> Check:
+def judge_inventory(state: ClusterState, desired: Desired, difference: str) -> Check:
     """
     Judge what all nodes say together; pure.
 
@@ -86,4 +86,4 @@ def judge_members(state: ClusterState, desired: Desired, difference: str) -> Che
         *((DEGRADED, f"the shard of {name} has {count} of {desired.replicas} replicas") for name, count in few.items()),
     ]
     found = {"shards": len(owners), "nodes": len(state.members), "replicas": sum(replicas.values())}
-    return judged(MEMBERS, found, [problem for problem in problems if problem[1]])
+    return judged(INVENTORY, found, [problem for problem in problems if problem[1]])
