@@ -91,13 +91,14 @@ class Run:
 
 @dataclass
 class Deployment:
-    """An inventory in a folder of its own, whose hosts all live below that folder; *python* has the ansible-core that runs."""
+    """An inventory in a folder of its own, whose hosts all live below that folder; *python* has the ansible-core that runs, *retired* hosts leave."""
 
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ("node1",)
     python: str = sys.executable
     host_variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    retired: Sequence[str] = ()
 
     @property
     def inventory(self) -> Path:
@@ -122,7 +123,10 @@ class Deployment:
             "redis_server_service_manager": "process",
             **self.variables,
         }
-        (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"redis": {"hosts": hosts, "vars": common}}), encoding="utf-8")
+        groups: dict[str, Any] = {"redis": {"hosts": hosts, "vars": common}}
+        if self.retired:
+            groups["redis_retired"] = {"hosts": dict.fromkeys(self.retired)}
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump(groups), encoding="utf-8")
 
     def environ(self) -> dict[str, str]:
         """Return the environment of a run."""

@@ -7,9 +7,10 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..connect.values import split_address
 from ..errors import KeyfleetError
 from .shards import count_shards
-from .validation import parse_desired, parse_limits, split_address
+from .validation import parse_desired, parse_limits
 
 OF_ALL = ("replicas", "shards", "rebalance", "assign_lost_slots", "batch_keys", "batch_slots", "wait_seconds")
 

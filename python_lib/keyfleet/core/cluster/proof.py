@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Optional
 
 from ..connect.settings import Settings
+from ..connect.values import split_address
 from ..errors import KeyfleetError
 from ..health.model import DEGRADED, FAILED, Check, Expect, judged
 from ..health.report import HealthReport, wait_for_health
@@ -16,7 +17,6 @@ from .carry_out import disagreement
 from .model import LISTED, ClusterState, Desired
 from .moving import POLL_SECONDS
 from .observe import connect_nodes, read_state
-from .validation import split_address
 
 INVENTORY = "inventory"
 
