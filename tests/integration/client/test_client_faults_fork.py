@@ -92,9 +92,9 @@ def test_a_fork_with_a_warm_pool(redis_server: Server, raw: AnyClient, forked: A
     with Client.from_settings(redis_server.settings(timeout_seconds=10.0)) as client:
         before = own_ids(client)
         child = forked(lambda: count(client))
-        after, childs = count(client), child()
+        after, children = count(client), child()
         assert before == after
-        assert before.isdisjoint(childs)
+        assert before.isdisjoint(children)
         assert 1 == client.stats.connections_opened
     assert 2 * CALLS == int(raw.get("n"))
 
@@ -134,6 +134,6 @@ def test_an_asyncio_client_goes_on_in_a_child(redis_server: Server, raw: AnyClie
 
     before = asyncio.run(count())
     child = by_os_fork(lambda: asyncio.run(count()))
-    after, childs = asyncio.run(count()), child()
-    assert 3 == len(before | after | childs)
+    after, children = asyncio.run(count()), child()
+    assert 3 == len(before | after | children)
     assert 3 * CALLS == int(raw.get("n"))
