@@ -91,7 +91,13 @@ class Run:
 
 @dataclass
 class Deployment:
-    """An inventory in a folder of its own, whose hosts all live below that folder; *python* has the ansible-core that runs, *retired* hosts leave."""
+    """
+    An inventory in a folder of its own, whose hosts all live below that folder.
+
+    Attributes:
+        python: Has the ansible-core that runs.
+        retired: Hosts that leave.
+    """
 
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
