@@ -17,18 +17,26 @@ HEADER = "# Ansible managed: role redis_compose of keyfleet.redis"
 
 
 def compose_entries(
-    instances: Sequence[Mapping[str, Any]], folder: str, deployment: str, engine: str, image: str, version: str
+    instances: Sequence[Mapping[str, Any]],
+    users: Mapping[str, Sequence[Mapping[str, Any]]],
+    folder: str,
+    deployment: str,
+    engine: str,
+    image: str,
+    version: str,
 ) -> list[dict[str, Any]]:
     """
     Return the files as the module redis_files takes them; the password is made once, and kept.
 
     Args:
         instances: ``name``, ``port`` and public ``directives`` of those that are present.
+        users: ``name``, ``rules`` and ``needs_password`` of their users, by the name of the instance.
         folder: Where they are.
         deployment, engine, image, version: As for ``compose.compose_files``.
     """
     hidden = [{"path": path, "state": "directory", "mode": "0700"} for path in _own_folders(folder)]
-    files = compose_files(deployment, engine, image, version, instances, HEADER)
+    with_users = [{**instance, "users": users.get(instance["name"], [])} for instance in instances]
+    files = compose_files(deployment, engine, image, version, with_users, HEADER)
     entries = [{"path": f"{folder}/{file.name}", "content": file.content, "mode": "0644"} for file in files]
     password = {"path": f"{folder}/password", "state": "seed", "secret_content": secrets.token_urlsafe(24), "mode": "0600"}
     return [*hidden, *entries, password]

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from ..module_utils.keyfleet.acl.credentials import password_problem
 from ..module_utils.keyfleet.instance.advice import advice
+from ..module_utils.keyfleet.instance.compose import public_users
 from ..module_utils.keyfleet.instance.model import from_variables, module_options, with_password
 from ..module_utils.keyfleet.instance.order import next_restart
 from ..module_utils.keyfleet.instance.validation import problems
@@ -52,6 +53,11 @@ def server_plan(variables: Mapping[str, Any], generated_password: Optional[str] 
         generated_password: Of instances that have none of their own; None while it is not known.
     """
     return [module_options(with_password(instance, generated_password)) for instance in from_variables(variables)]
+
+
+def server_users(variables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the users of the inventory by instance, without any secret: ``name``, ``rules``, and whether it ``needs_password``."""
+    return {instance.name: public_users(instance) for instance in from_variables(variables)}
 
 
 def public_plan(plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -152,6 +158,7 @@ class FilterModule:
             "server_problems": server_problems,
             "server_advice": server_advice,
             "server_plan": server_plan,
+            "server_users": server_users,
             "public_plan": public_plan,
             "server_install": server_install,
             "server_notices": server_notices,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from keyfleet.core.acl.model import digest
 from support.playbooks import Deployment, free_port
 
 BASE = "keyfleet-test:debian12"  # what molecule makes; no image can be had where there is no registry
@@ -52,6 +53,17 @@ def test_files_are_written_once_and_no_host_is_contacted(deployment: Deployment,
     }
     assert ([], [], {}) == (deployment.run(playbook="playbooks/compose.yml").ok().changed, first.execs, deployment.tree())
     assert password == (folder_of(deployment) / "password").read_text(encoding="utf-8")
+
+
+def test_users_of_the_inventory_are_there_without_their_passwords(deployment: Deployment) -> None:
+    """With their rights, as the playbook hands them on."""
+    user = {"name": "app", "passwords": ["kf-secret-of-app"], "commands": ["get"], "keys": ["app:*"]}
+    run = deployment.run("--diff", playbook="playbooks/compose.yml", redis_server_users=[user]).ok()
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder_of(deployment).iterdir()}
+    assert 'user app on ~app:* resetchannels -@all +get ">' in texts["redis.users"].splitlines()
+    assert [] == [
+        name for name, text in [*texts.items(), ("output", run.output)] if "kf-secret" in text or digest("kf-secret-of-app") in text
+    ]
 
 
 def test_hosts_do_not_share_a_folder(deployment: Deployment) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from keyfleet.core.directives.plan import render
-from keyfleet.core.instance.compose import compose_files, config_text, default_image, memory_limit, service_of
+from keyfleet.core.instance.compose import compose_files, config_text, default_image, memory_limit, public_users, service_of
+from keyfleet.core.instance.model import from_options
 
 DIRECTIVES = {"maxmemory": "128mb", "save": ["3600 1", "60 1000"], "notify-keyspace-events": "KEA", "rename-command": ['FLUSHALL ""']}
 
@@ -52,6 +53,37 @@ def test_compose_reads_the_file(tmp_path: Path, engine: str) -> None:
     assert f"{tmp_path}/other" == found["secrets"]["redis_password"]["file"]
     assert f"{engine}-cli ping" in redis["healthcheck"]["test"][1]
     assert f" {engine}-server /etc/keyfleet/server.conf - <<EOF" in redis["command"][2]
+
+
+def test_users_have_their_rights_and_no_password_of_the_deployment(tmp_path: Path) -> None:
+    """Those of the directive too; a service with users asks for its health as a user of its own."""
+    users = [
+        {
+            "name": "app",
+            "passwords": ["of-the-deployment"],
+            "categories": ["read"],
+            "keys": ['a"b:*'],
+            "selectors": [{"commands": ["get"]}],
+        },
+        {"name": "open", "nopass": True, "commands": ["ping"]},
+        {"name": "default", "enabled": False},
+    ]
+    options = {"name": "default", "users": users, "directives": {"user": [f"old on #{'0' * 64} ~o:* +get"]}}
+    found = public_users(from_options(options))
+    assert ["old", "app", "open", "default"] == [user["name"] for user in found]
+    assert [True, True, False, True] == [user["needs_password"] for user in found]
+    written(tmp_path, [{**instance(), "users": found}, instance("sessions", 6380)])
+    lines = (tmp_path / "redis.users").read_text(encoding="utf-8").splitlines()
+    assert 'user old on ~o:* +get ">' == lines[1]
+    assert r'user app on "~a\"b:*" resetchannels -@all +@read (resetchannels -@all +get) ">' == lines[2]
+    assert "user open on nopass resetchannels -@all +ping" == lines[3]
+    assert 'user keyfleet-health on -@all +ping ">' == lines[5]
+    assert not (tmp_path / "redis-sessions.users").exists()
+    services = parsed(tmp_path)["services"]
+    assert f"{tmp_path}/redis.users:/etc/keyfleet/users:ro" in services["redis"]["volumes"]
+    assert ["--user keyfleet-health" in one["healthcheck"]["test"][1] for one in services.values()] == [
+        name == "redis" for name in services
+    ]
 
 
 def test_configuration_has_the_directives_of_the_deployment() -> None:
