@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_invalidate
-short_description: Delete keys of a Redis or Valkey deployment by pattern, prefix or name
+short_description: Delete keys of a Redis or Valkey deployment by pattern, prefix or name, or invalidate tags of its cache
 version_added: 0.1.0
 author:
   - keyfleet maintainers (@keyfleet)
@@ -16,6 +16,7 @@ description:
   - Deletes keys on the server, or on every primary of a cluster, and counts exactly what was deleted.
   - Goes through the keys with C(SCAN) in pages of 2,000 and deletes each page with C(UNLINK) in the same round trip as the next C(SCAN), so
     that other clients do not wait. Each pattern costs one pass over all keys, for each of O(types) if given.
+  - O(tags) are those of entries that the Python client caches. Each is one C(INCR), whatever number of entries it has.
   - Where C(UNLINK) is missing or denied, C(DEL) is used.
   - A replica is refused, and so is a cluster of which only one node is named with O(login_host).
 extends_documentation_fragment:
@@ -59,6 +60,12 @@ options:
     default: false
     description:
       - Whether every key may be selected. Without O(patterns), O(keys) and O(prefix) it selects every key of O(db).
+  tags:
+    type: list
+    elements: str
+    description:
+      - Tags of cached entries, after the keys are deleted; entries that have one are not served any more. The entries themselves expire.
+      - The name of each counter begins with O(prefix), which selects no keys then unless O(patterns), O(keys) or O(all_keys) are given.
   max_keys:
     type: int
     description:
@@ -82,6 +89,12 @@ EXAMPLES = r"""
       - page:shop:*
       - fragment:shop:*
     max_keys: 50000
+
+- name: Let no cached page be served that shows one of these products
+  keyfleet.redis.redis_invalidate:
+    tags:
+      - product:17
+      - product:18
 
 - name: Delete what one tenant has, whatever characters its name holds
   keyfleet.redis.redis_invalidate:
@@ -130,6 +143,11 @@ nodes:
     unconfirmed:
       description: Number of keys that may have been removed.
       type: int
+tags:
+  description: For each of O(tags) whether entries may have had it; without any, nothing is changed.
+  returned: when tags were given and the keys were deleted
+  type: dict
+  sample: {"product:17": true}
 error:
   description: Class of the error.
   returned: failure
@@ -147,6 +165,7 @@ from ..module_utils.keyfleet.connect.settings import Settings
 from ..module_utils.keyfleet.errors import InvalidationError, KeyfleetError
 from ..module_utils.keyfleet.keys.invalidate import Invalidated, invalidate, select
 from ..module_utils.keyfleet.keys.sweep import TYPES, Tally
+from ..module_utils.keyfleet.keys.tags import invalidate_tags
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -158,6 +177,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "prefix": {"type": "str"},
         "types": {"type": "list", "elements": "str", "choices": list(TYPES)},
         "all_keys": {"type": "bool", "default": False, "no_log": False},
+        "tags": {"type": "list", "elements": "str"},
         "max_keys": {"type": "int", "no_log": False},
         "keys_per_second": {"type": "int", "no_log": False},
     }
@@ -182,20 +202,29 @@ def main() -> None:
     params = module.params
     stopped: Optional[KeyfleetError] = None
 
+    tags: dict[str, bool] = {}
+
     def work(client: Any, settings: Settings) -> Invalidated:
         nonlocal stopped
         prefix = settings.key_prefix if params["prefix"] is None else params["prefix"]
         given = {name: params[name] or () for name in ("patterns", "keys", "types")}
+        if params["tags"] and not (given["patterns"] or given["keys"] or params["all_keys"]):
+            tags.update(invalidate_tags(client, settings, prefix, params["tags"], dry_run=module.check_mode))
+            return Invalidated(())
         selection = select(prefix=prefix, all_keys=params["all_keys"], **given)
         limits = {"max_keys": params["max_keys"], "keys_per_second": params["keys_per_second"]}
         try:
-            return invalidate(client, settings, selection, dry_run=module.check_mode, **limits)
+            outcome = invalidate(client, settings, selection, dry_run=module.check_mode, **limits)
+            tags.update(invalidate_tags(client, settings, prefix, params["tags"] or (), dry_run=module.check_mode))
+            return outcome
         except InvalidationError as error:
             stopped = error
             nodes: Sequence[Mapping[str, Any]] = error.nodes
             return Invalidated(tuple(Tally(**counts) for counts in nodes), list(error.sample))
 
     result = result_of(run(module, work), module)
+    if tags:
+        result.update(tags=tags, changed=result["changed"] or any(tags.values()))
     if isinstance(stopped, InvalidationError):
         fail(module, stopped.cause, **result, msg=str(stopped))
     module.exit_json(**result)

@@ -11,7 +11,7 @@ from ..._protocol.command import NO_FALLBACK, Command, Kind, Repeat
 from ..._protocol.replies import same
 from ..._protocol.scripts import load
 from ...core.errors import RefusedError
-from ...core.keys.tags import FIRST_VERSION, IDLE_MS, LAST_START, counter_name
+from ...core.keys.tags import FIRST_VERSION, IDLE_MS, LAST_START, counter_name, has_entries
 from .options import PLACEHOLDER_MS
 
 
@@ -30,6 +30,7 @@ INCR = Kind("INCR", Repeat.SAME, "string", NO_FALLBACK)  # twice invalidates wha
 EXPIRE = Kind("PEXPIRE", Repeat.SAME, fallback=NO_FALLBACK)
 UNLINK = Kind("UNLINK", Repeat.NEVER, fallback=NO_FALLBACK, names=slice(1, None))  # repeated by those who count
 DEL = Kind("DEL", Repeat.NEVER, fallback=NO_FALLBACK, names=slice(1, None))
+FORGET = Kind("UNLINK", Repeat.SAME, fallback=NO_FALLBACK, names=slice(1, None))
 SCAN = Kind("SCAN", Repeat.READ, fallback=NO_FALLBACK, names=None)
 
 CHANGED, WON, HELD = 0, 1, 2
@@ -85,6 +86,16 @@ class CacheCommands:
         """Invalidate a tag."""
         name = self._counter(tag)
         return Command(INCR, ("INCR", name), name, tag, same)
+
+    @staticmethod
+    def has_entries(version: int) -> bool:
+        """Whether entries may have been stored before the counter was raised to *version*."""
+        return has_entries(version)
+
+    def delete_tag(self, tag: str) -> Command[int]:
+        """Invalidate a tag on a server whose memory is used up."""
+        name = self._counter(tag)
+        return Command(FORGET, ("UNLINK", name), name, tag, same)
 
     def let_idle_tag_expire(self, tag: str) -> Command[Any]:
         """Let the counter expire that only an invalidation has made."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..connect.redis_py import translated
+from ..connect.redis_py import RedisError, translated
 from ..errors import RefusedError
 
 if TYPE_CHECKING:
@@ -64,7 +64,13 @@ def invalidate_tags(
     with translated(settings):
         if dry_run:
             return {tag: has_entries(int(found or 0) + 1) for tag, found in zip(names, _sent(client, "GET", names.values()))}
-        versions = _sent(client, "INCR", names.values())
+        try:
+            versions = _sent(client, "INCR", names.values())
+        except RedisError as error:
+            if "command not allowed when used memory" not in str(error):
+                raise
+            # Without a counter no entry is valid, and deleting one needs no memory.
+            return {tag: bool(count) for tag, count in zip(names, _sent(client, "UNLINK", names.values()))}
         found = {tag: has_entries(int(version)) for tag, version in zip(names, versions)}
         idle = [names[tag] for tag, is_used in found.items() if not is_used]
         _sent(client, "PEXPIRE", idle, IDLE_MS)

@@ -13,12 +13,13 @@ from ...._capabilities.cache.stats import CacheStats
 from ...._protocol.arguments import Seconds
 from ...._transport.asyncio_flights import Loaded
 from .filling import AsyncFilling, Fill
+from .invalidating import AsyncInvalidating
 from .reading import tags_of
 
 T = TypeVar("T")
 
 
-class AsyncCache(AsyncFilling):
+class AsyncCache(AsyncFilling, AsyncInvalidating):
     """
     Values that are loaded when they are missing, once for all callers; the client's ``cache``.
 

@@ -13,12 +13,13 @@ from ...._capabilities.cache.stats import CacheStats
 from ...._protocol.arguments import Seconds
 from ...._transport.thread_flights import Loaded
 from .filling import Fill, Filling
+from .invalidating import Invalidating
 from .reading import tags_of
 
 T = TypeVar("T")
 
 
-class Cache(Filling):
+class Cache(Filling, Invalidating):
     """
     Values that are loaded when they are missing, once for all callers; the client's ``cache``.
 
