@@ -18,12 +18,27 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keyfleet import CacheOptions, CacheStats, Client, Limit, Lock, Pipeline, Policy, RateLimitResult, Script, Subscription
+from keyfleet import (
+    CacheOptions,
+    CacheStats,
+    Client,
+    Limit,
+    Lock,
+    Pipeline,
+    Policy,
+    RateLimitResult,
+    Script,
+    Session,
+    SessionData,
+    SessionEntry,
+    Subscription,
+)
 from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
 from keyfleet._protocol.kinds import MISSING
 from keyfleet._sync.capabilities.cache.cache import Cache
 from keyfleet._sync.capabilities.rate_limits import RateLimits
+from keyfleet._sync.capabilities.sessions import Sessions
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,6 +60,10 @@ CAPABILITIES = (  # classes, and how their sections are called
     (Limit, "Limit"),
     (RateLimitResult, "RateLimitResult"),
     (Lock, "Locks"),
+    (Sessions, "client.sessions"),
+    (Session, "Session"),
+    (SessionEntry, "SessionEntry"),
+    (SessionData, "SessionData"),
 )
 
 

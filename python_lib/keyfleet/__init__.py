@@ -10,6 +10,7 @@ from .core.errors import (
     BreakerOpenError,
     CertificateError,
     ClosedError,
+    ConflictError,
     CredentialsError,
     DecodeError,
     DeniedError,
@@ -36,6 +37,7 @@ if _typing.TYPE_CHECKING:
     from ._capabilities.cache.options import CacheOptions
     from ._capabilities.cache.stats import CacheStats
     from ._capabilities.rate_limits import Limit, RateLimitResult
+    from ._capabilities.sessions import Session, SessionData, SessionEntry
     from ._protocol.command import Key
     from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from ._protocol.key_names import KeyGroup, Prefix
@@ -63,6 +65,7 @@ __all__ = [
     "CertificateError",
     "Client",
     "ClosedError",
+    "ConflictError",
     "CredentialsError",
     "DecodeError",
     "DeniedError",
@@ -92,6 +95,9 @@ __all__ = [
     "Script",
     "ServerError",
     "ServerInfo",
+    "Session",
+    "SessionData",
+    "SessionEntry",
     "Settings",
     "SettingsError",
     "SettingsWarning",
@@ -130,6 +136,9 @@ _LATER = {
     "RotatingPassword": ("._transport.login", "RotatingPassword"),
     "Script": ("._sync.calls.scripting", "Script"),
     "ServerInfo": ("._protocol.info", "ServerInfo"),
+    "Session": ("._capabilities.sessions", "Session"),
+    "SessionData": ("._capabilities.sessions", "SessionData"),
+    "SessionEntry": ("._capabilities.sessions", "SessionEntry"),
     "SlowLogEntry": ("._protocol.info", "SlowLogEntry"),
     "Stats": ("._transport.stats", "Stats"),
     "Subscription": ("._sync.subscription", "Subscription"),

@@ -9,6 +9,7 @@ Of the client, exported by the package ``keyfleet``:
     ├── RefusedError             the request is not safe or not possible; nothing was touched
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
+    ├── ConflictError            what was to be changed is not what the change was made from
     ├── RateLimitedError         a rate limit refused the call
     ├── LockTimeoutError         a lock was not free in time
     ├── LockLostError            the lease of a lock ended before it was released
@@ -91,6 +92,17 @@ class DecodeError(KeyfleetError):
 
 class ClosedError(KeyfleetError):
     """The client was closed; `connect` opens it again."""
+
+
+class ConflictError(KeyfleetError):
+    """Somebody else has changed *what* since version *expected_version*; nothing was changed. Read it again, and try again."""
+
+    def __init__(self, what: str, expected_version: int) -> None:
+        super().__init__(what, expected_version)
+        self.what, self.expected_version = what, expected_version
+
+    def __str__(self) -> str:
+        return f"{self.what} is not of version {self.expected_version} any more"
 
 
 class RateLimitedError(KeyfleetError):

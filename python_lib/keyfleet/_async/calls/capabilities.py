@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..capabilities.cache.cache import AsyncCache
     from ..capabilities.locks import AsyncLock
     from ..capabilities.rate_limits import AsyncRateLimits
+    from ..capabilities.sessions import AsyncSessions
 
 T = TypeVar("T")
 
@@ -37,6 +38,13 @@ class AsyncCapabilities(AsyncClientBase):
         from ..capabilities.rate_limits import AsyncRateLimits
 
         return AsyncRateLimits(self, self._kept("rate_limits", Refusals))
+
+    @property
+    def sessions(self) -> AsyncSessions:
+        """Login sessions, listed and revoked by user."""
+        from ..capabilities.sessions import AsyncSessions
+
+        return AsyncSessions(self)
 
     def lock(
         self,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..capabilities.cache.cache import Cache
     from ..capabilities.locks import Lock
     from ..capabilities.rate_limits import RateLimits
+    from ..capabilities.sessions import Sessions
 
 T = TypeVar("T")
 
@@ -37,6 +38,13 @@ class Capabilities(ClientBase):
         from ..capabilities.rate_limits import RateLimits
 
         return RateLimits(self, self._kept("rate_limits", Refusals))
+
+    @property
+    def sessions(self) -> Sessions:
+        """Login sessions, listed and revoked by user."""
+        from ..capabilities.sessions import Sessions
+
+        return Sessions(self)
 
     def lock(
         self,
