@@ -1,7 +1,7 @@
 # Thin: each target is one script, and runs without make as scripts/NAME.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deploy destroy check test test-full bench docs clean
+.PHONY: help deploy destroy check test test-full bench docs site clean
 
 INVENTORY ?= inventories/local
 PURGE ?= 0
@@ -29,6 +29,9 @@ test-full: ## Everything, and a first deployment on a bare machine of each Debia
 
 bench: ## Measure deployments, clusters, and the client beside its peers; ARGS="client async" is a part of it
 	@scripts/bench $(ARGS)
+
+site: ## Build the documents as a site, in .cache/site
+	@scripts/site
 
 docs: ## Write docs/reference anew from the specs
 	@scripts/venv dev && .venv/bin/python scripts/generate_docs.py
