@@ -94,6 +94,11 @@ def server_summary(
         lines = [f"instance {one['name']} at {one['cluster_nodes'][0]}: a node of the cluster {report['deployment']}" for one in endpoints]
         profiles = [env_path(path, Owner(one["name"], host=host)) for one in endpoints if one["default_enabled"]]
         return [*lines, *(f"  connection profile: {profile} (mode 0600)" for profile in profiles), *report["advice"], *notes]
+    if report["topology"] == "replication":
+        what = f"a server of the replication {report['deployment']}"
+        lines = [f"instance {one['name']} at {one['address']}: {what}" for one in report["nodes"]]
+        profiles = [env_path(path, Owner(one["name"], host=host)) for one in endpoints if one["default_enabled"]]
+        return [*lines, *(f"  connection profile: {profile} (mode 0600)" for profile in profiles), *report["advice"], *notes]
     if not proven:
         return [*(lines or ["No instance runs here: the inventory wants none."]), *notes]
     for result, endpoint in proven:

@@ -84,6 +84,32 @@ options:
     default: false
     description:
       - Whether to promote the replica that has most although its primary is gone, and may have had writes that no replica has.
+  min_replicas_to_write:
+    type: int
+    description:
+      - Number of connected replicas without which the primary refuses writes, on every listed server (C(min-replicas-to-write)), so that a
+        primary that is cut off takes none that would be lost. It is set after all replicas are attached, and written into their files.
+      - It stays as it is if not given.
+  expected_members:
+    type: list
+    elements: str
+    default: []
+    description:
+      - In check mode, addresses of O(members) that do not run yet, since another task starts them. They count as empty and are not asked.
+  proof:
+    type: str
+    choices: [none, after, only]
+    default: none
+    description:
+      - V(after) proves at the end that the replication works, V(only) does nothing else, and V(none) leaves it out.
+      - All servers must agree on the primary, which is asked for its health, as M(keyfleet.redis.redis_health) does. A value is written and
+        read back. In check mode V(after) proves nothing, and V(only) writes no value.
+      - The task fails if the verdict is V(failed).
+  engine:
+    type: str
+    choices: [redis, valkey]
+    description:
+      - The engine that O(proof) expects. Any if not given.
   wait_seconds:
     type: float
     default: 60
@@ -135,6 +161,11 @@ steps:
   type: list
   elements: str
   sample: ["make 10.0.0.2:6379 a replica of 10.0.0.1:6379"]
+health:
+  description: RV(health.verdict), RV(health.reasons) and RV(health.checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
+    the check V(members) of what the servers say of each other.
+  returned: when it was asked for
+  type: dict
 error:
   description: Class of the error.
   returned: failure
@@ -147,7 +178,9 @@ from dataclasses import replace
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, credentials_argument_spec, fail, read_settings
 from ..module_utils.keyfleet.connect.redis_py import translated
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.replication.converge import converge
+from ..module_utils.keyfleet.health.model import FAILED
+from ..module_utils.keyfleet.replication.converge import ReplicationOutcome, converge
+from ..module_utils.keyfleet.replication.proof import primary_of, prove_replication
 from ..module_utils.keyfleet.replication.validation import parse_desired
 from ..module_utils.quiet_module import QuietModule
 
@@ -166,6 +199,10 @@ def main() -> None:
             "primary": {"type": "str"},
             "hand_over": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            "min_replicas_to_write": {"type": "int"},
+            "expected_members": {"type": "list", "elements": "str", "default": []},
+            "proof": {"type": "str", "choices": ["none", "after", "only"], "default": "none"},
+            "engine": {"type": "str", "choices": ["redis", "valkey"]},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
@@ -181,28 +218,46 @@ def main() -> None:
             primary=params["primary"],
             is_forced=params["force"],
             hands_over=params["hand_over"],
+            min_replicas_to_write=params["min_replicas_to_write"],
         )
         credentials = {name: params[name] for name in credentials_argument_spec()}
         settings = read_settings(module, {**credentials, "startup_nodes": list(desired.members)})
         watching = replace(settings, username=params["sentinel_user"], password=params["sentinel_password"])
         with translated(settings):
-            outcome = converge(
-                settings,
-                desired,
-                sentinel_settings=watching,
-                wait_seconds=params["wait_seconds"],
-                check=module.check_mode,
-                report=module.log,
-            )
+            outcome = ReplicationOutcome()
+            if params["proof"] != "only":
+                outcome = converge(
+                    settings,
+                    desired,
+                    sentinel_settings=watching,
+                    wait_seconds=params["wait_seconds"],
+                    check=module.check_mode,
+                    expected=params["expected_members"],
+                    report=module.log,
+                )
+            proven = None
+            if params["proof"] == "only" or (params["proof"] == "after" and not module.check_mode):
+                proven = prove_replication(
+                    settings,
+                    desired,
+                    sentinel_settings=watching,
+                    engine=params["engine"],
+                    write_probe=not module.check_mode,
+                    timeout_seconds=params["wait_seconds"],
+                )
     except KeyfleetError as error:
         fail(module, error)
-    module.exit_json(
-        changed=outcome.changed,
-        primary=outcome.primary,
-        replicas=list(outcome.replicas),
-        steps=outcome.steps,
-        diff={"before": outcome.before, "after": outcome.after},
-    )
+    result = {
+        "changed": outcome.changed,
+        "primary": outcome.primary if proven is None else primary_of(proven),
+        "replicas": list(outcome.replicas),
+        "steps": outcome.steps,
+        "diff": {"before": outcome.before, "after": outcome.after},
+        **({"health": proven.as_dict()} if proven is not None else {}),
+    }
+    if proven is not None and proven.verdict == FAILED:
+        module.fail_json(msg=f"the replication does not work: {'; '.join(proven.reasons)}", error="ServerError", **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

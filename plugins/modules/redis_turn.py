@@ -28,7 +28,7 @@ attributes:
 options:
   topology:
     type: str
-    choices: [cluster]
+    choices: [cluster, replication]
     required: true
     description:
       - What the members are together.
@@ -90,14 +90,20 @@ error:
   sample: ServerError
 """
 
+from typing import Callable, Union
+
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, credentials_argument_spec, fail, read_settings
 from ..module_utils.keyfleet.connect.redis_py import translated
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.rolling.cluster import ClusterMembers
+from ..module_utils.keyfleet.rolling.replication import ReplicationMembers
 from ..module_utils.keyfleet.rolling.turn import Turn, Waiting, first, take_turn
 from ..module_utils.quiet_module import QuietModule
 
-TOPOLOGIES = {"cluster": ClusterMembers}
+TOPOLOGIES: dict[str, Callable[..., Union[ClusterMembers, ReplicationMembers]]] = {
+    "cluster": ClusterMembers,
+    "replication": ReplicationMembers.of,
+}
 
 
 def main() -> None:

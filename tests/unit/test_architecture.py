@@ -27,9 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {"connect", "errors"},
     "acl": {"connect", "directives", "errors"},
     "topology": set(),
-    "replication": {"connect", "errors"},
+    "replication": {"connect", "health", "errors"},  # health, since a replication proves itself
     "cluster": {"connect", "health", "errors"},  # health, since a cluster proves itself
-    "rolling": {"cluster", "connect", "errors"},
+    "rolling": {"cluster", "connect", "replication", "errors"},
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
     "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "topology", "errors"},
@@ -45,9 +45,9 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_health": {"errors", "connect", "health"},
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
-    "redis_turn": {"errors", "connect", "cluster", "rolling"},
+    "redis_turn": {"errors", "connect", "cluster", "replication", "rolling"},
+    "redis_replication": {"errors", "connect", "replication", "health"},
     "redis_cluster": {"errors", "connect", "cluster", "health"},
-    "redis_replication": {"errors", "connect", "replication"},
     "redis_instances": INSTANCE | {"health"},
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller

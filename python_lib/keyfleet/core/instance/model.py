@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from ..acl.declared import declared_user
-from ..acl.model import REPLICATION
+from ..acl.model import REPLICATION as REPLICATION_USER
 from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
 from ..host.safe_paths import names_in, status_of
 from ..layout import Layout
 from ..service.choose import ServiceManager, manager_for
-from ..topology.validation import CLUSTER, SINGLE, TOPOLOGIES
+from ..topology.validation import CLUSTER, REPLICATION, SINGLE, TOPOLOGIES
 
 # Limit of open files of a server: what the kernel allows by default (fs.nr_open). One number for all, so that a change of one
 # instance's maxclients restarts no other; the systemd unit has it too.
@@ -226,9 +226,19 @@ class Instance:
             lines["unixsocketperm"] = self.unix_socket_perm
         if self.topology == CLUSTER:
             lines.update({"cluster-enabled": "yes", "cluster-config-file": CLUSTER_FILE, "cluster-port": str(self.bus_port)})
+        if self.topology == REPLICATION:
+            lines.update(self.announced())
         if self.topology != SINGLE and self.replication_password:
-            lines.update(masteruser=REPLICATION, masterauth=self.replication_password)
+            lines.update(masteruser=REPLICATION_USER, masterauth=self.replication_password)
         return lines
+
+    def announced(self) -> dict[str, str]:
+        """Return how a replica says that it is reached: at an address that it listens on, whatever its connections come from."""
+        plain = [address.lstrip("-") for address in self.bind]
+        listens_everywhere = any(address in ("*", "0.0.0.0", "::*", "::") for address in plain)  # noqa: S104 - nothing is bound here
+        places = plain if all(map(_is_loopback, plain)) else [address for address in plain if not _is_loopback(address)]
+        lines = {"replica-announce-port": str(self.port), "replica-announce-ip": "" if listens_everywhere else places[0]}
+        return {name: value for name, value in lines.items() if value and name not in self.directives}
 
 
 def _is_loopback(address: str) -> bool:

@@ -17,7 +17,7 @@ from ..directives.plan import DirectivePlan, config_command, startup_only_change
 from ..directives.plan import plan as plan_directives
 from ..directives.values import HIDDEN, SECRET_DIRECTIVES, format_value, to_lines
 from ..errors import RefusedError
-from ..topology.validation import CLUSTER
+from ..topology.validation import CLUSTER, REPLICATION
 from .config import config_lines, config_text, without_secrets
 from .datafiles import PLACE_DIRECTIVES, Place, readable
 from .keys import KeyCounts
@@ -190,8 +190,9 @@ def _running_steps(
     live = {name: new for name, (_old, new) in difference.live.items() if name != "appendonly"}
     steps = [Step("adopt", "take up the server whose supervisor or run folder is gone")] if running.orphaned else []
     steps += [Step("enable", "let it start with the host")] if state.status.enabled is False else []
-    if state.data is not None and state.data.counts is not None and _is_private(instance, running):  # a start that a killed run began
-        steps.append(Step("compare_keys", "compare its keys with those of before", {"counts": state.data.counts}))
+    counts = state.data.counts if state.data is not None and not _is_copy(instance, state) else None
+    if counts is not None and _is_private(instance, running):  # a start that a killed run began
+        steps.append(Step("compare_keys", "compare its keys with those of before", {"counts": counts}))
         steps.append(Step("commit"))
     desired = Record.of(instance, host.engine)
     if difference.live or (state.users is not None and state.users.changed):  # named before they are set: a killed run forgets nothing
@@ -297,9 +298,7 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
         RefusedError: if it would start without data that is there, or could not read it.
     """
     source, held, target = _source(instance, state)
-    # A node of a cluster has the keys of its primary, which have changed since it was stopped; its port must be open to learn them.
-    is_member = instance.topology == CLUSTER
-    counts = state.data.counts if state.data_unchanged and state.data and not is_member else None
+    counts = state.data.counts if state.data_unchanged and state.data and not _is_copy(instance, state) else None
     _refuse_stray(host, instance, state, source, target, held)
     _refuse_format(state, held)
     on, off = held == "rdb" and target.appendonly, held == "aof" and not target.appendonly
@@ -383,6 +382,15 @@ def _pending_databases(state: State, held: str, counts: Optional[KeyCounts]) -> 
         refuse_fewer_databases(state, counts)
         return {}, []
     return {"databases": str(before)}, [f"databases is {format_value('databases', str(before))} and shall be {desired}"]
+
+
+def _is_copy(instance: Instance, state: State) -> bool:
+    """
+    Return whether the keys are those of another server, which have changed since this one was stopped.
+
+    That is so for a replica, whose own file says what it replicates. What a node of a cluster is, the others know.
+    """
+    return instance.topology == CLUSTER or (instance.topology == REPLICATION and bool({"replicaof", "slaveof"} & state.own_names))
 
 
 def _can_be_private(host: Host, instance: Instance) -> bool:

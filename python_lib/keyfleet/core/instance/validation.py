@@ -17,6 +17,7 @@ from ..profile.names import deployment_problem
 from .cluster_validation import cluster_problems
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
+from .replication_validation import replication_problems
 from .user_validation import clashes, declared_problems, password_problems
 
 ENGINES = ("redis", "valkey")
@@ -169,6 +170,7 @@ def _consequences(instance: Instance) -> Iterator[str]:
     """Return which directives, each possible alone, must not be used like this."""
     yield from clashes(instance)
     yield from cluster_problems(instance)
+    yield from replication_problems(instance)
     memory = size(str(instance.directives.get("maxmemory", 0))) or 0
     if 0 < memory < SMALLEST_MAXMEMORY:
         yield f"directives.maxmemory is {instance.directives['maxmemory']!r}: give 0 for no limit, or at least 1mb; a bare number is bytes"

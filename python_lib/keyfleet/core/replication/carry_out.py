@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 
 from ..errors import ServerError
 from .handover import POLL_SECONDS, hand_over
-from .model import Attach, Await, HandOver, Promote, Step, describe_step
+from .model import LISTED, Attach, Await, DesiredReplication, HandOver, Promote, Step, describe_step
+from .node import ReplicationNode
 from .observe import Observed
+
+MIN_REPLICAS = "min-replicas-to-write"
 
 
 class Work:
@@ -45,7 +48,7 @@ class Work:
                 self._promote(step)
             else:
                 if isinstance(step, Attach):
-                    self._attach(step)
+                    self.attach(step.member, step.primary)
                 following = steps[number + 1] if number + 1 < len(steps) else None
                 if not isinstance(following, (Attach, Await)):
                     self.wait(self.what_is_behind)
@@ -68,10 +71,31 @@ class Work:
         node.change(("REPLICAOF", "NO", "ONE"), problem="cannot become the primary")
         node.persist()
 
-    def _attach(self, step: Attach) -> None:
-        node, primary = self.nodes[step.member], self.nodes[step.primary]
+    def attach(self, member: str, source: str) -> None:
+        """Let the server *member* copy *source*; it is not waited for."""
+        node, primary = self.nodes[member], self.nodes[source]
         node.change(("REPLICAOF", primary.settings.host, primary.settings.port), problem=f"cannot become a replica of {primary.address}")
         node.persist()
+
+    def guard_writes(self, desired: DesiredReplication, *, check: bool = False) -> list[str]:
+        """
+        Let every listed server refuse writes as a primary while too few replicas are connected.
+
+        It is set when all are attached, since a single server that gets replicas would refuse writes until then.
+        """
+        if desired.min_replicas_to_write is None:
+            return []
+        wanted = str(desired.min_replicas_to_write)
+        differing = [node for node in self._listed() if node.directive(MIN_REPLICAS) != wanted]
+        if not check:
+            for node in differing:
+                node.change(("CONFIG", "SET", MIN_REPLICAS, wanted), problem=f"cannot set {MIN_REPLICAS}")
+                node.persist()
+        names = [*(node.address for node in differing), *self.observed.expected]
+        return [f"set {MIN_REPLICAS} to {wanted} on {', '.join(names)}"] if names and (differing or wanted != "0") else []
+
+    def _listed(self) -> list[ReplicationNode]:
+        return [node for address, node in self.nodes.items() if self.observed.kinds[address] == LISTED]
 
     def what_is_behind(self) -> str:
         """Return which replica is not connected yet, or was not given all data; empty if none."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Optional
@@ -49,6 +49,7 @@ def converge(
     sentinel_settings: Optional[Settings] = None,
     wait_seconds: float = 60.0,
     check: bool = False,
+    expected: Collection[str] = (),
     report: Callable[[str], None] = lambda text: None,
 ) -> ReplicationOutcome:
     """
@@ -59,11 +60,12 @@ def converge(
         sentinel_settings: The same for Sentinels.
         wait_seconds: Longest wait for a replica to be in sync, and for Sentinels to agree.
         check: Only say what would be done.
+        expected: With *check*, addresses of servers that do not run yet and will be empty.
         report: Called with each step.
     Raises:
         KeyfleetError: if the input or the state is refused, before anything is changed, or a step fails.
     """
-    observed = connect_members(settings, sentinel_settings or settings, desired)
+    observed = connect_members(settings, sentinel_settings or settings, desired, expected if check else ())
     try:
         outcome, work = ReplicationOutcome(), Work(observed, desired.service, wait_seconds, report)
         for _round in range(MOST_ROUNDS):
@@ -76,9 +78,11 @@ def converge(
             outcome.replicas = tuple(name for name in desired.members if name != plan.primary)
             if check:
                 outcome.steps = [describe_step(step) for step in plan.steps if not isinstance(step, Await)]
+                outcome.steps += work.guard_writes(desired, check=True)
                 outcome.after = describe_state(plan.after.members.values())
                 return outcome
             if not plan.steps:
+                outcome.steps += work.guard_writes(desired)
                 return outcome
             outcome.steps += work.run(plan.steps)
             if plan.hands_over:

@@ -94,6 +94,7 @@ class DesiredReplication:
         sentinels: Addresses of the Sentinels to ask.
         is_forced: Whether a replica may be promoted although its primary is gone, perhaps with writes that no replica has.
         hands_over: Whether a replica shall take over from the primary.
+        min_replicas_to_write: Number of connected replicas without which the primary refuses writes; None leaves it as it is.
     """
 
     members: tuple[str, ...]
@@ -103,6 +104,7 @@ class DesiredReplication:
     sentinels: tuple[str, ...] = ()
     is_forced: bool = False
     hands_over: bool = False
+    min_replicas_to_write: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,12 @@ class ReplicationNode(ServerNode):
         except UnreachableError:
             return super()._run(listed)
 
+    def directive(self, name: str) -> str:
+        """Return the value of a directive."""
+        (reply,) = self.ask(("CONFIG", "GET", name), problem=f"cannot be asked for {name}")
+        values = reply.values() if isinstance(reply, Mapping) else reply[1:]
+        return next((value.decode() if isinstance(value, bytes) else str(value) for value in values), "")
+
     def persist(self) -> None:
         """Write its role into its own file, so that it has it after a restart; a server without a file has none to write."""
         self.change(("CONFIG", "REWRITE"), problem="cannot write its role into its file", ignore="without a config file")

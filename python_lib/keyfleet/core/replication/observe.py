@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Optional
@@ -28,12 +28,14 @@ class Observed:
         kinds: LISTED or RETIRED for each.
         unreachable: Retired addresses that do not answer.
         sentinels: Those that watch this replication.
+        expected: Addresses of listed servers that do not run yet and will be empty; in check mode alone.
     """
 
     nodes: dict[str, ReplicationNode] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     unreachable: tuple[str, ...] = ()
     sentinels: list[Sentinel] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
 
     def close(self) -> None:
         """End all connections."""
@@ -59,16 +61,21 @@ class Observed:
         return None
 
 
-def connect_members(settings: Settings, sentinel_settings: Settings, desired: DesiredReplication) -> Observed:
+def connect_members(
+    settings: Settings, sentinel_settings: Settings, desired: DesiredReplication, expected: Collection[str] = ()
+) -> Observed:
     """
     Connect to all servers and Sentinels.
 
+    Args:
+        expected: Addresses of listed servers that are not asked, since they do not run yet.
     Raises:
         RefusedError: naming every listed server that cannot be used, or two addresses of one server.
         ServerError: if so many Sentinels do not answer that the primary cannot be asked for.
     """
     observed = Observed()
-    listed = _open(settings, desired.members, LISTED, observed)
+    observed.expected = tuple(address for address in desired.members if address in expected)
+    listed = _open(settings, [address for address in desired.members if address not in expected], LISTED, observed)
     _refuse_unusable(listed)
     retired = _open(settings, desired.retired, RETIRED, observed)
     _refuse_unusable({address: error for address, error in retired.items() if isinstance(error, CredentialsError)})
@@ -108,7 +115,7 @@ def read_state(observed: Observed, service: str) -> ReplicationState:
     """Return what all servers and Sentinels say now."""
     reports = {address: node.read() for address, node in observed.nodes.items()}
     view = read_view(observed, service)
-    members = {}
+    members = {address: Member(address, history=f"{number:040x}") for number, address in enumerate(observed.expected, 1)}
     for address, report in reports.items():
         follows = None if report.follows is None else observed.address_of(report.follows, reports)
         members[address] = Member(

@@ -20,6 +20,7 @@ def parse_desired(
     primary: Optional[str] = None,
     is_forced: bool = False,
     hands_over: bool = False,
+    min_replicas_to_write: Optional[int] = None,
 ) -> DesiredReplication:
     """
     Return the desired replication.
@@ -36,6 +37,8 @@ def parse_desired(
             if address in seen:
                 problems.append(f"{name}[{number}] is {address}, and so is {seen[address]}; name each server once")
             seen.setdefault(address, f"{name}[{number}]")
+    if min_replicas_to_write is not None and not 0 <= min_replicas_to_write < max(len(members), 1):
+        problems.append(f"min_replicas_to_write is {min_replicas_to_write}; allowed: 0 to {len(members) - 1}, the number of replicas")
     if not members:
         problems.append("members is empty; name at least one server")
     if sentinels and not service:
@@ -45,7 +48,16 @@ def parse_desired(
         problems.append(f"primary is {primary}, which is not in members")
     if problems:
         raise SettingsError(*problems)
-    return DesiredReplication(parsed["members"], parsed["retired"], wanted, service, parsed["sentinels"], is_forced, hands_over)
+    return DesiredReplication(
+        members=parsed["members"],
+        retired=parsed["retired"],
+        primary=wanted,
+        service=service,
+        sentinels=parsed["sentinels"],
+        is_forced=is_forced,
+        hands_over=hands_over,
+        min_replicas_to_write=min_replicas_to_write,
+    )
 
 
 def _parse_all(name: str, addresses: Sequence[str], problems: list[str]) -> tuple[str, ...]:
