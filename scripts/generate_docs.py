@@ -37,6 +37,7 @@ from keyfleet._protocol import kinds as _kinds
 from keyfleet._protocol.command import Kind, Repeat
 from keyfleet._protocol.kinds import MISSING
 from keyfleet._sync.capabilities.cache.cache import Cache
+from keyfleet._sync.capabilities.cache.decorating import CachedFunction
 from keyfleet._sync.capabilities.rate_limits import RateLimits
 from keyfleet._sync.capabilities.sessions import Sessions
 
@@ -54,6 +55,7 @@ MARKUP = (
 )
 CAPABILITIES = (  # classes, and how their sections are called
     (Cache, "client.cache"),
+    (CachedFunction, "Cached functions"),
     (CacheOptions, "CacheOptions"),
     (CacheStats, "CacheStats"),
     (RateLimits, "client.rate_limits"),
@@ -230,7 +232,8 @@ def capabilities_page() -> str:
     sections = [["Each is an attribute of `Client`, and of `AsyncClient` with `await` before what waits."]]
     for kind, title in CAPABILITIES:
         sections += [[f"## {title}"], docstring(kind)]
-        members = {name: member for name, member in vars(kind).items() if not name.startswith("_")}
+        bases = [base for base in reversed(kind.__mro__) if base.__module__.startswith("keyfleet.")]
+        members = {name: member for base in bases for name, member in vars(base).items() if not name.startswith("_")}
         sections += [
             api_entry(name, member, False)
             for name, member in members.items()

@@ -27,7 +27,7 @@ RULES = (
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bAwaitable, (?=Callable)", ""),
-    (r"\bAwaitable\[T\]", "T"),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"(?<=\._transport\.)asyncio_", "thread_"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),

@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ...._capabilities.cache.entry import new_token
+from ...._capabilities.cache.naming import CallNames
 from ...._capabilities.cache.options import CacheOptions, lifetime_ms
 from ...._capabilities.cache.stats import CacheStats
-from ...._protocol.arguments import Seconds
+from ...._protocol.arguments import Seconds, key_list
 from ...._transport.thread_flights import Loaded
-from .filling import Fill, Filling
+from .decorating import CachedFunction, cached_function
+from .filling import Fill
+from .filling_many import ManyFill, ManyFilling
 from .invalidating import Invalidating
 from .reading import tags_of
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Cache(Filling, Invalidating):
+class Cache(ManyFilling, Invalidating):
     """
     Values that are loaded when they are missing, once for all callers; the client's ``cache``.
 
@@ -48,6 +52,63 @@ class Cache(Filling, Invalidating):
             TypeError: if the serializer cannot write the value.
         """
         return self._get_or_load(Fill(key, loader, ttl_seconds, tags_of(tags)))  # type: ignore[no-any-return]
+
+    def get_many_or_set(
+        self,
+        keys: Iterable[str],
+        loader: Callable[[list[str]], Loaded[Mapping[str, T]]],
+        ttl_seconds: Seconds,
+        *,
+        tags: Iterable[str] = (),
+    ) -> dict[str, T | None]:
+        """
+        Return the value of each of *keys*; those that are missing are loaded by one call of *loader*, and stored in one round trip.
+
+        Callers share the load of each key as with `get_or_set`, by leases. There is no refresh ahead, and while the server is down each
+        caller loads on its own.
+
+        Args:
+            keys: Names without prefix.
+            loader: Called with a list of the missing keys; returns a mapping of keys to values. Keys that it leaves out are None, and not
+                stored.
+            ttl_seconds, tags: As for `get_or_set`, of every value.
+        Raises:
+            ValueError, TypeError: as `get_or_set`, and if the loader does not return a mapping.
+        """
+        wanted = list(dict.fromkeys(key_list(keys)))
+        return self._get_or_load_many(wanted, ManyFill(loader, ttl_seconds, tags_of(tags)))
+
+    def cached(
+        self,
+        ttl_seconds: Seconds,
+        key: str | Callable[..., str] | None = None,
+        *,
+        tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+        namespace: str | None = None,
+    ) -> Callable[[Callable[P, T]], CachedFunction[P, T]]:
+        """
+        Return a decorator for functions whose results are cached, as by `get_or_set`.
+
+            @client.cache.cached(ttl_seconds=300, key="user:{user_id}", tags=["team:{team_id}"])
+            def load_user(user_id, team_id): ...
+
+            load_user.invalidate(7, 3)
+
+        Args:
+            ttl_seconds: How long a result is served.
+            key: Template of the key, with the names of the arguments in braces, or a function of the same arguments; by default made of all
+                arguments, which need a JSON form.
+            tags: Templates of the tags, or a function of the same arguments that returns them.
+            namespace: Begins the keys, which are ``cache:NAMESPACE:…`` then, so that ``invalidate_prefix("cache:NAMESPACE:")`` deletes all
+                results; without *key*, by default the function's module and name.
+        Raises:
+            TypeError: for a method without *key*: nothing is known of its object. A call raises it if its arguments have no JSON form.
+        """
+
+        def decorate(function: Callable[P, T]) -> CachedFunction[P, T]:
+            return cached_function(function, ttl_seconds, CallNames(function, key, tags, namespace), self.get_or_set, self.invalidate)
+
+        return decorate
 
     def get(self, key: str, default: Any = None, *, strict: bool = False) -> Any:
         """
