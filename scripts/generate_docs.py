@@ -27,6 +27,7 @@ from keyfleet import (
     Pipeline,
     Policy,
     RateLimitResult,
+    RefreshToken,
     Script,
     Session,
     SessionData,
@@ -40,6 +41,7 @@ from keyfleet._sync.capabilities.cache.cache import Cache
 from keyfleet._sync.capabilities.cache.decorating import CachedFunction
 from keyfleet._sync.capabilities.rate_limits import RateLimits
 from keyfleet._sync.capabilities.sessions import Sessions
+from keyfleet._sync.capabilities.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -66,6 +68,8 @@ CAPABILITIES = (  # classes, and how their sections are called
     (Session, "Session"),
     (SessionEntry, "SessionEntry"),
     (SessionData, "SessionData"),
+    (Tokens, "client.tokens"),
+    (RefreshToken, "RefreshToken"),
 )
 
 

@@ -24,6 +24,8 @@ from .core.errors import (
     RefusedError,
     ServerError,
     SettingsError,
+    TokenInvalidError,
+    TokenReusedError,
     UnreachableError,
     WrongTypeError,
 )
@@ -38,6 +40,7 @@ if _typing.TYPE_CHECKING:
     from ._capabilities.cache.stats import CacheStats
     from ._capabilities.rate_limits import Limit, RateLimitResult
     from ._capabilities.sessions import Session, SessionData, SessionEntry
+    from ._capabilities.tokens import RefreshToken
     from ._protocol.command import Key
     from ._protocol.info import MemoryEstimate, PrefixMemory, ServerInfo, SlowLogEntry
     from ._protocol.key_names import KeyGroup, Prefix
@@ -90,6 +93,7 @@ __all__ = [
     "RateLimitResult",
     "RateLimitedError",
     "Reconnected",
+    "RefreshToken",
     "RefusedError",
     "RotatingPassword",
     "Script",
@@ -105,6 +109,8 @@ __all__ = [
     "Stats",
     "Subscription",
     "TTL",
+    "TokenInvalidError",
+    "TokenReusedError",
     "UnreachableError",
     "WrongTypeError",
 ]
@@ -133,6 +139,7 @@ _LATER = {
     "PrefixMemory": ("._protocol.info", "PrefixMemory"),
     "RateLimitResult": ("._capabilities.rate_limits", "RateLimitResult"),
     "Reconnected": ("._protocol.pubsub", "Reconnected"),
+    "RefreshToken": ("._capabilities.tokens", "RefreshToken"),
     "RotatingPassword": ("._transport.login", "RotatingPassword"),
     "Script": ("._sync.calls.scripting", "Script"),
     "ServerInfo": ("._protocol.info", "ServerInfo"),

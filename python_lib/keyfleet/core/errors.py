@@ -10,6 +10,8 @@ Of the client, exported by the package ``keyfleet``:
     ├── DecodeError              a stored value is not the text or JSON that was asked for
     ├── ClosedError              the client was closed
     ├── ConflictError            what was to be changed is not what the change was made from
+    ├── TokenInvalidError        a refresh token is unknown, expired or revoked
+    │   └── TokenReusedError     it was rotated before: its whole family is revoked
     ├── RateLimitedError         a rate limit refused the call
     ├── LockTimeoutError         a lock was not free in time
     ├── LockLostError            the lease of a lock ended before it was released
@@ -103,6 +105,20 @@ class ConflictError(KeyfleetError):
 
     def __str__(self) -> str:
         return f"{self.what} is not of version {self.expected_version} any more"
+
+
+class TokenInvalidError(KeyfleetError):
+    """A refresh token is unknown, expired or revoked; its user has to log in again."""
+
+    def __str__(self) -> str:
+        return "the token is unknown, expired or revoked"
+
+
+class TokenReusedError(TokenInvalidError):
+    """A refresh token was used again after it was rotated: somebody has stolen it, and all tokens of its family are revoked."""
+
+    def __str__(self) -> str:
+        return "the token was used before; all tokens of its family are revoked"
 
 
 class RateLimitedError(KeyfleetError):

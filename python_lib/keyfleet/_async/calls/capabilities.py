@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..capabilities.locks import AsyncLock
     from ..capabilities.rate_limits import AsyncRateLimits
     from ..capabilities.sessions import AsyncSessions
+    from ..capabilities.tokens import AsyncTokens
 
 T = TypeVar("T")
 
@@ -45,6 +46,13 @@ class AsyncCapabilities(AsyncClientBase):
         from ..capabilities.sessions import AsyncSessions
 
         return AsyncSessions(self)
+
+    @property
+    def tokens(self) -> AsyncTokens:
+        """Refresh tokens that are replaced with each use."""
+        from ..capabilities.tokens import AsyncTokens
+
+        return AsyncTokens(self)
 
     def lock(
         self,

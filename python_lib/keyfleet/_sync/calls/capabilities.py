@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..capabilities.locks import Lock
     from ..capabilities.rate_limits import RateLimits
     from ..capabilities.sessions import Sessions
+    from ..capabilities.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -45,6 +46,13 @@ class Capabilities(ClientBase):
         from ..capabilities.sessions import Sessions
 
         return Sessions(self)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Refresh tokens that are replaced with each use."""
+        from ..capabilities.tokens import Tokens
+
+        return Tokens(self)
 
     def lock(
         self,

@@ -1,5 +1,5 @@
 -- Return digest, expiry, and names and values of each session that has not expired, the latest first. Writes nothing.
--- include sessions/state
+-- include records
 local reply = {}
 local found = redis.call('ZRANGE', KEYS[2], '+inf', '(' .. now, 'BYSCORE', 'REV', 'WITHSCORES')
 for n = 1, #found, 2 do

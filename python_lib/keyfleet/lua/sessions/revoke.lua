@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- End all sessions, at most but one. ARGV[1]: the digest that stays, or an empty text.
 -- Returns how many ended, and the digests among them that point to sessions under ids of the application.
--- include sessions/state
+-- include records
 local kept, expires = find(ARGV[1])
 local text = kept and redis.call('HGET', KEYS[1], ARGV[1])
 local reply = {0}

@@ -1,7 +1,7 @@
 -- Change fields of a session that exists; the others stay. ARGV: digest, the version that it must have or 0, how many fields are
 -- removed, their names, then names and values.
 -- Returns the record as `get` does; nil if there is no session; 0 if it has another version.
--- include sessions/state
+-- include records
 local digest, expected, removed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local record, expires = find(digest)
 if not record then return nil end

@@ -1,6 +1,6 @@
--- The sessions of one user are two keys of one slot: KEYS[1], a hash of records by the digest of the session's id, and KEYS[2], a sorted set
--- of when each expires, in milliseconds by the server's clock. Both expire with the last session; every step that writes removes some that
--- have expired before. A record is a list of names and values, each written as its length, a colon and its bytes.
+-- What one user has, sessions or tokens, is two keys of one slot: KEYS[1], a hash of records by the digest of the secret, and KEYS[2], a sorted
+-- set of when each expires, in milliseconds by the server's clock. Both expire with the last of them; every step that writes removes some
+-- that have expired before. A record is a list of names and values, each written as its length, a colon and its bytes.
 local PURGED = 100
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
