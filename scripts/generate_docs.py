@@ -42,6 +42,7 @@ from keyfleet._sync.capabilities.cache.decorating import CachedFunction
 from keyfleet._sync.capabilities.rate_limits import RateLimits
 from keyfleet._sync.capabilities.sessions import Sessions
 from keyfleet._sync.capabilities.tokens import Tokens
+from keyfleet.contrib import asgi, cookies, wsgi
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -70,6 +71,11 @@ CAPABILITIES = (  # classes, and how their sections are called
     (SessionData, "SessionData"),
     (Tokens, "client.tokens"),
     (RefreshToken, "RefreshToken"),
+    (asgi.RateLimitMiddleware, "contrib.asgi.RateLimitMiddleware"),
+    (wsgi.RateLimitMiddleware, "contrib.wsgi.RateLimitMiddleware"),
+    (asgi.SessionMiddleware, "contrib.asgi.SessionMiddleware"),
+    (asgi.RequestSession, "contrib.asgi.RequestSession"),
+    (cookies.Cookie, "contrib.cookies.Cookie"),
 )
 
 

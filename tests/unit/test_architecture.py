@@ -67,6 +67,7 @@ CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core o
     "_capabilities": {"_protocol", "core/errors", "core/keys"},  # of the keys, the names of the counters of tags
     "_async": ROOMS_OF_A_CLIENT,
     "_sync": ROOMS_OF_A_CLIENT,
+    "contrib": {"_capabilities", "_protocol", "_async", "_sync", "core/errors"},
     "testing": {"core/errors", "core/connect"},
     "__init__": {"_policy", "_capabilities", "_protocol", "_transport", "_async", "_sync", "core/errors", "core/connect", "core/health"},
 }
