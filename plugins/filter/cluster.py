@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..module_utils.keyfleet.cluster.inventory import cluster_options, inventory_problems
@@ -33,9 +33,20 @@ def cluster_module(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
     return cluster_options(cluster_hosts(hosts, deployment))
 
 
+def cluster_handovers(nodes: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> list[dict[str, str]]:
+    """Return the nodes of *hosts*, all nodes if it is empty, as the module redis_turn takes them; *nodes* as of `cluster_module`."""
+    chosen = [node for node in nodes if not hosts or node["host"] in hosts]
+    return [{"address": node["address"], "host": node["host"], "name": node["address"]} for node in chosen]
+
+
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"cluster_hosts": cluster_hosts, "cluster_problems": cluster_problems, "cluster_module": cluster_module}
+        return {
+            "cluster_hosts": cluster_hosts,
+            "cluster_problems": cluster_problems,
+            "cluster_module": cluster_module,
+            "cluster_handovers": cluster_handovers,
+        }

@@ -60,6 +60,11 @@ options:
         required: true
         description:
           - Name of the instance on the host.
+  each:
+    type: bool
+    default: false
+    description:
+      - Hand over from every one of O(waiting) that is a primary now, and choose none.
   wait_seconds:
     type: float
     default: 60
@@ -81,6 +86,11 @@ RETURN = r"""
 turn:
   description: C(host) and C(name) of who restarts next, and C(successor), the address of the replica that took over from it, empty if none
     did.
+  returned: success, unless O(each)
+  type: dict
+handovers:
+  description: With O(each), the address of each primary and of the replica that took over from it, empty for one without a replica. Empty
+    in check mode.
   returned: success
   type: dict
 error:
@@ -97,7 +107,7 @@ from ..module_utils.keyfleet.connect.redis_py import translated
 from ..module_utils.keyfleet.errors import KeyfleetError
 from ..module_utils.keyfleet.rolling.cluster import ClusterMembers
 from ..module_utils.keyfleet.rolling.replication import ReplicationMembers
-from ..module_utils.keyfleet.rolling.turn import Turn, Waiting, first, take_turn
+from ..module_utils.keyfleet.rolling.turn import Turn, Waiting, first, hand_over_each, take_turn
 from ..module_utils.quiet_module import QuietModule
 
 TOPOLOGIES: dict[str, Callable[..., Union[ClusterMembers, ReplicationMembers]]] = {
@@ -115,6 +125,7 @@ def main() -> None:
             "topology": {"type": "str", "choices": list(TOPOLOGIES), "required": True},
             "members": {"type": "list", "elements": "str", "required": True},
             "waiting": {"type": "list", "elements": "dict", "required": True, "options": {"address": text, "host": text, "name": text}},
+            "each": {"type": "bool", "default": False},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
@@ -129,11 +140,14 @@ def main() -> None:
             credentials = {name: params[name] for name in credentials_argument_spec()}
             settings = read_settings(module, {**credentials, "startup_nodes": params["members"]})
             with translated(settings), TOPOLOGIES[params["topology"]](settings, params["members"], params["wait_seconds"]) as members:
+                if params["each"]:
+                    handovers = hand_over_each(members, [one.address for one in waiting])
+                    module.exit_json(changed=any(handovers.values()), handovers=handovers)
                 turn = take_turn(members, waiting)
     except KeyfleetError as error:
         fail(module, error)
     found = {"host": turn.waiting.host, "name": turn.waiting.name, "successor": turn.successor or ""}
-    module.exit_json(changed=turn.successor is not None, turn=found)
+    module.exit_json(changed=turn.successor is not None, turn=found, handovers={})
 
 
 if __name__ == "__main__":

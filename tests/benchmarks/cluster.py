@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-Measure redis_cluster: the planner alone on simulated clusters, and creating, checking and growing a real one on loopback.
+Measure clusters: the planner alone on simulated ones, then the library and ``site.yml`` on loopback.
 
 Usage: scripts/bench cluster [NODES ...]     (nodes of simulated clusters; default: 10 100 1000)
 The planner is timed for creating a cluster of so many nodes, for growing it by a tenth, and for finding nothing to do. Moved slots are
-beside the fewest that the new shares allow.
+beside the fewest that the new shares allow. ``site.yml`` is measured beside bare pings of the same six hosts; rows beyond a bar are marked.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from typing import Any
 from keyfleet.core.cluster.model import SLOTS, ClusterState, Desired, DesiredNode, Member
 from keyfleet.core.cluster.plan import ClusterPlan, plan_cluster
 from keyfleet.core.cluster.steps import Move
+from support.clusters import describe_cluster
 from support.formations import Formation
+from support.playbooks import deployments
 
 RUNS = 3
+CREATE_SECONDS, RERUN_PINGS = 12.0, 7.0
+PING = "- hosts: redis\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
 
 
 def simulated(nodes: int) -> tuple[ClusterState, Desired]:
@@ -99,6 +103,32 @@ def measure_servers() -> None:
             formation.cluster.stop()
 
 
+def measure_playbooks() -> None:
+    """Print what ``site.yml`` takes to create a cluster of six hosts, to find nothing to do, and to grow it to eight."""
+    for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):  # noqa: S108 - made by mkdtemp
+        describe_cluster(deployment)
+        deployment.write()
+        ping = deployment.folder / "ping.yml"
+        ping.write_text(PING, encoding="utf-8")
+        base, _run = timed(lambda: deployment.run(playbook=str(ping)).ok())  # noqa: B023 - called in this round
+        print(f"site.yml  bare ping of 6 hosts  {base:6.2f} s", flush=True)
+        started = time.perf_counter()
+        created = deployment.run().ok()
+        seconds = time.perf_counter() - started
+        _print_run("create 3x2", seconds, base, len(created.execs), seconds > CREATE_SECONDS)
+        seconds, again = timed(lambda: deployment.run().ok())  # noqa: B023 - called in this round
+        _print_run("re-run with proof", seconds, base, len(again.execs), seconds / base > RERUN_PINGS)
+        deployment.hosts = [f"node{number}" for number in range(1, 9)]
+        started = time.perf_counter()
+        grown = deployment.run().ok()
+        _print_run("grow to 4x2", time.perf_counter() - started, base, len(grown.execs), False)
+
+
+def _print_run(what: str, seconds: float, base: float, executions: int, is_beyond: bool) -> None:
+    mark = "  beyond the bar" if is_beyond else ""
+    print(f"site.yml  {what:20}  {seconds:6.2f} s  {seconds / base:5.1f} pings  {executions:3d} executions{mark}", flush=True)
+
+
 def main() -> None:
     """Measure for each number of nodes that the command line names."""
     if "--help" in sys.argv:
@@ -108,6 +138,7 @@ def main() -> None:
     for nodes in [int(argument) for argument in sys.argv[1:]] or [10, 100, 1000]:
         measure_planner(nodes)
     measure_servers()
+    measure_playbooks()
 
 
 if __name__ == "__main__":

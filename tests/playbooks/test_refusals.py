@@ -28,6 +28,11 @@ def instances(*options: dict[str, Any]) -> dict[str, Any]:
     return {"redis_server_instances": list(options)}
 
 
+def cluster(deployment: str, **variables: Any) -> dict[str, Any]:
+    """Return variables of a host that is a cluster, which no other host belongs to."""
+    return {"redis_topology": "cluster", "redis_deployment": deployment, **variables}
+
+
 def archive(**options: Any) -> dict[str, Any]:
     """Return extra variables that build from an archive, which is not there."""
     right = {
@@ -56,6 +61,17 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "deployment_mistyped": ({"redis_deploymnet": "cache"}, ["redis_deploymnet", "did you mean redis_deployment?"]),
     "topology": ({"redis_topology": "sentinel"}, ["redis_server_topology", "sentinel", "replication"]),
     "topology_mistyped": ({"redis_topolgy": "cluster"}, ["redis_topolgy", "did you mean redis_topology?"]),
+    "cluster_databases": (cluster("a", **directives(databases=4)), ["default].directives.databases is '4'", "redis_topology is 'cluster'"]),
+    "cluster_masterauth": (cluster("b", **directives(masterauth="correct-horse")), ["directives.masterauth", "leave it out"]),
+    "cluster_enabled_by_hand": (directives(cluster_enabled=True), ["cluster-enabled", "set redis_topology to cluster"]),
+    "cluster_bus_port_is_a_port": (
+        cluster("c", **instances({"name": "x", "port": 7391}, {"name": "y", "port": 17391})),
+        ["redis_server_instances[y].port is 17391, which instance 'x' has too"],
+    ),
+    "cluster_bus_port_too_high": (
+        cluster("d", **instances({"name": "x", "port": 60000})),
+        ["port is 60000", "70000", "directives.cluster-port"],
+    ),
     "engine": ({"redis_server_engine": "memcached"}, ["redis_server_engine", "memcached", "valkey"]),
     "engine_not_installed": (
         {"redis_server_engine": "valkey", "redis_server_bin_dir": "/nonexistent"},
@@ -278,6 +294,34 @@ def test_a_part_of_a_topology_is_refused(deployment: Deployment) -> None:
     assert (2, before, []) == (run.rc, deployment.tree(), run.changed)
     assert [] == [words for words in ("--limit leaves out node2", "--tags verify") if words not in run.failures], run.failures
     assert "--limit" not in deployment.run("--limit", "node1", "--tags", "verify").failures
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"redis_cluster_replicas": 2}, ["6 nodes are too few", "3 shards with 2 replicas each need 9"]),
+        ({"redis_cluster_weight": 0}, ["weight is 0"]),
+        ({"redis_cluster_replica": 1}, ["redis_cluster_replica", "did you mean redis_cluster_replicas?"]),
+    ],
+)
+def test_hosts_that_cannot_be_a_cluster_are_refused(deployment: Deployment, variables: dict[str, Any], words: list[str]) -> None:
+    """Before a host is asked."""
+    nodes = [{"name": f"n{number}", "port": 7390 + number} for number in range(6)]
+    deployment.variables = {"redis_topology": "cluster", **instances(*nodes), **variables}
+    deployment.write()
+    before = deployment.tree()
+    run = deployment.run()
+    assert (2, before, []) == (run.rc, deployment.tree(), run.execs)
+    assert [] == [word for word in words if word not in run.failures], run.failures
+
+
+def test_hosts_at_one_address_are_refused(deployment: Deployment) -> None:
+    """Hosts that all listen on 127.0.0.1 are none that the others reach."""
+    deployment.hosts = ("node1", "node2", "node3")
+    deployment.variables = {"redis_topology": "cluster", **instances({"name": "a", "port": 7390}, {"name": "b", "port": 7391})}
+    run = deployment.run()
+    assert (2, []) == (run.rc, run.execs)
+    assert "node1/a and node2/a at the same place, 127.0.0.1:7390" in run.failures
 
 
 def test_two_names_of_one_root_are_refused(deployment: Deployment) -> None:

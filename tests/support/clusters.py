@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from keyfleet.core.acl.model import ADMIN
+from keyfleet.core.cluster.carry_out import disagreement
 from keyfleet.core.cluster.observe import connect_nodes, read_state
 from keyfleet.core.cluster.validation import parse_desired
+from keyfleet.core.connect.client import close, connect
 from keyfleet.core.connect.settings import Settings
-from keyfleet.testing._server import free_port
+from keyfleet.core.connect.values import split_address
+from keyfleet.core.errors import ServerError
+from keyfleet.testing._server import free_port, wait_until
 
 from support.playbooks import Deployment
 
@@ -58,6 +63,38 @@ def shape(deployment: Deployment) -> dict[str, tuple[int, int]]:
     replicas = Counter(node.primary for node in state.members.values())
     slots = Counter(owner for owner in state.owners if owner is not None)
     return {state.members[owner].address: (count, replicas[owner]) for owner, count in slots.items()}
+
+
+def client_settings(deployment: Deployment) -> Settings:
+    """Return the settings of an application."""
+    return Settings(cluster_nodes=tuple(map(split_address, addresses(deployment))), password=deployment.password(), timeout_seconds=10.0)
+
+
+def wait_until_whole(deployment: Deployment) -> None:
+    """Wait until all nodes of the inventory are one cluster, and agree."""
+    desired = parse_desired([{"address": address} for address in addresses(deployment)])
+
+    def is_whole() -> bool:
+        try:
+            observed = connect_nodes(admin_settings(deployment), desired)
+        except ServerError:
+            return False
+        try:
+            return disagreement(list(observed.nodes.values())) == ""
+        finally:
+            observed.close()
+
+    wait_until(is_whole, "the cluster to be whole", 60)
+
+
+def run_on(deployment: Deployment, address: str, *command: Any) -> Any:
+    """Run a command on a node, as the administrator."""
+    host, port = split_address(address)
+    client = connect(replace(admin_settings(deployment), host=host, port=port))
+    try:
+        return client.execute_command(*command)
+    finally:
+        close(client)
 
 
 def pids(deployment: Deployment) -> dict[str, int]:

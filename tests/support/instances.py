@@ -30,6 +30,7 @@ class LiveInstance:
 
     Attributes:
         directives: Of the inventory; change them, then call `settle`.
+        topology: What the instances of its deployment are together.
     """
 
     def __init__(self, root: Path, engine: str = "redis-7.0", **options: Any) -> None:
@@ -38,12 +39,13 @@ class LiveInstance:
         self.options: dict[str, Any] = {"name": "cache", "port": free_port("127.0.0.1"), "bind": ["127.0.0.1"], "password": PASSWORD}
         self.options.update(options)
         self.directives: dict[str, Any] = {}
+        self.topology = "single"
         self.layout, self.manager = self.host.layout(self.options["name"]), self.host.manager(self.options["name"])
 
     @property
     def instance(self) -> Instance:
         """The desired instance, as the modules get it."""
-        variables = {"instances": [{**self.options, "directives": self.directives}], "root": self.host.root}
+        variables = {"instances": [{**self.options, "directives": self.directives}], "root": self.host.root, "topology": self.topology}
         (options,) = server_plan(variables)
         (found,) = complete(self.host, [from_options(options)], Memory())
         return found

@@ -31,6 +31,7 @@ class Prepared:
         self._made: Deployment | None = None
         self._hosts: tuple[str, ...] = ()
         self._variables: dict[str, Any] = {}
+        self._host_variables: dict[str, dict[str, Any]] = {}
 
     def fresh(self) -> Deployment:
         """Return the deployment as site.yml left it, running, whatever the former test did to it."""
@@ -40,6 +41,7 @@ class Prepared:
         shutil.copytree(self._copy, self._made.folder, symlinks=True)
         _runners(self._made, "start")
         self._made.hosts, self._made.variables = self._hosts, deepcopy(self._variables)
+        self._made.host_variables, self._made.retired = deepcopy(self._host_variables), ()
         return self._made
 
     def stop(self) -> None:
@@ -57,6 +59,7 @@ class Prepared:
         self._made = Deployment(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp")))  # short: unix sockets need it
         self._fill(self._made)
         self._hosts, self._variables = tuple(self._made.hosts), deepcopy(self._made.variables)
+        self._host_variables = deepcopy(self._made.host_variables)
         self._made.run().ok()
         _runners(self._made, "stop")
         shutil.copytree(self._made.folder, self._copy, symlinks=True)

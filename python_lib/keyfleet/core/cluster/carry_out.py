@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 
+from ..connect.node import reach_step
 from ..errors import ServerError
 from .model import RETIRED, Limits
 from .moving import POLL_SECONDS, Mover, Progress, by_target, can_move_atomically
@@ -43,6 +44,7 @@ class Work:
         self.progress.total = sum(len(step.slots) for step in steps if isinstance(step, Move))
         for kind, some in groupby(steps, type):
             group = list(some)
+            reach_step(kind.__name__.lower())
             if kind is Move:
                 for moves in by_target(group):  # type: ignore[arg-type]
                     self._move(moves)

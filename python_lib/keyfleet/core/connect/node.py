@@ -15,7 +15,8 @@ from .client import close, connect
 from .redis_py import translate, translated
 from .settings import Settings
 
-# For tests: the process kills itself before the change of this number, counted from 1, as a lost machine would.
+# For tests: the process kills itself before the change of this number, counted from 1, or before the step of this name, as a lost machine
+# would.
 KILL_VARIABLE = "KEYFLEET_TEST_KILL_BEFORE_STEP"
 _changes = 0
 
@@ -25,6 +26,12 @@ def reach_change() -> None:
     global _changes  # noqa: PLW0603 - of the process that is to be killed
     _changes += 1
     if os.environ.get(KILL_VARIABLE) == str(_changes):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def reach_step(name: str) -> None:
+    """Note that a step of this name is next; tests end the process here, too."""
+    if os.environ.get(KILL_VARIABLE) == name:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

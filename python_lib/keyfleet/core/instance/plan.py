@@ -247,7 +247,8 @@ def _reasons_without_config(host: Host, instance: Instance, state: State) -> lis
 def _difference(host: Host, instance: Instance, state: State, running: Running, record: Record) -> DirectivePlan:
     if state.table is None:
         return DirectivePlan()
-    managed = instance.managed(host.layout(instance.name), host.service_manager)
+    # By the names that this engine itself uses: Valkey's own for masterauth is another one.
+    managed = {state.table.name(name): value for name, value in instance.managed(host.layout(instance.name), host.service_manager).items()}
     values = {**state.desired, **managed}
     return _keep_reachable(plan_directives(values, running.active, [*instance.directives, *managed], record.applied, state.table))
 

@@ -68,3 +68,18 @@ def take_turn(members: Members, waiting: Sequence[Waiting]) -> Turn:
     if successor is not None:
         members.settle()
     return Turn(chosen, successor)
+
+
+def hand_over_each(members: Members, addresses: Sequence[str]) -> dict[str, str]:
+    """
+    Let a replica take over from each of *addresses* that is a primary now, one after the other.
+
+    Returns:
+        The successor of each primary; empty for one without a replica, which stays what it is.
+    """
+    members.settle()
+    found = {}
+    for address in [address for address in addresses if members.is_primary(address)]:
+        found[address] = members.hand_over(address) or ""
+        members.settle()
+    return found
