@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def test_destroy_keeps_data_unless_purged(deployed: Deployment, port: int) -> No
     password = deployed.password()
     deployed.run(playbook=DESTROY).ok()
     assert [] == list(deployed.root().glob("etc/keyfleet/*")) + list(deployed.inventory.glob("*.env"))
+    record = json.loads((deployed.root() / "var/lib/keyfleet/.default.json").read_text(encoding="utf-8"))
+    assert 1 == record["counts"]["0"][0]  # counted before the stop, to be compared with what the next start loads
     assert [] == deployed.run(playbook=DESTROY).ok().changed
     deployed.run().ok()
     assert password == deployed.password()

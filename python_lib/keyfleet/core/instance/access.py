@@ -44,7 +44,8 @@ def _logins(host: Host, desired: Instance) -> list[tuple[Optional[str], Optional
     """Return user and password as whom keyfleet may enter: its own user, and for servers that lack it yet, ``default``."""
     # Without a password at last: a server that was opened by hand (nopass) refuses any.
     defaults = dict.fromkeys((desired.password or "", *([] if host.previous_password is None else [host.previous_password]), ""))
-    return [*((ADMIN, password) for password in host.admin_passwords), *((None, password or None) for password in defaults)]
+    # The present one of the administrative user comes first: a server that has not got the next one would note a failed login.
+    return [*((ADMIN, password) for password in reversed(host.admin_passwords)), *((None, password or None) for password in defaults)]
 
 
 @contextlib.contextmanager
