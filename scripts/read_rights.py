@@ -35,9 +35,22 @@ here all are made.
 |---|---|
 """
 TAIL = """
-Roles, their own modules (`redis_preflight`, `redis_instances`, `redis_restart`) and the procedures are the user `keyfleet`, which has every
-right: it makes users, and whoever does that could give itself any. On Sentinel a client needs `sentinel|masters` there, on Cluster
-`cluster|slots` and `cluster|nodes`.
+On Sentinel a client needs `sentinel|masters` there, on Cluster `cluster|slots` and `cluster|nodes`.
+
+## Procedures
+
+Each logs in as the user `keyfleet` of the servers and as no other, and needs its password in the state folder. It has every right: it makes
+users, and whoever does that could give itself any. No procedure needs `default` or a user of the inventory, which may be off.
+
+| procedure | user of the servers | rights |
+|---|---|---|
+| `site.yml`, its roles and their modules (`redis_preflight`, `redis_instances`, `redis_restart`) | `keyfleet` | all |
+| `playbooks/verify.yml` (`redis_proof`) | `keyfleet` | all |
+| `playbooks/rotate_credentials.yml` | `keyfleet` | all |
+| `playbooks/destroy.yml` | `keyfleet`, to count keys before the stop; without its password the servers stop all the same | all |
+| `playbooks/compose.yml` | none: no server is asked | |
+
+The first run of all, and one on servers of a version before, enters as `default` to make `keyfleet`.
 """
 
 

@@ -77,6 +77,14 @@ class Rotated:
         with redis.Redis(port=self.port, username="keyfleet", password=secret, decode_responses=True) as client:
             return {name: set(client.acl_getuser(name)["passwords"]) for name in client.acl_users()}
 
+    def denied(self, *, reset: bool = False) -> list[tuple[str, str, str]]:
+        """Return what the server denied since the last reset: to whom, why and what."""
+        secret = self.secrets()["redis_server_admin_password"]
+        with redis.Redis(port=self.port, username=ADMIN, password=secret, decode_responses=True) as client:
+            if reset:
+                client.acl_log_reset()
+            return [(entry["username"], entry["reason"], entry["object"]) for entry in client.acl_log()]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test on the first server of ``--servers``, and what is marked, or everything with ``--full``, on the others too."""
@@ -249,12 +257,15 @@ def test_check_mode_foresees_the_end_of_passwords(rotated: Rotated) -> None:
     assert before == rotated.secrets()
 
 
-def test_default_can_be_off(rotated: Rotated) -> None:
-    """Runs go on, and the profile of ``default`` goes."""
+def test_every_procedure_works_with_default_off(rotated: Rotated) -> None:
+    """The profile of ``default`` goes; no run tries to enter as another user than the administrative one, and no right is denied to it."""
     rotated.deployment.variables["redis_server_users"] = [APP, OPS, {"name": "default", "enabled": False}]
     rotated.deployment.run().ok()
     assert not rotated.enters(rotated.deployment.variables["redis_server_password"])
-    assert [] == rotated.deployment.run().ok().changed
+    rotated.denied(reset=True)
+    for playbook in ("playbooks/verify.yml", ROTATE):
+        rotated.deployment.run(playbook=playbook).ok()
+    assert ([], []) == (rotated.deployment.run().ok().changed, rotated.denied())
 
 
 def test_what_cannot_be_is_refused_before_anything_is_touched(rotated: Rotated) -> None:

@@ -200,5 +200,6 @@ def _text(entry: Mapping[Any, Any], name: str) -> str:
 
 def read_page(page: Path = PAGE) -> dict[str, list[str]]:
     """Return the commands of each case on the page."""
-    rows = (re.split(r"(?<!\\)\|", line) for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
+    cases = page.read_text(encoding="utf-8").partition("## Procedures")[0]
+    rows = (re.split(r"(?<!\\)\|", line) for line in cases.splitlines() if line.startswith("| `"))
     return {words[1].strip().strip("`"): re.findall(r"`([^`]+)`", words[2].replace("\\|", "|")) for words in rows}
