@@ -141,8 +141,8 @@ class Refusals:
             return None
         if cost < refused_cost:
             return None
-        spent = result.retry_after_seconds - left
-        return result._replace(retry_after_seconds=left, reset_after_seconds=max(left, result.reset_after_seconds - spent), source="local")
+        full = result.reset_after_seconds - result.retry_after_seconds + left
+        return RateLimitResult(False, result.remaining, result.limit, result.reset_at, left, full, "local")
 
     def note(self, subject: tuple[Any, ...], cost: int, asked_at: float, result: RateLimitResult) -> None:
         """Keep *result*, a refusal, which the server was asked for at *asked_at*."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import glide
 
-from . import faults, plain, startup, subscriptions, sync, tasks, waits
+from . import faults, kit, locks, plain, rate_limits, startup, subscriptions, sync, tasks, waits
 from .rows import Report, Row, table
 
 Measurement = Callable[[str, Report], None]
@@ -42,6 +42,9 @@ PARTS: dict[str, tuple[str, list[Measurement]]] = {
     ),
     "waits": ("servers that do not answer, queues that stay empty", [waits.dead_server, waits.unanswered, waits.blocking_pop]),
     "pubsub": ("subscribers whose connection is killed", [subscriptions.killed]),
+    "limits": ("checks of rate limits", [rate_limits.one_after_another, rate_limits.many_tasks]),
+    "locks": ("pairs, and eight contenders", [locks.pairs, locks.contended]),
+    "kit": ("what redis-py-kit holds and breaks", [kit.criteria]),
     "import": ("time to import", [startup.imports]),
 }
 
@@ -69,7 +72,20 @@ def main() -> None:
 
 def measure(parts: list[str], engine: str) -> list[Row]:
     """Return the rows of *parts*, told one by one, and keep them in RESULTS."""
-    packages = {name: version(name) for name in ("redis", "hiredis", "orjson", "valkey", "valkey-glide", "valkey-glide-sync")}
+    packages = {
+        name: version(name)
+        for name in (
+            "redis",
+            "hiredis",
+            "orjson",
+            "valkey",
+            "valkey-glide",
+            "valkey-glide-sync",
+            "limits",
+            "python-redis-lock",
+            "redis-py-kit",
+        )
+    }
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version(), "server": engine, **packages}
     print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
     rows: list[Row] = []
