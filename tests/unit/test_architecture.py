@@ -51,6 +51,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_instances": INSTANCE | {"health"},
     "redis_restart": INSTANCE,
     "redis_secret": set(),  # runs on the controller
+    "redis_certificates": set(),
     "redis_lock": set(),
     "redis_profiles": set(),
     "redis_validate": set(),
