@@ -25,7 +25,8 @@ def shares(counts: Mapping[str, int], weights: Mapping[str, float], total: int =
     whole = sum(weights[name] for name in counts)
     quotas = {name: total * weights[name] / whole for name in counts}
     result = {name: floor(quota) for name, quota in quotas.items()}
-    by_claim = sorted(counts, key=lambda name: (counts[name] <= result[name], result[name] - quotas[name]))
+    uneven = [name for name in counts if result[name] < quotas[name]]  # one whose quota is whole has it already
+    by_claim = sorted(uneven, key=lambda name: (counts[name] <= result[name], result[name] - quotas[name]))
     for name in by_claim[: total - sum(result.values())]:
         result[name] += 1
     return result
