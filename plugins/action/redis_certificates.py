@@ -52,8 +52,7 @@ class ActionModule(ActionBase):
                 found[request.host] = stores[request.folder].certificate(request, again=options["state"] == "renewed")
             except StoreError as error:
                 problems += [f"{request.host}: {problem}" for problem in error.args]
-        if problems:
-            raise AnsibleActionFail("; ".join(dict.fromkeys(problems)))
         changes = [change for store in stores.values() for change in store.changes]
         phases = {request.host: stores[request.folder].phase for request in requests}
-        return {**result, "changed": moved or bool(changes), "hosts": found, "changes": changes, "phases": phases}
+        seen = {"hosts": found, "changes": changes, "phases": phases, "state": options["state"]}
+        return {**result, "changed": moved or bool(changes), "problems": list(dict.fromkeys(problems)), **seen}

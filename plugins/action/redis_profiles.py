@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.keyfleet.errors import FilesError, RefusedError
 from ..module_utils.keyfleet.host import file_entries, files
 from ..module_utils.keyfleet.host.folders import folder_problem
-from ..module_utils.keyfleet.profile.names import deployment_problem, host_problem
+from ..module_utils.keyfleet.profile.names import Owner, deployment_problem, env_path, host_problem
 from ..module_utils.keyfleet.profile.plan import Desired, ProfilePlan, candidates, foreign_problems, plan_profiles
 from ..module_utils.keyfleet.profile.validation import profile_problems
 
@@ -32,6 +32,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "kept": {"type": "list", "elements": "str", "default": []},
     "knows_all": {"type": "bool", "default": False},
     "key_prefix": {"type": "str", "default": ""},
+    "ca": {"type": "str", "default": ""},
+    "ca_path": {"type": "str", "default": ""},
     "forms": {"type": "list", "elements": "str", "default": []},
     "users": {"type": "list", "elements": "dict", "default": []},
     "ecs_secret_arns": {"type": "dict", "default": {}},
@@ -102,11 +104,14 @@ def _folder_problem(folder: str, own: list[str]) -> str:
 
 
 def _desired(options: Mapping[str, Any]) -> Desired:
-    taken = ("deployment", "host", "hosts", "instances", "absent", "kept", "knows_all", "key_prefix", "forms", "users")
+    ca_file = options["ca_path"] or _ca_file(options)
+    instances = [{**endpoint, "ca_file": ca_file} for endpoint in options["instances"]]
+    taken = ("deployment", "host", "hosts", "absent", "kept", "knows_all", "key_prefix", "forms", "users")
     return Desired(
         path=PurePosixPath(options["path"]),
         folder=PurePosixPath(options["forms_folder"]),
         secret_arns=options["ecs_secret_arns"],
+        instances=instances,
         **{name: options[name] for name in taken},
     )
 
@@ -130,8 +135,17 @@ def _read(desired: Desired) -> dict[str, str]:
     return texts
 
 
+def _ca_file(options: Mapping[str, Any]) -> str:
+    """Return where the certificates are written that clients of the host trust: beside the env file of its instance ``default``."""
+    return str(PurePosixPath(env_path(options["path"], Owner("default", host=options["host"]))).with_suffix(".ca.pem"))
+
+
 def _entries(options: Mapping[str, Any], wanted: ProfilePlan) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = [{"path": path, "state": "directory", "mode": "0700"} for path in options["own_folders"]]
+    if any(endpoint.get("tls", "off") != "off" for endpoint in options["instances"]):
+        entries += [{"path": _ca_file(options), "content": options["ca"], "mode": "0644"}] if options["ca"] else []
+    elif options["knows_all"]:
+        entries.append({"path": _ca_file(options), "state": "absent"})
     for file in wanted.files:
         if file.content is None:
             entries.append({"path": file.path, "state": "absent"})

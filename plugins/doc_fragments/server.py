@@ -94,6 +94,27 @@ options:
         type: list
         elements: str
         default: ["127.0.0.1", "-::1"]
+      tls:
+        description: Whether the instance listens with TLS; V(both) does with and without it, each on its port.
+        type: str
+        choices: ["off", both, only]
+        default: "off"
+      tls_port:
+        description: TCP port of TLS. With V(0) and O(instances[].tls=only), O(instances[].port) is it.
+        type: int
+        default: 0
+      tls_pem:
+        description: Key, certificate and chain of the host in PEM form.
+        type: str
+        default: ""
+      tls_ca:
+        description: Certificates of the CAs that are trusted, in PEM form.
+        type: str
+        default: ""
+      tls_directives:
+        description: Directives that say what is asked of TLS clients.
+        type: dict
+        default: {}
       unix_socket:
         description: Listen on a unix socket in the run directory.
         type: bool

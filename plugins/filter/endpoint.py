@@ -16,7 +16,7 @@ from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.instance.model import from_options
 from ..module_utils.keyfleet.layout import Layout
 from ..module_utils.keyfleet.profile.names import Owner, env_path
-from ..module_utils.keyfleet.profile.values import client_address
+from ..module_utils.keyfleet.profile.values import client_address, own_address
 
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
@@ -25,7 +25,8 @@ def server_endpoints(
     plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None, cluster_nodes: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """
-    Return where each present instance is reached: ``name``, ``host``, ``port``, ``unix_socket``, ``password``, hashes of its ``users``, and
+    Return where each present instance is reached: ``name``, ``tls``, ``host``, ``port`` (of TLS if it has it), ``unix_socket``,
+    ``password``, hashes of its ``users``, and
     ``default_enabled``, whether a client that names no user can log in. Of a cluster also ``cluster_nodes``, of which the own one is first.
 
     The password is empty for none, and None while it is not known.
@@ -40,12 +41,14 @@ def server_endpoints(
     for options in plan:
         if options["state"] != "present":
             continue
-        tcp = options["port"] != 0
+        secure = from_options(options).secure_port
+        tcp = options["port"] != 0 or secure != 0
         found.append(
             {
                 "name": options["name"],
                 "host": client_address(options["bind"], public_address) if tcp else "",
-                "port": options["port"],
+                "port": secure or options["port"],
+                "tls": options["tls"],
                 "unix_socket": "" if tcp else Layout(root, options["name"]).socket_file,
                 "password": options["password"],
                 "users": _hashes(options["user_rules"]),
@@ -66,6 +69,18 @@ def server_nodes(plan: list[dict[str, Any]], root: str, public_address: Optional
         for one in server_endpoints(plan, root, public_address)
         if one["port"]
     ]
+
+
+def server_tls_hosts(plan: list[dict[str, Any]], public_address: Optional[str] = None) -> dict[str, list[str]]:
+    """
+    Return the addresses of the instances with TLS: ``announced`` to clients or used by the host itself, and ``bound``; empty without any.
+
+    Args:
+        plan, public_address: As for `server_endpoints`.
+    """
+    binds = [options["bind"] for options in plan if options["state"] == "present" and options["tls"] != "off"]
+    announced = [address for bind in binds for address in (client_address(bind, public_address), own_address(bind))]
+    return {"announced": announced, "bound": [address for bind in binds for address in bind]}
 
 
 def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
@@ -137,7 +152,8 @@ def _trial(profile: str, endpoint: dict[str, Any], engine: str) -> str:
         return f"{load}{shlex.quote(sys.executable)} -c {shlex.quote(PROGRAM)}"
     place = f"-s {shlex.quote(endpoint['unix_socket'])}" if endpoint["unix_socket"] else "-h $REDIS_HOST -p $REDIS_PORT"
     password = "REDISCLI_AUTH=$REDIS_PASSWORD " if endpoint["password"] else ""
-    return f"{load}{password}{engine}-cli {place} ping"
+    secure = "--tls --cacert $REDIS_TLS_CA_FILE " if endpoint["tls"] != "off" else ""
+    return f"{load}{password}{engine}-cli {secure}{place} ping"
 
 
 class FilterModule:
@@ -147,6 +163,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "server_endpoints": server_endpoints,
+            "server_tls_hosts": server_tls_hosts,
             "server_nodes": server_nodes,
             "server_summary": server_summary,
         }

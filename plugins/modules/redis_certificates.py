@@ -68,6 +68,15 @@ changes:
   returned: success
   type: list
   elements: str
+problems:
+  description: Why certificates cannot be used or made, a sentence each. The task does not fail, since C(no_log) would hide the reason.
+  returned: success
+  type: list
+  elements: str
+state:
+  description: O(state).
+  returned: success
+  type: str
 phases:
   description: By host, where a change of the CA is, V(next) or V(previous), or empty if none is under way.
   returned: success

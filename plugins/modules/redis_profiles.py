@@ -61,6 +61,14 @@ options:
       then.
     type: bool
     default: false
+  ca:
+    description: Certificates that clients trust, in PEM form; written beside the env file if an instance has TLS.
+    type: str
+    default: ""
+  ca_path:
+    description: Where applications read them; empty for the file that is written.
+    type: str
+    default: ""
   key_prefix:
     description: Put before every key by the client library.
     type: str

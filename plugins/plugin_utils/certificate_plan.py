@@ -52,9 +52,14 @@ def normalized(name: str) -> Optional[str]:
         return name.lower() if len(name) <= 253 and _DNS.fullmatch(name) else None
 
 
-def names_of(given: Iterable[str]) -> list[str]:
-    """Return the names for a certificate, each once, in order; those that can be in none are left out, and so is what is no place."""
-    plain = (name.lstrip("-") for name in (*given, *LOOPBACK))
+def names_of(given: Iterable[str], *, loopback: bool = True) -> list[str]:
+    """
+    Return the names for a certificate, each once, in order; those that can be in none are left out, and so is what is no place.
+
+    Args:
+        loopback: Whether LOOPBACK is added.
+    """
+    plain = (name.lstrip("-") for name in (*given, *(LOOPBACK if loopback else ())))
     found = [normalized(name) for name in plain if name not in ("*", "0.0.0.0", "::", "::*")]  # noqa: S104 - nothing is bound here
     return list(dict.fromkeys(name for name in found if name))
 

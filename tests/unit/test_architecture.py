@@ -30,9 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replication": {"connect", "health", "errors"},  # health, since a replication proves itself
     "cluster": {"connect", "health", "errors"},  # health, since a cluster proves itself
     "rolling": {"cluster", "connect", "replication", "errors"},
+    "tls": {"host", "layout"},
     "service": {"host", "layout", "errors"},
     "install": {"directives", "host", "errors"},
-    "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "topology", "errors"},
+    "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "tls", "topology", "errors"},
 }
 INSTANCE = {"instance", *MAY_IMPORT["instance"]} - {"install", "health"}
 PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each module

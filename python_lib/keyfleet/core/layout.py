@@ -43,6 +43,16 @@ class Layout:
         return f"{self.config_dir}/users.acl"
 
     @property
+    def tls_file(self) -> str:
+        """Key, certificate and chain in one file, so that one rename replaces them together."""
+        return f"{self.config_dir}/tls.pem"
+
+    @property
+    def tls_ca_file(self) -> str:
+        """Certificates of the CAs that the instance and this host trust."""
+        return f"{self.config_dir}/ca.pem"
+
+    @property
     def record_file(self) -> str:
         """What keyfleet deployed here (JSON): marks an instance as keyfleet's."""
         return f"{self.config_dir}/instance.json"

@@ -62,7 +62,16 @@ def test_instances_have_the_options_as_fields() -> None:
     """With the same defaults; ``use`` is empty where nothing was said, and what the host adds is no option."""
     defaults = {field.name: getattr(Instance("a"), field.name) for field in fields(Instance)}
     options = {**{name: option.default for name, option in ROLE_OPTIONS.items()}, "name": "a", "use": "", "topology": "single"}
-    assert {**options, "starter": "", "maxmemory_computed": False, "user_rules": (), "replication_password": ""} == defaults
+    added = {
+        "starter": "",
+        "maxmemory_computed": False,
+        "user_rules": (),
+        "replication_password": "",
+        "tls_pem": "",
+        "tls_ca": "",
+        "tls_directives": {},
+    }
+    assert {**options, **added} == defaults
 
 
 def test_modules_get_back_what_the_role_gave() -> None:

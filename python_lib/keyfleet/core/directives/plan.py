@@ -73,7 +73,10 @@ RESERVED: Mapping[str, str] = {
         _OURS,
     ),
     "cluster-enabled": "set redis_topology to cluster",
-    **dict.fromkeys(["replicaof", "slaveof", "sentinel", "tls-cluster", "tls-port", "tls-replication"], _LATER),
+    "tls-port": "use the instance options tls and tls_port",
+    **dict.fromkeys(["tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir"], "the role redis_tls gives certificates"),
+    **dict.fromkeys(["tls-auth-clients", "tls-protocols", "tls-ciphers", "tls-ciphersuites"], "use the variables of the role redis_tls"),
+    **dict.fromkeys(["replicaof", "slaveof", "sentinel", "tls-cluster", "tls-replication"], _LATER),
 }
 # What the role sends, or redis-py to open a connection. CONFIG is not among them: it is asked for by its new name.
 _NEEDED_COMMANDS: Mapping[str, str] = {

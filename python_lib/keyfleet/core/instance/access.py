@@ -17,9 +17,11 @@ from ..errors import CertificateError, CredentialsError, DeniedError, KeyfleetEr
 from ..host.ports import ports_of
 from ..host.safe_paths import status_of
 from ..layout import Layout
-from ..profile.values import client_address
+from ..profile.values import client_address, own_address
+from ..tls.certificates import leaf_fingerprint, leaf_of_file, shown_fingerprint
 from .model import Host, Instance
-from .record import read_record
+from .record import Record, read_record
+from .tls import own_settings
 
 if TYPE_CHECKING:
     import redis
@@ -28,12 +30,19 @@ POLL_SECONDS = 0.05
 ASK_TIMEOUT_SECONDS = 5.0
 
 
-def settings_of(instance: Instance, layout: Layout) -> Settings:
-    """Return how this host itself connects to an instance."""
+def settings_of(instance: Instance, layout: Layout, *, as_clients: bool = False) -> Settings:
+    """
+    Return how this host itself connects to an instance.
+
+    Args:
+        as_clients: Use TLS where there is a choice, as applications do.
+    """
     common = _common(instance)
-    if instance.port == 0:
+    if not instance.ports:
         return Settings(unix_socket=layout.socket_file, **common)
-    return Settings(host=client_address(instance.bind), port=instance.port, **common)
+    if instance.secure_port and (as_clients or not instance.plain_port):
+        return Settings(host=own_address(instance.bind), port=instance.secure_port, **common, **own_settings(instance, layout))
+    return Settings(host=client_address(instance.bind), port=instance.plain_port, **common)
 
 
 def _common(instance: Instance) -> dict[str, Any]:
@@ -120,17 +129,33 @@ def _places(host: Host, desired: Instance, pid: Optional[int]) -> Iterator[Setti
     if status_of(layout.private_socket_file):  # a start whose port is not open yet
         listed.append(Settings(unix_socket=layout.private_socket_file, **_common(desired)))
     for place in (*listed, *_found_places(desired, layout, pid)):
-        if (place.host, place.port, place.unix_socket) not in seen:
-            seen.add((place.host, place.port, place.unix_socket))
+        if (place.host, place.port, place.unix_socket, place.tls) not in seen:
+            seen.add((place.host, place.port, place.unix_socket, place.tls))
             yield place
+    yield from _known_places(desired, layout, record)
 
 
 def _found_places(desired: Instance, layout: Layout, pid: Optional[int]) -> Iterator[Settings]:
     """Yield what is asked for only when all else failed: where the process listens, and where its socket would be."""
     for address, port in ports_of(pid) if pid is not None else ():
         yield Settings(host=client_address([address]), port=port, **_common(desired))
+        if status_of(layout.tls_ca_file):
+            yield Settings(host=client_address([address]), port=port, **_common(desired), **own_settings(desired, layout))
     if status_of(layout.socket_file):
         yield Settings(unix_socket=layout.socket_file, **_common(desired))
+
+
+def _known_places(desired: Instance, layout: Layout, record: Optional[Record]) -> Iterator[Settings]:
+    """
+    Yield where a server shows the very certificate that it was given, though that does not pass: it expired, or the CA file changed.
+
+    Asked for only when all else failed, so that such a server can be given another one.
+    """
+    known = {leaf_fingerprint(desired.tls_pem), leaf_of_file(layout), record.tls_leaf if record else ""} - {""}
+    instances = [desired, *([record.as_instance(desired)] if record else [])]
+    for place in [settings_of(instance, layout, as_clients=True) for instance in instances]:
+        if place.tls and shown_fingerprint(place.host, place.port, layout.tls_file) in known:
+            yield replace(place, tls_verify=False)
 
 
 def _check_pid(client: redis.Redis, settings: Settings, pid: Optional[int]) -> None:

@@ -20,6 +20,8 @@ from ..host import files
 from ..host.file_entries import FileEntry
 from ..host.safe_paths import open_folder, remove_file
 from ..host.text_files import read_lines
+from ..profile.values import own_address
+from ..tls.certificates import leaf_fingerprint, shown_fingerprint
 from .access import opened, wait_until_ready
 from .config import config_text, forget_written
 from .datafiles import DataFolder
@@ -232,14 +234,31 @@ def _park(work: Work, _step: Step) -> None:
         probe.bind(("", 0))
         port = str(probe.getsockname()[1])
     record = read_record(work.layout) or Record.of(work.instance, work.host.engine)
+    secure = record.tls == "only"
     with work.client() as client:
-        write_record(work.layout, replace(record, port=int(port)))
-        apply_live(client, {"port": port}, command=work.command)
+        write_record(work.layout, replace(record, tls_port=int(port)) if secure else replace(record, port=int(port)))
+        apply_live(client, {"tls-port" if secure else "port": port}, command=work.command)
 
 
 def _open(work: Work, _step: Step) -> None:
     with work.client() as client:
-        apply_live(client, {"port": str(work.instance.port)}, command=work.command)
+        apply_live(client, work.instance.port_lines(), command=work.command)
+
+
+def _reload_tls(work: Work, _step: Step) -> None:
+    """Let the server read its files again, and see in a handshake of its own that it shows the new certificate."""
+    layout = work.layout
+    with work.client() as client:
+        files = {"tls-cert-file": layout.tls_file, "tls-key-file": layout.tls_file, "tls-ca-cert-file": layout.tls_ca_file}
+        apply_live(client, files, command=work.command)
+    shown = shown_fingerprint(own_address(work.instance.bind), work.instance.secure_port, layout.tls_file)
+    if shown != leaf_fingerprint(work.instance.tls_pem):
+        raise RefusedError(f"the server was told to load {layout.tls_file} and shows another certificate ({shown[:16] or 'none'})")
+
+
+def _forget_tls(work: Work, _step: Step) -> None:
+    for path in (work.layout.tls_file, work.layout.tls_ca_file):
+        remove_file(path)
 
 
 STEPS: dict[str, Callable[[Work, Step], None]] = {
@@ -248,11 +267,13 @@ STEPS: dict[str, Callable[[Work, Step], None]] = {
     "compare_keys": _compare_keys,
     "enable": _enable,
     "finish_files": _write_files,
+    "forget_tls": _forget_tls,
     "keep": _keep,
     "open": _open,
     "park": _park,
     "prepare_own": _prepare_own,
     "relocate": _relocate,
+    "reload_tls": _reload_tls,
     "rewrite": _rewrite,
     "save": _save,
     "set_aside": _set_aside,

@@ -17,7 +17,7 @@ from .model import Instance
 
 HEADER = "# Ansible managed: role redis_server of keyfleet.redis"
 STARTER_MARK = "# starter "
-STARTING = ("port", "unixsocket", "unixsocketperm")  # of keyfleet, and with another value while a start is not proven yet
+STARTING = ("port", "tls-port", "unixsocket", "unixsocketperm")  # of keyfleet, and with another value while a start is not proven yet
 COMPUTED_MARK = "# maxmemory was computed when the instance was new, and stays"
 
 

@@ -106,6 +106,9 @@ def _instance_files(host: Host, instance: Instance, keep_days: int) -> list[dict
     if host.service_manager == "process":
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": _starter_text(host, layout), **ours, "mode": "0640"})
+    if instance.tls_pem:  # without TLS they go once the server does without them; see the step ``forget_tls``
+        found.append({"path": layout.tls_ca_file, "content": instance.tls_ca, **ours, "mode": "0640"})
+        found.append({"path": layout.tls_file, "secret_content": instance.tls_pem, **ours, "mode": "0640"})
     if instance.log == "file" and keep_days:
         account = (host.user, host.group) if os.geteuid() == 0 else None
         rotation = rotation_text(layout, keep_days, HEADER, account)

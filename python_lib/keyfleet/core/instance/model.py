@@ -103,9 +103,13 @@ def _is_permission(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("[0-7]{3}", value) is not None
 
 
-def _choice(name: str, *choices: str, default: Optional[str] = None, **more: Any) -> Option:
+def _choice(name: str, *choices: str, default: Optional[str] = None, phrase: str = "", **more: Any) -> Option:
     *others, last = (repr(choice) for choice in choices)
-    return Option(name, "str", default, f"{', '.join(others)} or {last}", lambda value: value in choices, choices, **more)
+    return Option(name, "str", default, phrase or f"{', '.join(others)} or {last}", lambda value: value in choices, choices, **more)
+
+
+TLS_CHOICES = ("off", "both", "only")
+TLS_PHRASE = '"off", "both" or "only", in quotes (YAML reads a bare off as false)'
 
 
 OPTIONS = (
@@ -122,6 +126,9 @@ OPTIONS = (
         elements="str",
         common=True,
     ),
+    # A bare off of YAML is false, which no choice is.
+    _choice("tls", *TLS_CHOICES, default="off", common=True, phrase=TLS_PHRASE),
+    Option("tls_port", "int", 0, f"{PORTS.start} to {PORTS.stop - 1}", _is_port),
     Option("unix_socket", "bool", False, "true or false, without quotes", _is_bool),
     Option(
         "unix_socket_perm", "str", "770", 'three octal digits in quotes, such as "770" (YAML reads 0770 as another number)', _is_permission
@@ -137,15 +144,21 @@ OPTIONS = (
     _choice("topology", *TOPOLOGIES, default=SINGLE, in_role=False),
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
+    # What the controller made for the host: key, certificate and chain; certificates of the CAs; what is asked of clients.
+    Option("tls_pem", "str", "", in_role=False, secret=True),
+    Option("tls_ca", "str", "", in_role=False),
+    Option("tls_directives", "dict", {}, in_role=False),
     # Users as modules take them: rules with hashes, in the place of passwords.
     Option("user_rules", "list", (), elements="str", in_role=False, secret=True),
 )
 ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
 COMMON_OPTIONS = tuple(option.name for option in OPTIONS if option.common)
+# Fields of an instance that are not options of the inventory.
+_ADDED = ("topology", "maxmemory_computed", "tls_pem", "tls_ca", "tls_directives")
 # What redis_server_NAME says of the instance ``default`` alone, which most hosts have and no other.
 DEFAULT_INSTANCE = "default"
-DEFAULT_INSTANCE_OPTIONS = ("port",)
+DEFAULT_INSTANCE_OPTIONS = ("port", "tls_port")
 
 
 @dataclass(frozen=True)
@@ -159,7 +172,11 @@ class Instance:
         name: Unique on the host; part of every path and of the unit name.
         state: ``absent``: stop it, and remove its unit and configuration.
         purge: With ``absent``, remove data and logs too.
-        port: TCP port; 0 means a unix socket only.
+        port: TCP port; 0 means a unix socket only, or TLS on *tls_port*.
+        tls: ``off``, ``both`` (with and without TLS, each on its port) or ``only``.
+        tls_port: Port of TLS; 0 with ``only`` means *port*.
+        tls_pem, tls_ca: Key, certificate and chain of the host, and certificates of the CAs that are trusted; empty where not known.
+        tls_directives: What is asked of TLS clients.
         bind: Addresses as the server's ``bind`` takes them; a leading ``-`` marks one that may be missing.
         unix_socket, unix_socket_perm: Listen on a socket in the run directory, with these permissions (octal text).
         password: Password of the user ``default``; empty for none, None while it is not known yet.
@@ -181,6 +198,11 @@ class Instance:
     bind: tuple[str, ...] = ROLE_OPTIONS["bind"].default
     unix_socket: bool = ROLE_OPTIONS["unix_socket"].default
     unix_socket_perm: str = ROLE_OPTIONS["unix_socket_perm"].default
+    tls: str = ROLE_OPTIONS["tls"].default
+    tls_port: int = ROLE_OPTIONS["tls_port"].default
+    tls_pem: str = field(default="", repr=False)
+    tls_ca: str = field(default="", repr=False)
+    tls_directives: Mapping[str, str] = field(default_factory=dict)
     password: Optional[str] = field(default=None, repr=False)
     log: str = ROLE_OPTIONS["log"].default
     use: str = ""
@@ -198,9 +220,24 @@ class Instance:
         return self.state == "present"
 
     @property
+    def plain_port(self) -> int:
+        """TCP port without TLS; 0 for none."""
+        return 0 if self.tls == "only" else self.port
+
+    @property
+    def secure_port(self) -> int:
+        """TCP port with TLS; 0 for none."""
+        return 0 if self.tls == "off" else self.tls_port or (self.port if self.tls == "only" else 0)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """TCP ports, the one without TLS first."""
+        return tuple(port for port in (self.plain_port, self.secure_port) if port)
+
+    @property
     def is_public(self) -> bool:
         """True if TCP clients of other hosts can connect."""
-        return self.port != 0 and any(not _is_loopback(address) for address in self.bind)
+        return bool(self.ports) and any(not _is_loopback(address) for address in self.bind)
 
     @property
     def bus_port(self) -> int:
@@ -209,10 +246,22 @@ class Instance:
             return 0
         return int(str(self.directives.get("cluster-port", 0))) or self.port + BUS_OFFSET
 
+    def port_lines(self) -> dict[str, str]:
+        """Return the directives that open the ports; a server that knows nothing of TLS knows no ``tls-port`` either."""
+        lines = {"port": str(self.plain_port)}
+        return lines if self.tls == "off" else {**lines, "tls-port": str(self.secure_port)}
+
+    def tls_lines(self, layout: Layout) -> dict[str, str]:
+        """Return the directives of TLS; none without it."""
+        if self.tls == "off":
+            return {}
+        files = {"tls-cert-file": layout.tls_file, "tls-key-file": layout.tls_file, "tls-ca-cert-file": layout.tls_ca_file}
+        return {**files, **{name: str(value) for name, value in self.tls_directives.items()}}
+
     def managed(self, layout: Layout, service_manager: str) -> dict[str, str]:
         """Return the directives that keyfleet itself decides, as the server prints them."""
         lines = {
-            "port": str(self.port),
+            **self.port_lines(),
             "bind": " ".join(self.bind),
             "dir": layout.data_dir,
             "logfile": layout.log_file if self.log == "file" else "",
@@ -221,6 +270,7 @@ class Instance:
             "daemonize": "no",
             "supervised": "systemd" if service_manager == "systemd" else "no",
         }
+        lines.update(self.tls_lines(layout))
         if self.unix_socket:
             lines["unixsocket"] = layout.socket_file
             lines["unixsocketperm"] = self.unix_socket_perm
@@ -253,8 +303,9 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
     Merge the role's variables with the options of each instance.
 
     Args:
-        variables: ``instances`` (list of options), ``topology``, and COMMON_OPTIONS, which hold for every instance that does not say
-            otherwise; directives are merged by name. DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
+        variables: ``instances`` (list of options), ``topology``, ``tls_material`` (``pem``, ``ca`` and ``directives`` of the host), and
+            COMMON_OPTIONS, which hold for every instance that does not say otherwise; directives are merged by name.
+            DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
         default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
         Instances in the order of the list; an option that is null counts as not given. Call ``validation.problems`` first: this
@@ -270,6 +321,8 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
         if computed:
             directives["maxmemory"] = str(computed)
         topology = variables.get("topology") or Instance.topology
+        if {**common, **options}.get("tls", "off") != "off":
+            common.update({f"tls_{name}": value for name, value in (variables.get("tls_material") or {}).items()})
         found.append(
             from_options({**common, **options, "directives": directives, "topology": topology, "maxmemory_computed": bool(computed)})
         )
@@ -280,9 +333,10 @@ def from_options(options: Mapping[str, Any]) -> Instance:
     """Return the instance that options say; those that are null or missing have their default."""
     given = {name: value for name, value in options.items() if value is not None}
     directives = {**given.get("directives", {}), **given.get("secret_directives", {})}
-    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, "topology", "maxmemory_computed")}
+    fields = {name: value for name, value in given.items() if name in (*ROLE_OPTIONS, *_ADDED)}
     fields.update({name: tuple(given[name]) for name in ("users", "user_rules") if name in given})
-    fields.update(directives=directives, port=int(given.get("port", Instance.port)), bind=tuple(given.get("bind") or Instance.bind))
+    fields.update(directives=directives, bind=tuple(given.get("bind") or Instance.bind))
+    fields.update({name: int(given.get(name, getattr(Instance, name))) for name in ("port", "tls_port")})
     return Instance(**fields)
 
 

@@ -25,6 +25,7 @@ from .model import Host, Instance
 from .order import PortMove
 from .record import Record
 from .state import Running, State
+from .tls import certificate_reasons, in_order
 
 LONGEST_SOCKET_PATH = 107  # sun_path holds 108 bytes, the last one is 0
 DATABASES = 16  # the server's default
@@ -136,6 +137,9 @@ def _plan_running(host: Host, instance: Instance, state: State, running: Running
         desired = config_lines(instance, host.layout(instance.name), host.service_manager)
         changes = startup_only_changes(desired, state.started) if state.started else []
         reasons += [f"{name} differs from what the server was started with" for name in changes]
+    outdated = certificate_reasons(instance, running.tls_leaf, record.tls_ca)
+    if outdated and running.command is None:
+        reasons.append(f"{' and '.join(outdated)} must be loaded again, and it answers no CONFIG")
     steps = _running_steps(host, instance, state, running, difference, now, target, pending)
     live = {name: {"active": _public(name, old or ""), "desired": _public(name, new)} for name, (old, new) in difference.live.items()}
     for name, (old, new) in (state.users.differences() if state.users else {}).items():
@@ -160,14 +164,16 @@ def _address_moves(instance: Instance, host: Host, running: Running, record: Rec
     """Return whether a running server is reached elsewhere after this plan and the restart."""
     if running.command is None:
         return record.at(Record.of(instance, host.engine)) != record
-    return bool({"port", "bind", "unixsocket"} & {*difference.live, *difference.restart})
+    return bool({"port", "tls-port", "bind", "unixsocket"} & {*difference.live, *difference.restart})
 
 
 def _port_move(instance: Instance, running: Running, record: Record, difference: DirectivePlan) -> PortMove:
     """Return which port a running server has now and after this plan; one that waits for the restart stays where it is."""
-    now = int(running.active.get("port", record.port))
-    after = instance.port if "port" in difference.live else now
-    return PortMove(now, after, 0 if after == instance.port else instance.port)
+    desired, recorded = instance.plain_port or instance.secure_port, record.as_instance(instance)
+    plain = int(running.active.get("port", recorded.plain_port))
+    now = plain or int(running.active.get("tls-port", recorded.secure_port))
+    after = desired if {"port", "tls-port"} & difference.live.keys() else now
+    return PortMove(now, after, 0 if after == desired else desired)
 
 
 def park_plan(name: str) -> InstancePlan:
@@ -212,7 +218,12 @@ def _running_steps(
     if state.users is not None and not state.users.is_empty:
         steps.append(Step("set_users", "; ".join(state.users.phrases()), {"plan": state.users}))
     if live:
-        steps.append(Step("set_live", f"set {', '.join(live)}", {"values": live}))
+        steps.append(Step("set_live", f"set {', '.join(live)}", {"values": in_order(live, running.active)}))
+    outdated_files = certificate_reasons(instance, running.tls_leaf, state.record.tls_ca if state.record else "")
+    if outdated_files and running.command is not None:
+        steps.append(Step("reload_tls", f"load {' and '.join(outdated_files)} again"))
+    if instance.tls == "off" and state.has_tls_files:
+        steps.append(Step("forget_tls", "remove its certificate"))
     outdated = (set(difference.live) - set(instance.directives)) | (set(difference.live) & SECRET_DIRECTIVES)
     if outdated & state.own_names:  # else the old value is back at the next start, or an old secret stays
         steps.append(Step("rewrite", "rewrite the server's own file"))
@@ -224,9 +235,9 @@ def _running_steps(
 
 
 def _record_steps(instance: Instance, host: Host, state: State, record: Record, difference: DirectivePlan, running: Running) -> list[Step]:
-    waiting = set(difference.restart) if running.command else {"port", "bind", "unixsocket"}
+    waiting = set(difference.restart) if running.command else {"port", "tls-port", "bind", "unixsocket"}
     desired = Record.of(instance, host.engine).knowing(tuple(name for name in record.applied if name in waiting))
-    if waiting & {"port", "bind", "unixsocket"}:
+    if waiting & {"port", "tls-port", "bind", "unixsocket"}:
         desired = desired.at(record)
     changed = desired != state.record or any(True for _name in difference.live)
     return [Step("write_record", "", {"record": desired})] if changed else []
@@ -257,7 +268,7 @@ def _keep_reachable(difference: DirectivePlan) -> DirectivePlan:
     """Let port and address wait for the restart if the socket does, so that the server is reached in one way until then."""
     if "unixsocket" not in difference.restart:
         return difference
-    waits = {name: values for name, values in difference.live.items() if name in ("port", "bind")}
+    waits = {name: values for name, values in difference.live.items() if name in ("port", "tls-port", "bind")}
     live = {name: values for name, values in difference.live.items() if name not in waits}
     return DirectivePlan(live, {**difference.restart, **waits})
 
@@ -326,6 +337,7 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
         *([Step("switch_off", "switch the append-only file off")] if off else []),
         *([Step("open", "open its port")] if private else []),
         *_after_start(source, target, held, moved, off),
+        *([Step("forget_tls")] if instance.tls == "off" and state.has_tls_files else []),
     ]
     after = config_text(instance, host.layout(instance.name), host.service_manager, pending)
     return InstancePlan(
@@ -335,7 +347,7 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
         restart_needed=tuple(reasons),
         before=without_secrets(state.config_text),
         after=without_secrets(after),
-        port=PortMove(0, instance.port),
+        port=PortMove(0, instance.plain_port or instance.secure_port),
         was=state.status.state,
         moves=True,
     )
@@ -397,19 +409,21 @@ def _is_copy(instance: Instance, state: State) -> bool:
 def _can_be_private(host: Host, instance: Instance) -> bool:
     """Return whether the server can be started without its port, and get it afterwards: that needs CONFIG."""
     path = host.layout(instance.name).private_socket_file
-    may_be = instance.port != 0 and instance.topology != CLUSTER  # a node of a cluster tells the others its port
+    may_be = bool(instance.ports) and instance.topology != CLUSTER  # a node of a cluster tells the others its port
     return may_be and config_command(instance.directives) is not None and len(path.encode()) <= LONGEST_SOCKET_PATH
 
 
 def _is_private(instance: Instance, running: Running) -> bool:
     """Return whether a server was started without its port, which it has not got yet: no client wrote since."""
-    return instance.port != 0 and running.active.get("port") == "0"
+    closed = all(running.active.get(name, "0") == "0" for name in ("port", "tls-port"))
+    return bool(instance.ports) and "port" in running.active and closed
 
 
 def _private_directives(host: Host, instance: Instance) -> dict[str, str]:
+    ports = dict.fromkeys(instance.port_lines(), "0")
     if instance.unix_socket:
-        return {"port": "0"}
-    return {"port": "0", "unixsocket": host.layout(instance.name).private_socket_file, "unixsocketperm": "700"}
+        return ports
+    return {**ports, "unixsocket": host.layout(instance.name).private_socket_file, "unixsocketperm": "700"}
 
 
 def _before_start(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..connect.redis_py import HAS_REDIS
+from ..directives.throwaway import config_get, throwaway
 from ..directives.trial import engine_version, judge, limit_problems
 from ..directives.values import to_lines
 from ..errors import KeyfleetError
@@ -83,7 +84,7 @@ def inspect_host(
         password_file: Where the generated password is kept on the controller; for messages.
         binary_required: True if the binary must be there already.
     """
-    listens = [{"name": one.name, "port": one.port, "bind": list(one.bind)} for one in instances if one.present]
+    listens = [{"name": one.name, "port": port, "bind": list(one.bind)} for one in instances if one.present for port in one.ports or (0,)]
     found = HostReport(place=identity_of(host.root), network=network_identity(), listens=listens)
     if host.service_manager == "systemd" and not Path("/run/systemd/system").is_dir():
         found.problems.append("redis_server_service_manager is 'systemd', but systemd does not run on this host: use 'process'")
@@ -110,6 +111,7 @@ def inspect_host(
         if instance.present:
             pid = pids.get(instance.name)
             found.problems += _instance_problems(host, instance, pid, password_file)
+            found.problems += _tls_problems(host, instance) if judged else []
             found.problems += _listen_problems(host, instance, pids, package, found)
             if judged:
                 found.problems += _directive_problems(host, instance, account)
@@ -123,6 +125,19 @@ def _directive_problems(host: Host, instance: Instance, account: Optional[Accoun
     if problems:  # a server that does not start with them cannot judge users
         return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
     return [f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)]
+
+
+def _tls_problems(host: Host, instance: Instance) -> list[str]:
+    """Return whether the program cannot speak TLS."""
+    if instance.tls == "off":
+        return []
+    with throwaway(host.binary, []) as ask:
+        if config_get(ask, "tls-port"):
+            return []
+    return [
+        f"redis_server_instances[{instance.name}].tls is {instance.tls!r}, and {host.binary} was built without TLS: install one that "
+        "has it (Debian's packages do), or set tls to 'off'"
+    ]
 
 
 def _change_problems(
@@ -165,7 +180,7 @@ def _inspect_package(host: Host, package: Package, instances: Iterable[Instance]
     if host.service_manager != "systemd":
         return
     done = run(["systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState", package.unit])
-    collides = _configured_port(package.config) in {instance.port for instance in instances if instance.present}
+    collides = _configured_port(package.config) in {port for instance in instances if instance.present for port in instance.ports}
     found.package_unit = package_unit(parse_properties(done.stdout), collides=collides, installs=installs)
 
 
@@ -253,21 +268,21 @@ def _listen_problems(host: Host, instance: Instance, pids: Mapping[str, Optional
     holder = unix_listener(path) if instance.unix_socket else None
     if holder and not any(holder.held_by(pid) for pid in ours):
         return [f"{where}.unix_socket is true, and {holder} listens there already: end that process"]
-    for address in instance.bind if instance.port else ():
-        holder = listener(address.lstrip("-"), instance.port)
+    for address, port in ((address, port) for address in instance.bind for port in instance.ports):
+        holder = listener(address.lstrip("-"), port)
         if holder is None or any(holder.held_by(pid) for pid in ours):
             continue
         owner = next((name for name in found.unlisted if holder.pid is not None and holder.pid == pids[name]), None)
         if owner is not None:
             return [
-                f"{where}.port is {instance.port}, where instance {owner!r} of an earlier inventory runs: list it with state 'absent' to "
+                f"{where}.port is {port}, where instance {owner!r} of an earlier inventory runs: list it with state 'absent' to "
                 "stop it in this run, or give one of them another port"
             ]
-        if holder.unit == package.unit and _keys_at(instance.port) == 0:
+        if holder.unit == package.unit and _keys_at(port) == 0:
             found.package_unit.in_the_way = True
             continue
         return [
-            f"{where}.port is {instance.port}, where {holder} listens already: give the instance another port, or end that process"
+            f"{where}.port is {port}, where {holder} listens already: give the instance another port, or end that process"
             + (f" (systemctl disable --now {holder.unit}); it holds keys, so save them first" if holder.unit == package.unit else "")
         ]
     return []

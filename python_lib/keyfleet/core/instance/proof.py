@@ -31,7 +31,7 @@ def prove(host: Host, instances: Sequence[Instance], *, write_probe: bool, timeo
     expect = Expect(engine=host.engine, role="primary")
     found = []
     for instance in (instance for instance in instances if instance.present):
-        settings = settings_of(instance, host.layout(instance.name))
+        settings = settings_of(instance, host.layout(instance.name), as_clients=True)
         if host.admin_passwords:  # the last one is the present one, which holds also while it changes
             settings = replace(settings, username=ADMIN, password=host.admin_passwords[-1])
         report = wait_for_health(settings, expect=expect, write_probe=write_probe, timeout_seconds=timeout_seconds)

@@ -11,6 +11,7 @@ from typing import Any, Optional
 from ..errors import RefusedError
 from ..host.safe_paths import read_bytes, remove_file, replace_file
 from ..layout import Layout
+from ..tls.certificates import digest, leaf_fingerprint
 from .datafiles import Place
 from .keys import DatabaseKeys
 from .model import Instance, rules_of
@@ -24,6 +25,8 @@ class Record:
     Attributes:
         engine: The engine that wrote the data.
         port, bind, unix_socket: Where it listens, or did last.
+        tls, tls_port: As those of an instance.
+        tls_leaf, tls_ca: Digests of the certificate and of the CA file that the server loaded last.
         applied: Directives of the inventory; one that leaves the inventory returns to its default.
         users: Users of the inventory; one that leaves it is removed. None in records of before there was such a list.
     """
@@ -34,13 +37,21 @@ class Record:
     unix_socket: bool
     applied: tuple[str, ...] = ()
     users: Optional[tuple[str, ...]] = None
+    tls: str = "off"
+    tls_port: int = 0
+    tls_leaf: str = ""
+    tls_ca: str = ""
 
     @classmethod
     def of(cls, instance: Instance, engine: str) -> Record:
         """Return the record of an instance in the desired state."""
         names = {name for name in instance.directives if name != "user"}
         users = {line.partition(" ")[0] for line in rules_of(instance)}
-        return cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)), tuple(sorted(users)))
+        found = cls(engine, instance.port, instance.bind, instance.unix_socket, tuple(sorted(names)), tuple(sorted(users)))
+        if instance.tls == "off":
+            return found
+        known = replace(found.knowing(tls_names(instance)), tls=instance.tls, tls_port=instance.tls_port)
+        return replace(known, tls_leaf=leaf_fingerprint(instance.tls_pem), tls_ca=digest(instance.tls_ca))
 
     def knowing(self, names: Iterable[str], users: Iterable[str] = ()) -> Record:
         """Return the record with more directives that were applied, and more users that were made."""
@@ -49,11 +60,17 @@ class Record:
 
     def at(self, other: Record) -> Record:
         """Return the record with the address of another."""
-        return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket)
+        return replace(self, port=other.port, bind=other.bind, unix_socket=other.unix_socket, tls=other.tls, tls_port=other.tls_port)
 
     def as_instance(self, desired: Instance) -> Instance:
         """Return *desired* at the address on record."""
-        return replace(desired, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
+        found = replace(desired, port=self.port, bind=self.bind, unix_socket=self.unix_socket)
+        return replace(found, tls=self.tls, tls_port=self.tls_port)
+
+
+def tls_names(instance: Instance) -> list[str]:
+    """Return the directives that return to their defaults when an instance gives up TLS."""
+    return sorted({"tls-port", *instance.tls_lines(Layout("/", instance.name))} if instance.tls != "off" else ())
 
 
 def read_record(layout: Layout) -> Optional[Record]:

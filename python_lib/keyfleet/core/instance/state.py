@@ -23,6 +23,7 @@ from ..host.safe_paths import is_folder, open_folder, read_bytes, status_of
 from ..host.text_files import read_lines
 from ..layout import Layout
 from ..service.manager import ServiceStatus
+from ..tls.certificates import has_files
 from .access import POLL_SECONDS, opened, wait_until_ready
 from .acl import users_to_do
 from .config import STARTER_MARK, values_in, written_names
@@ -32,6 +33,7 @@ from .model import Host, Instance
 from .program import program_reasons
 from .record import DataRecord, Record, read_data_record, read_record
 from .starting import conditions, server_account
+from .tls import running_leaf
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Running:
         counts: Keys of each database.
         users: By name.
         reasons: Why its process is not the one that would be started now.
+        tls_leaf: Digest of the certificate that it shows; empty without TLS.
     """
 
     pid: Optional[int]
@@ -56,6 +59,7 @@ class Running:
     counts: Mapping[int, DatabaseKeys] = field(default_factory=dict)
     users: Mapping[str, User] = field(default_factory=dict, repr=False)
     reasons: tuple[str, ...] = ()
+    tls_leaf: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class State:
         data_format, program_format: Format of the data that a start would read, and the one that the program writes; "" if not known.
         desired: Every directive as a server with the desired ones has it; empty without a program, in check mode.
         table: Directives of the program.
+        has_tls_files: Whether certificates are beside its configuration.
     """
 
     status: ServiceStatus
@@ -99,6 +104,7 @@ class State:
     program_format: str = ""
     desired: Mapping[str, str] = field(default_factory=dict, repr=False)
     table: Optional[Table] = None
+    has_tls_files: bool = False
 
     @property
     def place(self) -> Place:
@@ -147,6 +153,7 @@ def observe(host: Host, instance: Instance) -> State:
         disk=DataFolder(layout.data_dir).inspect(),
         desired=judge(host.binary, instance.directives, conditions(host, server_account(host))).values if program else {},
         table=table_for(*engine_version(host.binary)) if program else None,
+        has_tls_files=has_files(layout),
     )
     return _with_data(host, state, layout) if running is None and state.disk.names and program else state
 
@@ -220,6 +227,7 @@ def _ask(host: Host, instance: Instance, status: ServiceStatus) -> Running:
             counts=count_keys(client),
             users=read_users(client),
             reasons=(*program_reasons(client, host, status.pid), *_starter_reasons(host, instance, started)),
+            tls_leaf=running_leaf(record.as_instance(instance), active, layout),
         )
 
 

@@ -18,6 +18,7 @@ from .cluster_validation import cluster_problems
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
 from .replication_validation import replication_problems
+from .tls_validation import tls_problems
 from .user_validation import clashes, declared_problems, password_problems
 
 ENGINES = ("redis", "valkey")
@@ -142,7 +143,8 @@ def _instance_problems(instance: Instance, variables: Mapping[str, Any]) -> Iter
 
 def _listen_problems(instance: Instance, root: str) -> Iterator[str]:
     """Return what is wrong with where an instance listens."""
-    if instance.port == 0 and not instance.unix_socket:
+    yield from tls_problems(instance)
+    if not instance.port and instance.tls == "off" and not instance.unix_socket:
         yield "port is 0 and unix_socket is false: clients could not connect; set one of them"
     for address in instance.bind:
         plain = address[1:] if address.startswith("-") else address
@@ -187,9 +189,12 @@ def _pair_problems(instances: Iterable[Instance]) -> Iterator[str]:
         if instance.name in names:
             yield f"redis_server_instances has the name {instance.name!r} twice: names are unique on a host"
         names.add(instance.name)
-        if not instance.present or instance.port == 0:
+        if not instance.present:
             continue
-        for port, what in ((instance.port, "port"), (instance.bus_port, "bus port (port + 10000, or directives.cluster-port)")):
+        for port, what in (
+            *((port, "port" if port == instance.port else "tls_port") for port in instance.ports),
+            (instance.bus_port, "bus port (port + 10000, or directives.cluster-port)"),
+        ):
             if port in ports:
                 yield (
                     f"redis_server_instances[{instance.name}].{what} is {port}, which instance {ports[port]!r} has too: give each its own"

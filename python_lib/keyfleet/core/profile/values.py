@@ -27,19 +27,28 @@ def client_address(bind: Sequence[str], public_address: Optional[str] = None) ->
     return next(iter(public if public and public_address else plain))
 
 
+def own_address(bind: Sequence[str]) -> str:
+    """Return the address at which the host itself uses TLS: where there is one, the same that other hosts use, for one certificate."""
+    return client_address(bind, client_address(bind))
+
+
 def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[str, str]:
     """
     Return the variables that ``Settings.from_env`` reads; the password last.
 
     Args:
         endpoint: ``host`` and ``port``, ``unix_socket``, or ``cluster_nodes``, a list of ``host:port``; ``username``,
-            empty for ``default``; ``password``, empty for none.
+            empty for ``default``; ``password``, empty for none; ``tls``, with which the port is one of TLS unless it is ``off``; and
+            ``ca_file``, where the application reads the certificates that it trusts.
     """
     values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
     if endpoint.get("cluster_nodes"):
         values = {"REDIS_CLUSTER_NODES": ",".join(endpoint["cluster_nodes"])}
     if not values:
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
+    if values.get("REDIS_HOST") and endpoint.get("tls", "off") != "off":
+        values["REDIS_TLS_ENABLED"] = "true"
+        values.update({"REDIS_TLS_CA_FILE": str(endpoint["ca_file"])} if endpoint.get("ca_file") else {})
     further = {"REDIS_USERNAME": endpoint.get("username"), "REDIS_KEY_PREFIX": key_prefix, PASSWORD: endpoint.get("password")}
     return {**values, **{name: str(value) for name, value in further.items() if value}}
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The certificate files of an instance, and the certificate that its server shows."""
