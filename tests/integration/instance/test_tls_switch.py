@@ -20,6 +20,7 @@ from keyfleet.core.tls.certificates import shown_fingerprint
 from keyfleet.testing._server import free_port
 from support.instances import PASSWORD, LiveInstance
 
+ON_EVERY_SERVER = True
 NAMES = ("localhost", "127.0.0.1")
 
 
