@@ -23,9 +23,11 @@ def cluster_hosts(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
 
 
 def cluster_problems(hosts: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with each deployment that is a cluster; arguments as for `cluster_hosts`."""
+    """Return what is wrong with each deployment that is a cluster and is known as a whole; arguments as for `cluster_hosts`."""
     deployments = dict.fromkeys(said["deployment"] for said in hosts.values() if "deployment" in said)
-    return [problem for name in deployments for problem in inventory_problems(name, cluster_hosts(hosts, name))]
+    clusters = {name: cluster_hosts(hosts, name) for name in deployments}
+    whole = {name: members for name, members in clusters.items() if not any(host["is_partial"] for host in members.values())}
+    return [problem for name, members in whole.items() for problem in inventory_problems(name, members)]
 
 
 def cluster_module(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:

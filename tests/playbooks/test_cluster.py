@@ -94,6 +94,9 @@ def test_created_proven_and_left_alone(deployment: Deployment) -> None:
     assert ([], 7) == (again.changed, len(again.execs))
     verified = deployment.run("--tags", "verify").ok()
     assert (1, "ok") == (len(verified.execs), verified.result("redis_cluster")["health"]["verdict"])
+    published = profile.read_text(encoding="utf-8")
+    limited = deployment.run("--limit", "node2", "--tags", "verify").ok()
+    assert ("ok", published) == (limited.result("redis_cluster")["health"]["verdict"], profile.read_text(encoding="utf-8"))
 
 
 def test_grown_shrunk_and_restarted_under_load(cluster: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
