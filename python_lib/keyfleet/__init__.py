@@ -36,6 +36,7 @@ if _typing.TYPE_CHECKING:
     from ._async.capabilities.locks import AsyncLock
     from ._async.client import AsyncClient
     from ._async.subscription import AsyncSubscription
+    from ._capabilities.cache.local_store import LocalStats
     from ._capabilities.cache.options import CacheOptions
     from ._capabilities.cache.stats import CacheStats
     from ._capabilities.rate_limits import Limit, RateLimitResult
@@ -78,6 +79,7 @@ __all__ = [
     "KeyGroup",
     "KeyfleetError",
     "Limit",
+    "LocalStats",
     "Lock",
     "LockLostError",
     "LockTimeoutError",
@@ -130,6 +132,7 @@ _LATER = {
     "Key": ("._protocol.command", "Key"),
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
     "Limit": ("._capabilities.rate_limits", "Limit"),
+    "LocalStats": ("._capabilities.cache.local_store", "LocalStats"),
     "Lock": ("._sync.capabilities.locks", "Lock"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
     "Message": ("._protocol.pubsub", "Message"),

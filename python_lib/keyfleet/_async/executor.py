@@ -47,11 +47,13 @@ class Engine(Sending):
     Attributes:
         longest_delay_seconds: Longest wait between two attempts.
         subscriptions: Those that are open; they have connections of their own, which end with the others.
+        kept: What capabilities keep as long as the connections last.
     """
 
     def __init__(self, dialer: Dialer) -> None:
         super().__init__(dialer)
         self.subscriptions: set[Closable] = set()
+        self.kept: dict[Any, Any] = {}
         self.longest_delay_seconds = LONGEST_FAILOVER_DELAY_SECONDS if self._has_others else LONGEST_DELAY_SECONDS
         self._attempt_seconds = attempt_seconds(self._budget)
 

@@ -20,11 +20,24 @@ async def loaded(result: Loaded[T]) -> T:
     return await result if inspect.isawaitable(result) else result
 
 
-def in_background(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do *work* in a task of its own; its errors are its own matter."""
-    task = asyncio.get_running_loop().create_task(work())
-    _background.add(task)
-    task.add_done_callback(_background.discard)
+class Background:
+    """
+    Work in a task of its own; its errors are its own matter.
+
+    Args:
+        work: What is done.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work())
+        _background.add(self._task)
+        self._task.add_done_callback(_background.discard)
+
+    async def end(self, timeout_seconds: float) -> None:
+        """Wait until the work is done, and cancel it if that takes too long."""
+        await asyncio.wait([self._task], timeout=timeout_seconds)
+        if self._task.cancel():
+            await asyncio.wait([self._task])
 
 
 class Flight:

@@ -17,9 +17,22 @@ def loaded(result: T) -> T:
     return result
 
 
-def in_background(work: Callable[[], object]) -> None:
-    """Do *work* in a thread of its own, which does not keep the process alive; its errors are its own matter."""
-    threading.Thread(target=work, name="keyfleet", daemon=True).start()
+class Background:
+    """
+    Work in a thread of its own, which does not keep the process alive; its errors are its own matter.
+
+    Args:
+        work: What is done.
+    """
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._thread = threading.Thread(target=work, name="keyfleet", daemon=True)
+        self._thread.start()
+
+    def end(self, timeout_seconds: float) -> None:
+        """Wait until the work is done, or the time is over."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_seconds)
 
 
 class Flight:

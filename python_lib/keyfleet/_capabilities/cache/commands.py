@@ -58,7 +58,7 @@ class CacheCommands:
 
     def versions(self, tags: Sequence[str]) -> list[Command[int | None]]:
         """Read the versions of *tags*."""
-        names = [self._counter(tag) for tag in tags]
+        names = [self.counter(tag) for tag in tags]
         return [Command(GET, ("GET", name), name, tag, _version) for name, tag in zip(names, tags, strict=True)]
 
     def acquire(self, name: str, key: str, token: bytes, lease_ms: int, identity: bytes) -> Command[list[int]]:
@@ -80,11 +80,11 @@ class CacheCommands:
     def start_tag(self, tag: str, keep_ms: int) -> Command[int]:
         """Return the version of a tag for an entry that is about to be loaded, and keep its counter at least that long."""
         start = FIRST_VERSION + secrets.randbelow(LAST_START - FIRST_VERSION)
-        return load("cache/tag").command(SCRIPT, (self._counter(tag),), (start, keep_ms), tag, lambda reply, _key: int(reply))
+        return load("cache/tag").command(SCRIPT, (self.counter(tag),), (start, keep_ms), tag, lambda reply, _key: int(reply))
 
     def raise_tag(self, tag: str) -> Command[int]:
         """Invalidate a tag."""
-        name = self._counter(tag)
+        name = self.counter(tag)
         return Command(INCR, ("INCR", name), name, tag, same)
 
     @staticmethod
@@ -94,15 +94,16 @@ class CacheCommands:
 
     def delete_tag(self, tag: str) -> Command[int]:
         """Invalidate a tag on a server whose memory is used up."""
-        name = self._counter(tag)
+        name = self.counter(tag)
         return Command(FORGET, ("UNLINK", name), name, tag, same)
 
     def let_idle_tag_expire(self, tag: str) -> Command[Any]:
         """Let the counter expire that only an invalidation has made."""
-        name = self._counter(tag)
+        name = self.counter(tag)
         return Command(EXPIRE, ("PEXPIRE", name, IDLE_MS), name, tag, same)
 
-    def _counter(self, tag: str) -> str:
+    def counter(self, tag: str) -> str:
+        """Return the name of the counter of *tag*; ValueError if it is empty."""
         try:
             return counter_name(self._prefix, tag)
         except RefusedError as error:

@@ -14,10 +14,11 @@ from ...._capabilities.cache.flights import AGAIN
 from ...._capabilities.cache.options import State, lifetime_ms
 from ...._protocol.arguments import Seconds
 from ...._protocol.command import Command, Operation
-from ...._transport.asyncio_flights import Flight, in_background, loaded
+from ...._transport.asyncio_flights import Background, Flight, loaded
 from ...._transport.asyncio_waits import sleep
 from ....core.errors import ServerError
-from .reading import AsyncReading, Found, logger
+from .local import AsyncLocalReading
+from .reading import Found, logger
 
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.005, 0.025
 REFRESH_PAUSE_SECONDS = 1.0  # after a load in the background that failed
@@ -40,7 +41,7 @@ class Fill:
         self.key, self.loader, self.ttl_seconds, self.tags = key, loader, ttl_seconds, tags
 
 
-class AsyncFilling(AsyncReading):
+class AsyncFilling(AsyncLocalReading):
     """Loads what is missing, once for all callers, and stores it unless it was invalidated meanwhile."""
 
     async def _get_or_load(self, fill: Fill) -> Any:
@@ -177,4 +178,4 @@ class AsyncFilling(AsyncReading):
                 flights.pause(found.name, REFRESH_PAUSE_SECONDS)
                 logger.warning("loading %r in the background failed: %s", fill.key, error)
 
-        in_background(refresh)
+        Background(refresh)

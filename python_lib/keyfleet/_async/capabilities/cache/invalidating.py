@@ -36,7 +36,7 @@ class AsyncInvalidating(AsyncReading):
         Raises:
             UnreachableError, OutcomeUnknown: if the server does not answer; then they may still be served.
         """
-        with self._unshared():
+        with self._unshared([self._name(key) for key in keys]):
             return await self._client._run(self._client._commands.unlink(*keys))
 
     async def invalidate_tags(self, *tags: str) -> int:
@@ -51,7 +51,7 @@ class AsyncInvalidating(AsyncReading):
         wanted = tags_of(tags)
         if not wanted:
             return 0
-        with self._unshared():
+        with self._unshared([self._commands.counter(tag) for tag in wanted]):
             try:
                 versions = await self._client._run(Operation([self._commands.raise_tag(tag) for tag in wanted], list))
             except ServerError as error:
@@ -94,11 +94,12 @@ class AsyncInvalidating(AsyncReading):
         return await self._sweep(escape((self._client.settings.key_prefix + prefix).encode()) + b"*", keys_per_second)
 
     @contextmanager
-    def _unshared(self) -> Iterator[None]:
-        """Let no caller share a load without lease that began before the end of the block."""
+    def _unshared(self, names: Sequence[str] | None) -> Iterator[None]:
+        """Let no caller share a load without lease that began before the end of the block, or get one of the keys from a local tier."""
         try:
             yield
         finally:
+            self._forget_local(names)
             for flights in self._kept.flights.all():
                 flights.leave_unleased()
 
@@ -110,7 +111,7 @@ class AsyncInvalidating(AsyncReading):
         outcome = Invalidated(tuple(Tally(format_address(node.address)) for node in nodes))
         pauses: list[float] = []
         pace = Pace(keys_per_second, None, time.monotonic, pauses.append)
-        with self._unshared():
+        with self._unshared(None):
             try:
                 for node, tally in zip(nodes, outcome.nodes, strict=True):
                     await _Sweep(self, node, tally).run(glob, pace, pauses, outcome)

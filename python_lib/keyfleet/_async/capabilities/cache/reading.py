@@ -109,11 +109,20 @@ class AsyncReading:
         found = [Found(name, key, raw, left_ms) for name, key, raw, left_ms in zip(names, keys, values, lefts, strict=True)]
         others = sorted({tag for item in found if item.entry is not None for tag in item.entry.tags} - versions.keys())
         if others:
-            versions.update(zip(others, await self._replies(self._commands.versions(others)), strict=True))
+            versions.update(zip(others, await self._read_versions(others), strict=True))
         for item in found:
             item.versions = versions
             self._judge(item, tags)
         return found
+
+    async def _read_versions(self, tags: Sequence[str]) -> list[int | None]:
+        """Return the versions of *tags*, None for those that no entry has."""
+        return await self._replies(self._commands.versions(tags))
+
+    def _forget_local(self, names: Sequence[str] | None) -> None:
+        """Let local tiers of this process serve none of the keys with these full names; None means any key."""
+        for tier in self._client._engines.current().kept.values():
+            tier.forget(names)
 
     async def _replies(self, commands: Sequence[Any]) -> list[Any]:
         replies = await self._client._run_each(commands)  # type: ignore[attr-defined]
