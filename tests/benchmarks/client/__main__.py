@@ -23,7 +23,7 @@ from pathlib import Path
 
 import glide
 
-from . import faults, kit, locks, plain, rate_limits, startup, subscriptions, sync, tasks, waits
+from . import caches, criteria, faults, kit, locks, plain, rate_limits, startup, subscriptions, sync, tasks, waits
 from .rows import Report, Row, table
 
 Measurement = Callable[[str, Report], None]
@@ -44,7 +44,11 @@ PARTS: dict[str, tuple[str, list[Measurement]]] = {
     "pubsub": ("subscribers whose connection is killed", [subscriptions.killed]),
     "limits": ("checks of rate limits", [rate_limits.one_after_another, rate_limits.many_tasks]),
     "locks": ("pairs, and eight contenders", [locks.pairs, locks.contended]),
-    "kit": ("what redis-py-kit holds and breaks", [kit.criteria]),
+    "kit": ("what redis-py-kit holds and breaks", [kit.criteria, criteria.caches]),
+    "cache": (
+        "stampedes, hits in memory, tags, deleting by prefix",
+        [caches.stampede, caches.local_hits, caches.tags, caches.delete_prefix],
+    ),
     "import": ("time to import", [startup.imports]),
 }
 
@@ -81,6 +85,8 @@ def measure(parts: list[str], engine: str) -> list[Row]:
             "valkey",
             "valkey-glide",
             "valkey-glide-sync",
+            "cashews",
+            "aiocache",
             "limits",
             "python-redis-lock",
             "redis-py-kit",

@@ -21,7 +21,8 @@ class Row:
         part: Group of measurements that it belongs to.
         what: What was measured.
         value: The result for keyfleet, in *unit*.
-        unit: ``x`` for a ratio to redis-py's rate, or to that of the peer that *what* names, else ``ms``, ``s`` or ``errors``.
+        unit: ``x`` for a ratio to redis-py's rate, or to that of the peer that *what* names, else ``ms``, ``s``, ``errors``, ``runs``,
+            ``answers``, ``holds`` (1 or 0), ``MiB``, ``k/s`` for thousands a second, or ``times`` for a ratio of which less is better.
         at_least, at_most: The target; a row without one is for information.
         peers: Results of others in the same run.
         spread: Lower and upper quartile of *value*.
@@ -56,7 +57,7 @@ class Row:
         """Name and result of the best of the others, empty if nobody else was measured."""
         if not self.peers:
             return ""
-        name = (max if self.unit == "x" else min)(self.peers, key=lambda peer: self.peers[peer])
+        name = (max if self.unit in ("x", "k/s", "answers", "holds") else min)(self.peers, key=lambda peer: self.peers[peer])
         return f"{name} {shown(self.peers[name], self.unit)}"
 
 
@@ -65,7 +66,7 @@ Report = Callable[[Row], None]
 
 def shown(value: float, unit: str) -> str:
     """Return *value* with as many digits as its unit deserves."""
-    return f"{value:.0f}" if unit == "errors" else f"{value:.2f}"
+    return f"{value:.0f}" if unit in ("errors", "runs", "answers", "holds", "k/s") else f"{value:.2f}"
 
 
 def table(rows: Sequence[Row]) -> str:
