@@ -171,7 +171,12 @@ def test_one_load_in_the_background_and_none_in_a_pause() -> None:
     flight = registry.enter_background("k")
     assert flight is not None
     assert registry.enter_background("k") is None
+    leader = registry.enter("k", NONE, {}, None)
+    assert leader is not None
+    assert (leader[0] is not flight, leader[1]) == (True, True), "a caller does not wait for what may not have been started"
     registry.leave("k", flight)
+    assert registry.enter_background("k") is None
+    registry.leave("k", leader[0])
     registry.pause("k", 1000)
     assert registry.enter_background("k") is None
     assert registry.enter_background("other") is not None

@@ -60,12 +60,15 @@ class Flights(Generic[F]):
         """
         with self._guard:
             flight = self._flights.get(name)
-            if flight is not None and flight is not before and flight.is_loading and not _is_current(flight, token, versions):
-                return None
-            if flight is None or (flight.is_loading and not _is_current(flight, token, versions)):
-                flight = self._flights[name] = self._make()
-                return flight, True
-            return flight, False
+            if flight is not None and flight.is_loading:
+                if _is_current(flight, token, versions):
+                    return flight, False
+                if flight is not before:
+                    return None
+            elif flight is not None and not flight.is_background:  # one in the background may not have been started yet
+                return flight, False
+            flight = self._flights[name] = self._make()
+            return flight, True
 
     def enter_background(self, name: str) -> F | None:
         """Return a new load for the background, None if there is one of *name*, or a pause."""

@@ -178,4 +178,8 @@ class Filling(LocalReading):
                 flights.pause(found.name, REFRESH_PAUSE_SECONDS)
                 logger.warning("loading %r in the background failed: %s", fill.key, error)
 
-        Background(refresh)
+        try:
+            Background(refresh)
+        except RuntimeError as error:  # the process may start no more threads
+            flights.leave(found.name, flight)
+            logger.warning("%r is not loaded in the background: %s", fill.key, error)
