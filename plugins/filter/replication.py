@@ -34,19 +34,27 @@ def replication_groups(hosts: Mapping[str, Any], deployment: str) -> list[dict[s
     return groups_of(deployment, replication_hosts(hosts, deployment))
 
 
-def replication_endpoints(endpoints: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def replication_endpoints(
+    endpoints: Sequence[Mapping[str, Any]], report: Mapping[str, Any], sentinels: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """
-    Return where applications reach the replication of each instance: its primary.
+    Return where applications reach the replication of each instance: its primary, or the Sentinels that know it.
 
     Args:
         endpoints: From `server_endpoints`.
         report: ``redis_replication_report``.
+        sentinels: ``redis_sentinel_report``.
     """
+    is_watched = sentinels["addresses"] and (not sentinels["watch"] or report["deployment"] in sentinels["watch"])
     found = []
     for endpoint in endpoints:
-        primary = report["services"].get(service_of(report["deployment"], endpoint["name"]), {}).get("primary")
+        service = service_of(report["deployment"], endpoint["name"])
+        primary = report["services"].get(service, {}).get("primary")
         host, port = split_address(primary) if primary else (endpoint["host"], endpoint["port"])
-        found.append({**endpoint, "host": host, "port": port})
+        watched = (
+            {"sentinels": sentinels["addresses"], "service": service, "sentinel_password": sentinels["password"]} if is_watched else {}
+        )
+        found.append({**endpoint, "host": host, "port": port, **watched})
     return found
 
 

@@ -65,6 +65,21 @@ options:
     default: false
     description:
       - Hand over from every one of O(waiting) that is a primary now, and choose none.
+  sentinels:
+    type: list
+    elements: str
+    default: []
+    description:
+      - Addresses of the Sentinels that watch a replication, which lead the handover.
+  service:
+    type: str
+    default: ""
+    description:
+      - Name of the replication for O(sentinels).
+  sentinel_password:
+    type: str
+    description:
+      - Password of the Sentinels.
   wait_seconds:
     type: float
     default: 60
@@ -100,20 +115,29 @@ error:
   sample: ServerError
 """
 
-from typing import Callable, Union
+from dataclasses import replace
+from typing import Any, Union
 
 from ..module_utils.connection_options import CONNECTION_CONSTRAINTS, credentials_argument_spec, fail, read_settings
 from ..module_utils.keyfleet.connect.redis_py import translated
+from ..module_utils.keyfleet.connect.settings import Settings
 from ..module_utils.keyfleet.errors import KeyfleetError
+from ..module_utils.keyfleet.replication.validation import parse_desired
 from ..module_utils.keyfleet.rolling.cluster import ClusterMembers
 from ..module_utils.keyfleet.rolling.replication import ReplicationMembers
 from ..module_utils.keyfleet.rolling.turn import Turn, Waiting, first, hand_over_each, take_turn
 from ..module_utils.quiet_module import QuietModule
 
-TOPOLOGIES: dict[str, Callable[..., Union[ClusterMembers, ReplicationMembers]]] = {
-    "cluster": ClusterMembers,
-    "replication": ReplicationMembers.of,
-}
+TOPOLOGIES = ("cluster", "replication")
+
+
+def members_of(params: dict[str, Any], settings: Settings) -> Union[ClusterMembers, ReplicationMembers]:
+    """Return the members of the topology."""
+    if params["topology"] == "cluster":
+        return ClusterMembers(settings, params["members"], params["wait_seconds"])
+    watching = replace(settings, username=None, password=params["sentinel_password"])
+    desired = parse_desired(params["members"], sentinels=params["sentinels"], service=params["service"])
+    return ReplicationMembers(settings, watching, desired, params["wait_seconds"])
 
 
 def main() -> None:
@@ -126,6 +150,9 @@ def main() -> None:
             "members": {"type": "list", "elements": "str", "required": True},
             "waiting": {"type": "list", "elements": "dict", "required": True, "options": {"address": text, "host": text, "name": text}},
             "each": {"type": "bool", "default": False},
+            "sentinels": {"type": "list", "elements": "str", "default": []},
+            "service": {"type": "str", "default": ""},
+            "sentinel_password": {"type": "str", "no_log": True},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
@@ -139,7 +166,7 @@ def main() -> None:
         else:
             credentials = {name: params[name] for name in credentials_argument_spec()}
             settings = read_settings(module, {**credentials, "startup_nodes": params["members"]})
-            with translated(settings), TOPOLOGIES[params["topology"]](settings, params["members"], params["wait_seconds"]) as members:
+            with translated(settings), members_of(params, settings) as members:
                 if params["each"]:
                     handovers = hand_over_each(members, [one.address for one in waiting])
                     module.exit_json(changed=any(handovers.values()), handovers=handovers)

@@ -105,6 +105,7 @@ class Deployment:
     python: str = sys.executable
     host_variables: dict[str, dict[str, Any]] = field(default_factory=dict)
     retired: Sequence[str] = ()
+    sentinels: Sequence[str] = ()
 
     @property
     def inventory(self) -> Path:
@@ -132,6 +133,8 @@ class Deployment:
         groups: dict[str, Any] = {"redis": {"hosts": hosts, "vars": common}}
         if self.retired:
             groups["redis_retired"] = {"hosts": dict.fromkeys(self.retired)}
+        if self.sentinels:
+            groups["redis_sentinel"] = {"hosts": dict.fromkeys(self.sentinels)}
         (self.inventory / "hosts.yml").write_text(yaml.safe_dump(groups), encoding="utf-8")
 
     def environ(self) -> dict[str, str]:
@@ -217,7 +220,7 @@ class Deployment:
 
     def stop_everything(self) -> None:
         """End what runs, by its recorded pid, and remove the folder."""
-        for status in self.folder.glob("*/run/keyfleet/*/status.json"):
+        for status in self.folder.glob("*/run/keyfleet*/*/status.json"):  # Sentinels, too
             record = json.loads(status.read_text(encoding="utf-8"))
             for kind in ("runner_pid", "server_pid"):
                 if record.get(kind):

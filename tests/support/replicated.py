@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,6 @@ from keyfleet.core.acl.model import ADMIN
 from keyfleet.core.connect.settings import Settings
 from keyfleet.testing._server import free_port
 
-from support.clusters import pids
 from support.playbooks import Deployment
 
 __all__ = ["address", "admin_settings", "answers", "ask", "describe_replication", "pids", "roles"]
@@ -69,3 +69,13 @@ def answers(deployment: Deployment, hosts: Iterable[str]) -> bool:
         return all(ask(deployment, host, "PING") for host in hosts) and "?" not in roles(deployment).values()
     except redis.RedisError:
         return False
+
+
+def pids(deployment: Deployment, kind: str = "server") -> dict[str, int]:
+    """Return the process of the server on each host, or of its supervisor (kind ``runner``)."""
+    found = {}
+    for path in deployment.folder.glob("*/run/keyfleet/default/status.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get(f"{kind}_pid"):
+            found[path.parts[-5]] = int(record[f"{kind}_pid"])
+    return found

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rolling": {"cluster", "connect", "replication", "errors"},
     "tls": {"host", "layout"},
     "service": {"host", "layout", "errors"},
+    "sentinel": {"connect", "host", "layout", "replication", "service", "errors"},  # host and service, since it runs a process
     "install": {"directives", "host", "errors"},
     "instance": {"acl", "connect", "directives", "health", "host", "install", "layout", "profile", "service", "tls", "topology", "errors"},
 }
@@ -47,6 +48,7 @@ PAYLOAD: dict[str, set[str]] = {  # what Ansible sends to the host with each mod
     "redis_preflight": INSTANCE | {"install", "health"},
     "redis_proof": INSTANCE | {"health"},
     "redis_turn": {"errors", "connect", "cluster", "replication", "rolling"},
+    "redis_sentinel": {"errors", "connect", "host", "layout", "replication", "sentinel", "service"},
     "redis_replication": {"errors", "connect", "replication", "health"},
     "redis_cluster": {"errors", "connect", "cluster", "health"},
     "redis_instances": INSTANCE | {"health"},

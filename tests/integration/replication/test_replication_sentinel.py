@@ -17,6 +17,7 @@ from keyfleet.testing._sentinel import SentinelGroup, start_sentinel
 from support.replications import PASSWORD, Writer, address
 
 ON_EVERY_SERVER = True
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def form(group: SentinelGroup, *, check: bool = False, wait_seconds: float = 30,
     """Do what the module does."""
     members = options.pop("members", [address(server) for server in group.servers])
     sentinels = [address(sentinel) for sentinel in group.sentinels]
-    desired = parse_desired(members, options.pop("retired", []), sentinels, service=group.service, **options)
+    desired = parse_desired(members, options.pop("retired", []), sentinels, **{"service": group.service, **options})
     return converge(
         Settings(password=PASSWORD, timeout_seconds=5.0), desired, sentinel_settings=Settings(), wait_seconds=wait_seconds, check=check
     )
@@ -64,7 +65,8 @@ def test_a_failover_is_kept(group: SentinelGroup) -> None:
 
 
 def test_sentinels_are_asked(group: SentinelGroup) -> None:
-    """A majority must answer; what they name must be listed."""
+    """A majority must answer; what they name must be listed; those that watch others only are passed over."""
+    assert [] == form(group, service="of others").steps
     listed = [address(server) for server in group.servers[1:]]
     with pytest.raises(RefusedError, match="the Sentinels name .* as the primary, which is neither listed nor retired"):
         form(group, members=listed)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 DEFAULT = "default"  # who a client is that names no user
 ADMIN = "keyfleet"  # who roles, modules and procedures are
 REPLICATION = "keyfleet-replication"  # who a replica is to its primary (masteruser)
-OWN_USERS = (ADMIN, REPLICATION)  # the inventory must not declare them
+SENTINEL = "keyfleet-sentinel"  # who a Sentinel is to the servers that it watches
+OWN_USERS = (ADMIN, REPLICATION, SENTINEL)  # the inventory must not declare them
 READ, WRITE = "R", "W"
 
 
@@ -112,7 +113,36 @@ def replication_password(admin_password: str) -> str:
 
     It needs no secret of its own and changes together with the other one, which cannot be computed from it.
     """
-    return hmac.new(admin_password.encode(), REPLICATION.encode(), hashlib.sha256).hexdigest()
+    return _derived(admin_password, REPLICATION)
+
+
+def watcher(passwords: Iterable[str]) -> User:
+    """
+    Return the user as whom Sentinels watch and fail over, with the rights for that and no other.
+
+    Args:
+        passwords: Of the administrative user, from which those of this one follow (`sentinel_password`).
+    Source:
+        https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Redis Access Control List authentication"; FAILOVER is
+        what SENTINEL FAILOVER … COORDINATED sends.
+    """
+    hashes = frozenset(digest(sentinel_password(password)) for password in passwords)
+    return User(SENTINEL, enabled=True, hashes=hashes, own=Permissions(_OF_SENTINELS, channels=frozenset("*")))
+
+
+_OF_SENTINELS = (
+    *("-@all", "+multi", "+exec", "+slaveof", "+replicaof", "+failover", "+ping", "+subscribe", "+publish", "+role", "+info"),
+    *("+config|rewrite", "+client|setname", "+client|kill", "+script|kill"),
+)
+
+
+def sentinel_password(admin_password: str) -> str:
+    """Return the password of the user of Sentinels that belongs to one of the administrative user, as `replication_password` does."""
+    return _derived(admin_password, SENTINEL)
+
+
+def _derived(admin_password: str, name: str) -> str:
+    return hmac.new(admin_password.encode(), name.encode(), hashlib.sha256).hexdigest()
 
 
 def default_user(password: str) -> User:

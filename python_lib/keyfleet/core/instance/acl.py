@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Optional
 
 from ..acl.judge import JudgedUsers, judge_users
-from ..acl.model import DEFAULT, User, administrator, default_user, digest, replicator
+from ..acl.model import DEFAULT, User, administrator, default_user, digest, replicator, watcher
 from ..acl.plan import UserPlan, plan_users
 from ..directives.plan import render
 from ..errors import RefusedError
-from ..topology.validation import SINGLE
+from ..topology.validation import REPLICATION, SINGLE
 from .model import Host, Instance, rules_of
 from .starting import conditions, server_account
 
@@ -28,6 +28,7 @@ def rules_by_name(instance: Instance, admin_passwords: Iterable[str]) -> dict[st
     passwords = tuple(admin_passwords)
     first = [administrator(passwords)] if passwords else []
     first += [replicator(passwords)] if passwords and instance.topology != SINGLE else []
+    first += [watcher(passwords)] if passwords and instance.topology == REPLICATION else []
     return {**{user.name: user.words() for user in first}, **rules, DEFAULT: default}
 
 

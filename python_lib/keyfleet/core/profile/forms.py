@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .values import PASSWORD, profile_text
+from .values import PASSWORD, SECRETS, profile_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 _OBJECT_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -34,8 +34,12 @@ class Profile:
     secret_arn: str = ""
 
     def public(self) -> dict[str, str]:
-        """Return the values without the password."""
-        return {name: value for name, value in self.values.items() if name != PASSWORD}
+        """Return the values without passwords."""
+        return {name: value for name, value in self.values.items() if name not in SECRETS}
+
+    def secrets(self) -> dict[str, str]:
+        """Return the passwords."""
+        return {name: value for name, value in self.values.items() if name in SECRETS}
 
     @property
     def object_name(self) -> str:
@@ -125,22 +129,22 @@ def kubernetes_files(profile: Profile) -> Iterator[str | None]:
         https://kubernetes.io/docs/concepts/configuration/secret/: ``data`` is base64, and is what an API server returns.
     """
     yield _object("ConfigMap", profile, "data:", *_mapping(profile.public(), 2))
-    if PASSWORD not in profile.values:
-        yield None
-        return
-    encoded = base64.b64encode(profile.values[PASSWORD].encode()).decode("ascii")
-    yield _object("Secret", profile, "type: Opaque", "data:", *_mapping({PASSWORD: encoded}, 2))
+    encoded = {name: base64.b64encode(value.encode()).decode("ascii") for name, value in profile.secrets().items()}
+    yield _object("Secret", profile, "type: Opaque", "data:", *_mapping(encoded, 2)) if encoded else None
 
 
 def ecs_text(profile: Profile) -> str:
     """
     Return the part ``environment`` and ``secrets`` of a container definition; the password stays where its ARN says.
 
+    Where Sentinels have a password too, the ARN is of a secret in JSON that has both under the names of their variables.
+
     Source:
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
     """
     pairs = [{"name": name, "value": value} for name, value in profile.public().items()]
-    secrets = [{"name": PASSWORD, "valueFrom": profile.secret_arn}] if PASSWORD in profile.values else []
+    names, arn = list(profile.secrets()), profile.secret_arn
+    secrets = [{"name": name, "valueFrom": arn if names == [PASSWORD] else f"{arn}:{name}::"} for name in names]
     return json.dumps({"environment": pairs, "secrets": secrets}, indent=2) + "\n"
 
 

@@ -15,7 +15,7 @@ from .validation import applies
 from .values import profile_text, profile_values, profile_variable
 
 FORM_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
-_ADDRESS = ("REDIS_HOST=", "REDIS_PORT=", "REDIS_URL=", "REDIS_CLUSTER_NODES=")
+_ADDRESS = ("REDIS_HOST=", "REDIS_PORT=", "REDIS_URL=", "REDIS_CLUSTER_NODES=", "REDIS_SENTINELS=", "REDIS_SENTINEL_SERVICE=")
 
 
 @dataclass(frozen=True)

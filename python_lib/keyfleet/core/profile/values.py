@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 PASSWORD = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+SENTINEL_PASSWORD = "REDIS_SENTINEL_PASSWORD"  # noqa: S105 - the name of a variable
+SECRETS = (SENTINEL_PASSWORD, PASSWORD)
 
 
 def client_address(bind: Sequence[str], public_address: Optional[str] = None) -> str:
@@ -34,22 +36,30 @@ def own_address(bind: Sequence[str]) -> str:
 
 def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[str, str]:
     """
-    Return the variables that ``Settings.from_env`` reads; the password last.
+    Return the variables that ``Settings.from_env`` reads; passwords last.
 
     Args:
-        endpoint: ``host`` and ``port``, ``unix_socket``, or ``cluster_nodes``, a list of ``host:port``; ``username``,
-            empty for ``default``; ``password``, empty for none; ``tls``, with which the port is one of TLS unless it is ``off``; and
-            ``ca_file``, where the application reads the certificates that it trusts.
+        endpoint: ``host`` and ``port``, ``unix_socket``, or ``cluster_nodes``, a list of ``host:port``; or ``sentinels``, such a list,
+            with ``service`` and ``sentinel_password``; ``username``, empty for ``default``; ``password``, empty for none; ``tls``, with
+            which the port is one of TLS unless it is ``off``; and ``ca_file``, where the application reads the certificates that it
+            trusts.
     """
     values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
     if endpoint.get("cluster_nodes"):
         values = {"REDIS_CLUSTER_NODES": ",".join(endpoint["cluster_nodes"])}
+    if endpoint.get("sentinels"):
+        values = {"REDIS_SENTINELS": ",".join(endpoint["sentinels"]), "REDIS_SENTINEL_SERVICE": str(endpoint["service"])}
     if not values:
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
     if values.get("REDIS_HOST") and endpoint.get("tls", "off") != "off":
         values["REDIS_TLS_ENABLED"] = "true"
         values.update({"REDIS_TLS_CA_FILE": str(endpoint["ca_file"])} if endpoint.get("ca_file") else {})
-    further = {"REDIS_USERNAME": endpoint.get("username"), "REDIS_KEY_PREFIX": key_prefix, PASSWORD: endpoint.get("password")}
+    further = {
+        "REDIS_USERNAME": endpoint.get("username"),
+        "REDIS_KEY_PREFIX": key_prefix,
+        SENTINEL_PASSWORD: endpoint.get("sentinel_password"),
+        PASSWORD: endpoint.get("password"),
+    }
     return {**values, **{name: str(value) for name, value in further.items() if value}}
 
 

@@ -81,8 +81,12 @@ def connect_members(
     _refuse_unusable({address: error for address, error in retired.items() if isinstance(error, CredentialsError)})
     observed.unreachable = tuple(retired)
     sentinels, errors = open_sentinels(sentinel_settings, desired.sentinels)
-    observed.sentinels = sentinels
     refuse_silent(errors, len(desired.sentinels))
+    for sentinel in sentinels:
+        if sentinel.watched(desired.service) is None:  # it watches others, and this one not yet
+            sentinel.close()
+        else:
+            observed.sentinels.append(sentinel)
     return observed
 
 

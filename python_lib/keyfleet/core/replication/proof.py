@@ -42,7 +42,7 @@ def prove_replication(
     """
     end = time.monotonic() + timeout_seconds
     while True:
-        check, primary = _check_members(settings, sentinel_settings, desired)
+        check, primary, is_watched = _check_members(settings, sentinel_settings, desired)
         if check.status != FAILED or time.monotonic() > end:
             break
         time.sleep(POLL_SECONDS)
@@ -50,7 +50,7 @@ def prove_replication(
         return HealthReport((check,))
     host, port = split_address(primary)
     through = replace(settings, cluster_nodes=(), host=host, port=port)
-    if desired.sentinels:
+    if is_watched:
         sentinels = tuple(split_address(address) for address in desired.sentinels)
         through = replace(
             settings,
@@ -74,20 +74,21 @@ def primary_of(report: HealthReport) -> str:
     return next((str(check.found["primary"]) for check in report.checks if check.name == MEMBERS and check.status != FAILED), "")
 
 
-def _check_members(settings: Settings, sentinel_settings: Settings, desired: DesiredReplication) -> tuple[Check, Optional[str]]:
-    """Ask every server whom it follows; return the check, and the address of the primary if there is one alone."""
+def _check_members(settings: Settings, sentinel_settings: Settings, desired: DesiredReplication) -> tuple[Check, Optional[str], bool]:
+    """Ask every server whom it follows; return the check, the primary's address if there is one alone, and whether Sentinels name it."""
     try:
         observed = connect_members(settings, sentinel_settings, desired)
     except KeyfleetError as error:
-        return Check(MEMBERS, FAILED, str(error), node=desired.service), None
+        return Check(MEMBERS, FAILED, str(error), node=desired.service), None, False
     try:
         state = read_state(observed, desired.service)
     except KeyfleetError as error:
-        return Check(MEMBERS, FAILED, str(error), node=desired.service), None
+        return Check(MEMBERS, FAILED, str(error), node=desired.service), None, False
     finally:
         observed.close()
     primaries = [member.address for member in listed(state) if member.is_primary]
-    return replace(judge_members(state), node=desired.service), primaries[0] if len(primaries) == 1 else None
+    primary = primaries[0] if len(primaries) == 1 else None
+    return replace(judge_members(state), node=desired.service), primary, state.named is not None
 
 
 def listed(state: ReplicationState) -> list[Member]:

@@ -124,6 +124,8 @@ def refuse_silent(errors: Mapping[str, KeyfleetError], count: int) -> None:
     """
     Refuse to go on without a majority of the Sentinels, since the others may have decided.
 
+    Where the hosts of all of them refuse the connection, none runs, so none decides: they are still to be started.
+
     Raises:
         UnreachableError: naming those that do not answer.
         KeyfleetError: of the first one that answers and refuses.
@@ -131,5 +133,7 @@ def refuse_silent(errors: Mapping[str, KeyfleetError], count: int) -> None:
     for error in errors.values():
         if not isinstance(error, UnreachableError):
             raise error
+    if len(errors) == count and all("refused" in str(error) for error in errors.values()):
+        return
     if errors and 2 * len(errors) >= count:
         raise ServerError(f"of {count} Sentinels {len(errors)} do not answer, so who is the primary cannot be asked: {', '.join(errors)}")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Optional
 
@@ -14,7 +13,6 @@ from ..replication.handover import behind
 from ..replication.model import DesiredReplication, HandOver
 from ..replication.node import ReplicationNode
 from ..replication.observe import Observed, connect_members, what_is_unsettled
-from ..replication.validation import parse_desired
 
 
 class ReplicationMembers:
@@ -30,11 +28,6 @@ class ReplicationMembers:
     def __init__(self, settings: Settings, sentinel_settings: Settings, desired: DesiredReplication, wait_seconds: float) -> None:
         self._settings, self._sentinel_settings, self._desired = settings, sentinel_settings, desired
         self._wait_seconds, self._observed = wait_seconds, Observed()
-
-    @classmethod
-    def of(cls, settings: Settings, addresses: Sequence[str], wait_seconds: float) -> ReplicationMembers:
-        """Return the servers at these addresses, which no Sentinel watches."""
-        return cls(settings, settings, parse_desired(addresses), wait_seconds)
 
     def __enter__(self) -> ReplicationMembers:
         return self
