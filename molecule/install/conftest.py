@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import Instance, password_of
+from nodes import Instance, engine_of, password_of
 
 RELEASES = "/opt/keyfleet/redis"
 METHODS = ("archive", "repo")
@@ -24,4 +24,4 @@ def instance(host: Any) -> Instance:
     """The one instance of a host; what the inventory says of it is in inventory/hosts.yml."""
     built = "-archive-" in host.backend.name
     bin_dir = f"{RELEASES}/current/bin" if built else "/usr/bin"
-    return Instance(host, "default", 6379, password_of(Path(__file__).parent, host.backend.name), bin_dir)
+    return Instance(host, engine_of(host), "default", 6379, password_of(Path(__file__).parent, host.backend.name), bin_dir)

@@ -23,6 +23,7 @@ class Instance:
 
     Attributes:
         host: The container, as testinfra knows it.
+        engine: ``redis`` or ``valkey``.
         name: Name of the instance.
         port: Its TCP port.
         password: Its password, as the controller knows it.
@@ -30,6 +31,7 @@ class Instance:
     """
 
     host: Any
+    engine: str
     name: str
     port: int
     password: str
@@ -39,11 +41,6 @@ class Instance:
     def unit(self) -> str:
         """Name of the systemd unit."""
         return f"keyfleet@{self.name}.service"
-
-    @property
-    def engine(self) -> str:
-        """``redis`` or ``valkey``, as the scenario wants it: the name of the container ends with it."""
-        return str(self.host.backend.name).rpartition("-")[2]
 
     @property
     def needles(self) -> list[str]:
@@ -90,6 +87,11 @@ class Instance:
         return subprocess.run(
             program, input="\n".join(secrets), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
         ).stdout.split()
+
+
+def engine_of(host: Any) -> str:
+    """Return the engine of a container whose name ends with it."""
+    return str(host.backend.name).rpartition("-")[2]
 
 
 @cache
