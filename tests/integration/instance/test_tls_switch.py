@@ -195,3 +195,20 @@ def test_a_crash_between_file_and_reload_starts_with_the_new_one(secure: SecureI
     secure.settle()
     assert expected == secure.shown()
     secure.prove()
+
+
+def test_clients_that_must_show_a_certificate(secure: SecureInstance) -> None:
+    """The host shows its own, also while another is loaded and after a restart; a client without one is refused."""
+    secure.material["directives"] = {"tls-auth-clients": "yes", "tls-protocols": "TLSv1.3"}
+    secure.listen(tls="only")
+    expected = secure.give()
+    secure.settle()
+    assert expected == shown_fingerprint("127.0.0.1", secure.instance.secure_port, secure.layout.tls_file)
+    assert secure.apply(databases=4) is not None
+    secure.prove()
+    with secure.client() as client, pytest.raises(redis.ConnectionError):
+        client.ping()
+    secure.material["directives"] = {"tls-auth-clients": "no", "tls-protocols": "TLSv1.2 TLSv1.3"}
+    secure.listen(tls="only")
+    with secure.client() as client:
+        client.ping()
