@@ -39,6 +39,12 @@ def test_deploy_then_rerun_changes_nothing(deployment: Deployment, port: int) ->
     assert len(second.execs) <= EXECS_OF_A_RERUN, second.execs
 
 
+def test_a_first_run_is_foreseen(deployment: Deployment, port: int) -> None:
+    """In check mode a host that has nothing yet is no failure, and gets nothing."""
+    assert deployment.run("--check", "--diff").ok().changed
+    assert {} == deployment.tree()
+
+
 def test_live_directive_keeps_the_process(deployed: Deployment, port: int) -> None:
     """What CONFIG SET can change is changed in the running process, survives its restart, and is not changed again."""
     pid = pid_of(deployed, port)
