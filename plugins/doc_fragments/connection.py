@@ -50,6 +50,14 @@ options:
     type: str
     description:
       - Name under which the Sentinels watch the primary.
+  sentinel_user:
+    type: str
+    description:
+      - ACL user of the Sentinels. Their V(default) user if only O(sentinel_password) is given.
+  sentinel_password:
+    type: str
+    description:
+      - Password of the user on the Sentinels, which are asked without one if it is not given.
 notes:
   - The connection options fall back to the environment of the module's process, that of the managed host, with the variables of the
     keyfleet library, E(REDIS_URL), E(REDIS_HOST), E(REDIS_PORT), E(REDIS_USERNAME), E(REDIS_PASSWORD), E(REDIS_PASSWORD_FILE),
@@ -70,7 +78,7 @@ options:
   login_password:
     type: str
     description:
-      - Password of the user on the server; Sentinels are asked without one.
+      - Password of the user on the server; it is never sent to Sentinels.
   tls:
     type: bool
     description:

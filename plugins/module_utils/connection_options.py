@@ -41,6 +41,8 @@ FIELD_OF_OPTION = {
     "startup_nodes": "cluster_nodes",
     "sentinels": "sentinels",
     "service_name": "sentinel_service",
+    "sentinel_user": "sentinel_username",
+    "sentinel_password": "sentinel_password",
     "timeout_seconds": "timeout_seconds",
 }
 ADDRESS_OPTIONS = ("url", "login_host", "login_port", "login_unix_socket", "startup_nodes", "sentinels")
@@ -69,6 +71,8 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
         "startup_nodes": {"type": "list", "elements": "str"},
         "sentinels": {"type": "list", "elements": "str"},
         "service_name": {"type": "str"},
+        "sentinel_user": {"type": "str"},
+        "sentinel_password": {"type": "str", "no_log": True},
         **credentials_argument_spec(),
     }
 

@@ -117,6 +117,27 @@ def test_sentinel(sentinel: SentinelGroup, python: str) -> None:
     assert b"v" == client.get("k")
 
 
+def test_sentinels_with_a_password_of_their_own(tmp_path: Path) -> None:
+    """It is another one than the servers'; without it the refusal is one of credentials."""
+    with start_sentinel(tmp_path, password=PASSWORD) as group:
+        settings = group.settings()
+        for sentinel in group.sentinels:
+            with sentinel.client() as client:
+                client.execute_command("ACL", "SETUSER", "asker", "on", ">of-the-sentinels", "+@all", "allchannels")
+                client.execute_command("ACL", "SETUSER", "default", "resetpass", ">of-default")
+        options = {
+            "sentinels": [f"{host}:{port}" for host, port in settings.sentinels],
+            "service_name": settings.sentinel_service,
+            "login_password": PASSWORD,
+            "key": "asked",
+            "value": "1",
+        }
+        for login in ({"sentinel_password": "of-default"}, {"sentinel_user": "asker", "sentinel_password": "of-the-sentinels"}):
+            assert not run_module("redis_key", {**options, **login}).failed
+        refused = run_module("redis_key", options)
+        assert (True, "CredentialsError") == (refused.failed, refused["error"])
+
+
 @pytest.fixture(scope="module")
 def password_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster that wants a password."""

@@ -65,6 +65,9 @@ def test_every_option_reaches_its_field() -> None:
     sentinel = settings_from_params(options(sentinels=["a:1"], service_name="main", login_password=PASSWORD), {})
     assert ((("a", 1),), "main", PASSWORD) == (sentinel.sentinels, sentinel.sentinel_service, sentinel.password)
     assert sentinel == settings_from_params(options(url=f"redis+sentinel://:{PASSWORD}@a:1/main"), {})
+    login = {"sentinel_user": "asker", "sentinel_password": "of-the-sentinels"}
+    asked = settings_from_params(options(sentinels=["a:1"], service_name="main", **login), {})
+    assert ("asker", "of-the-sentinels", None) == (asked.sentinel_username, asked.sentinel_password, asked.password)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_documentation_and_spec_have_the_same_options() -> None:
     assert {name: (option["type"], option.get("elements")) for name, option in documented.items()} == {
         name: (option["type"], option.get("elements")) for name, option in spec.items()
     }
-    assert {"url", "login_password"} == {name for name, option in spec.items() if option.get("no_log")}
+    assert {"url", "login_password", "sentinel_password"} == {name for name, option in spec.items() if option.get("no_log")}
     assert {*FIELD_OF_OPTION, "url"} == set(spec)
 
 

@@ -63,6 +63,8 @@ def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
     for sentinel in self.sentinels:
         try:
             state = sentinel.sentinel_masters().get(service_name)
+        except (redis.AuthenticationError, redis.exceptions.AuthorizationError):
+            raise  # a wrong password, which is not tried on all of them
         except (redis.ConnectionError, redis.TimeoutError):
             continue
         if votes.add(state, state is not None and self.check_master_state(state, service_name)):
