@@ -14,8 +14,7 @@ from keyfleet import Client
 from nodes import Instance, password_of
 
 FOLDER = Path(__file__).parent
-ENGINES = {"cart": "valkey"}
-NODES = {"cart": 6}
+ENGINES = {"cart": "valkey", "orders": "redis"}
 
 
 def deployment_of(host: Any) -> str:
@@ -24,9 +23,14 @@ def deployment_of(host: Any) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep files whose name ends with a deployment for the hosts of that one; other files are for all."""
+    """Keep files whose name ends with a deployment for the hosts of that one; other files are for all that run a server."""
     wanted = {item: item.path.stem.rpartition("_")[2] for item in items}
-    items[:] = [item for item in items if wanted[item] not in ENGINES or f"-{wanted[item]}" in item.nodeid.partition("[")[2]]
+    hosts = {item: item.nodeid.partition("[")[2] for item in items}
+    items[:] = [
+        item
+        for item in items
+        if (f"-{wanted[item]}" in hosts[item] if wanted[item] in (*ENGINES, "guard") else "-guard" not in hosts[item])
+    ]
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def instance(host: Any) -> Instance:
 @pytest.fixture(params=ENGINES)
 def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A client that has what an application is given: the profile of the deployment's first host."""
-    profile = FOLDER / f"inventory/.keyfleet/{request.param}@{request.param}1.env"
+    profile = FOLDER / f"inventory/.keyfleet/{request.param}@{request.param}2.env"
     for name, value in dotenv_values(profile).items():
         monkeypatch.setenv(name, str(value))
     with Client.from_env() as found:

@@ -14,6 +14,7 @@ from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
 from ..profile.names import deployment_problem
+from ..topology.validation import REPLICATION
 from .cluster_validation import cluster_problems
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
@@ -41,7 +42,8 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
             engine accepts passes.
     """
     listed = variables.get("instances")
-    if not isinstance(listed, list) or not listed:
+    # A host of a replication may run a Sentinel alone.
+    if not isinstance(listed, list) or (not listed and variables.get("topology") != REPLICATION):
         return [f"redis_server_instances is {listed!r}: give a list with at least one instance"]
     found = list(_host_problems(variables))
     found += [problem for index, options in enumerate(listed) for problem in _shape_problems(index, options)]

@@ -127,7 +127,7 @@ def _entries(host: SentinelHost, options: SentinelOptions) -> list[dict[str, Any
         *(PurePosixPath(folder).parent for folder in (layout.config_dir, layout.data_dir, layout.log_dir)),
     }
     parents |= set() if systemd else {PurePosixPath(layout.run_dir).parent}
-    below = {folder for leaf in parents for folder in (leaf, *leaf.parents) if folder.is_relative_to(host.root)}
+    below = {folder for leaf in parents for folder in (leaf, *leaf.parents) if folder.is_relative_to(host.root) and folder.name}
     missing = sorted((folder for folder in below if status_of(str(folder)) is None), key=lambda folder: len(folder.parts))
     entries: list[dict[str, Any]] = [
         *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in missing),
