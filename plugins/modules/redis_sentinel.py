@@ -18,8 +18,8 @@ description:
   - Its file is written once and is then its own. What no command can change, such as the port, is edited while it is stopped. Let hosts
     take turns, so that the quorum is kept.
   - The primary that a Sentinel knows is kept; O(watches[].primary) is for one that does not watch it yet.
-  - Servers that have left and are silent are forgotten with SENTINEL RESET, while the primary answers and no failover goes on. The module
-    waits until all others are found again.
+  - Servers that have left and are silent are forgotten with SENTINEL RESET, while the primary answers and no failover is in progress.
+    The module waits until all others are found again.
 attributes:
   check_mode:
     support: full

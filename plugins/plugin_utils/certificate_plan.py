@@ -123,7 +123,7 @@ def ready_problems(found: Certificate, announced: Iterable[str], now: datetime) 
     missing = [name for name in announced if not covers(found.names, name)]
     if missing:
         problems.append(
-            f"it is valid for {', '.join(sorted(found.names)) or 'no name'}, and clients are told {', '.join(missing)}: have it issued "
+            f"it is valid for {', '.join(sorted(found.names)) or 'no name'}, and clients use {', '.join(missing)}: have it issued "
             "for that too"
         )
     if not found.for_server:

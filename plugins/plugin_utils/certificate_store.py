@@ -72,7 +72,7 @@ class Store:
 
     Args:
         folder: Where it is.
-        check: Write nothing; what would be made stands in for it in memory.
+        check: Write nothing; memory holds what would be made.
     Attributes:
         changes: What was made, a phrase each.
     """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Locks: what they have in common, what the scripts are told, and when a lease is over.
+Locks: what they have in common, the arguments of the scripts, and when a lease is over.
 
 Every kind is one thing: a capacity, holders that each take a weight of it, and a line. A lock has capacity 1; a semaphore of N has
 capacity N; of a read/write lock a reader takes 1 and a writer takes all.
@@ -84,7 +84,7 @@ def wait_seconds(timeout_seconds: Seconds | None) -> float | None:
 
 
 def new_token() -> str:
-    """Return what tells one acquisition from all others."""
+    """Return a token that no other acquisition has."""
     return os.urandom(16).hex()
 
 
@@ -114,9 +114,9 @@ def _found(reply: Sequence[Any], _key: str) -> Found:
     return Found(number, 0.0, list(reply[2:])) if verdict == 1 else Found(0, min(number / 1e6, POLL_SECONDS), list(reply[2:]))
 
 
-def release(prefix: str, shape: Shape, token: str, in_doubt: bool) -> Command[list[Any]]:
-    """Return the command that gives the lock, or a place in its line, back; *in_doubt* if an acquisition may be on its way still."""
-    arguments = (token, shape.capacity, int(in_doubt))
+def release(prefix: str, shape: Shape, token: str, may_be_pending: bool) -> Command[list[Any]]:
+    """Return the command that gives the lock, or a place in its line, back; *may_be_pending* if an acquisition may be on its way still."""
+    arguments = (token, shape.capacity, int(may_be_pending))
     return load("locks/release").command(STEP, (prefix + shape.key,), arguments, shape.key, same)
 
 
@@ -141,7 +141,7 @@ class Lease:
     A lock that is held for a while.
 
     Attributes:
-        token: Tells this acquisition from others.
+        token: Of this acquisition alone.
         fence: Greater than that of every acquisition before.
         until: When it ends unless it is renewed, by the monotonic clock: counted from before the server was asked, so that it ends here
             first.

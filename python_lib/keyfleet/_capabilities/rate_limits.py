@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Rate limits: what a limit is, what the script is told of it, what its answer means, and which refusals are known without asking.
+Rate limits: what a limit is, the arguments of its script, what the reply means, and which refusals are known without asking.
 
 Sources of the algorithms: ITU-T I.371, annex A (GCRA, in its form as a continuous-state leaky bucket); for the sliding window of two
 counters, "How we built rate limiting capable of scaling to millions of domains", Cloudflare, 2017.
@@ -48,7 +48,7 @@ class Limit:
         algorithm: ``gcra``: capacity comes back evenly, one unit every *window_seconds* / *limit*. ``fixed``: a window begins with the
             first call, and all capacity comes back at its end. ``sliding``: the last *window_seconds* count, estimated from two counters.
         burst: With gcra, the most that is admitted immediately; by default *limit*.
-        name: Tells limits of one subject apart that have the same algorithm and window.
+        name: Distinguishes limits of one subject that have the same algorithm and window.
     Raises:
         ValueError: if a number is out of range, or cannot be counted exactly.
     """
@@ -168,8 +168,8 @@ def limit_of(limit: int, window_seconds: Seconds, algorithm: Algorithm, burst: i
 
 
 @lru_cache(maxsize=1024)
-def _told(limit: Limit) -> tuple[str, tuple[Argument, ...]]:
-    """Return the end of the key's name, and what the script is told."""
+def _script_arguments(limit: Limit) -> tuple[str, tuple[Argument, ...]]:
+    """Return the end of the key's name, and the arguments of the script."""
     window = limit.window_us
     divisor = math.gcd(limit.limit, window)
     name = limit.name.translate(_IN_NAMES)
@@ -185,7 +185,7 @@ def names(subject: str | int, limits: Sequence[Limit]) -> list[str]:
         ValueError: if two limits would share a key, or there is none.
     """
     tag = tag_of("id", subject)
-    found = [name_in(Prefix.RATELIMIT, tag, _told(limit)[0]) for limit in limits]
+    found = [name_in(Prefix.RATELIMIT, tag, _script_arguments(limit)[0]) for limit in limits]
     if len(set(found)) != len(found) or not found:
         raise ValueError(f"limits are {list(limits)}; give at least one, and a name to those with the same algorithm and window")
     return found
@@ -204,7 +204,7 @@ def command(prefix: str, subject: str | int, limits: Sequence[Limit], cost: int,
     keys = names(subject, limits)
     arguments: list[Argument] = [cost, int(consumes)]
     for limit in limits:
-        arguments += _told(limit)[1]
+        arguments += _script_arguments(limit)[1]
     full = tuple([prefix + key for key in keys])
     return load("rate_limits/check").command(CHECK if consumes else PEEK, full, tuple(arguments), keys[0], same)
 

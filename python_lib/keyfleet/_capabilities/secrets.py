@@ -3,7 +3,7 @@
 Secrets that callers hold and the server does not: ids of sessions and tokens.
 
 A secret is ``TAG.RANDOM``: the tag says which user's keys it belongs to, and so its slot, without naming the user; 256 random bits make it
-a secret. The server has the SHA-256 of the whole. A dump of it logs nobody in.
+a secret. The server has the SHA-256 of the whole. A dump of it logs no user in.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Place(NamedTuple):
 
 def place_of(session_id: str) -> Place:
     """
-    Return where the session with this id is; one of ours says it, one of the application's has keys of its own.
+    Return where the session with this id is; one that keyfleet made says it, one of the application's has keys of its own.
 
     Raises:
         TypeError: if it is no text.

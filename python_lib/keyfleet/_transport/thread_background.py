@@ -44,7 +44,7 @@ class _Thread:
     def add(self, seconds: float, work: Work) -> TimerHandle:
         handle = TimerHandle(self, time.monotonic() + seconds, work)
         self.waiting[handle] = None
-        # Without the lock: the thread looks at what waits after it has said how long it sleeps.
+        # Without the lock: the thread inspects what waits after it has said how long it sleeps.
         if self._thread is None or handle.due < self._sleeps_until:
             with self._changed:
                 if self._thread is None:

@@ -42,6 +42,6 @@ def headers_of(result: RateLimitResult) -> Headers:
 
 
 def refusal(result: RateLimitResult) -> tuple[int, str, bytes, Headers]:
-    """Return status, its phrase, body and headers of the response to a call that is refused: 429, or 503 where nobody could be asked."""
+    """Return status, its phrase, body and headers of the response to a call that is refused: 429, or 503 where no server could be asked."""
     status, phrase, body = (503, "Service Unavailable", UNAVAILABLE) if result.source == "policy" else (429, "Too Many Requests", REFUSED)
     return status, phrase, body, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers_of(result)]

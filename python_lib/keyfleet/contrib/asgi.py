@@ -93,7 +93,7 @@ class RequestSession(MutableMapping[str, Any]):
     field; requests that change other fields at the same time do not disturb it.
 
     Attributes:
-        session: None if nobody is logged in.
+        session: None if no user is logged in.
     """
 
     def __init__(self, middleware: SessionMiddleware, session: Session | None, had_cookie: bool) -> None:
@@ -146,7 +146,7 @@ class RequestSession(MutableMapping[str, Any]):
             changes |= {name: None for name in before if name not in self._extra}
             if changes:
                 session = self.session = await self._middleware.client.sessions.update(session.id, changes)
-        if session is None:  # nobody is logged in, or it was ended meanwhile
+        if session is None:  # no user is logged in, or it was ended meanwhile
             return cookie.header("", 0) if self._had_cookie else None
         if self._is_new or self._middleware.sliding:
             return cookie.header(session.id, math.ceil(self._middleware.ttl_seconds))
@@ -157,7 +157,7 @@ class RequestSession(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if self.session is None:
-            raise RuntimeError("nobody is logged in, so there is no session to store this in; await request.session.login(user_id) first")
+            raise RuntimeError("no user is logged in, so there is no session to store this in; await request.session.login(user_id) first")
         self._extra[name] = value
 
     def __delitem__(self, name: str) -> None:

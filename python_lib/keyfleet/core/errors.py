@@ -97,7 +97,7 @@ class ClosedError(KeyfleetError):
 
 
 class ConflictError(KeyfleetError):
-    """Somebody else has changed *what* since version *expected_version*; nothing was changed. Read it again, and try again."""
+    """Another client has changed *what* since version *expected_version*; nothing was changed. Read it again, and try again."""
 
     def __init__(self, what: str, expected_version: int) -> None:
         super().__init__(what, expected_version)
@@ -115,7 +115,7 @@ class TokenInvalidError(KeyfleetError):
 
 
 class TokenReusedError(TokenInvalidError):
-    """A refresh token was used again after it was rotated: somebody has stolen it, and all tokens of its family are revoked."""
+    """A refresh token was used again after it was rotated: it was stolen, and all tokens of its family are revoked."""
 
     def __str__(self) -> str:
         return "the token was used before; all tokens of its family are revoked"

@@ -364,7 +364,7 @@ def test_a_cancellation_leaves_no_lock(redis_server: Server, raw: Any, is_conten
 
 def test_what_comes_late_for_one_who_left_gets_nothing(redis_server: Server, raw: Any) -> None:
     """An acquisition that was on its way when its caller gave up does not lock everyone out."""
-    raw.execute_command(*policy.release("", policy.lock_shape("a"), "late", in_doubt=True).with_source().arguments)
+    raw.execute_command(*policy.release("", policy.lock_shape("a"), "late", may_be_pending=True).with_source().arguments)
     assert [-1, 0] == ask(raw, "late")
     assert ["d"] == fields(raw)
 

@@ -115,8 +115,8 @@ def test_what_is_no_ca(change: dict[str, bool], problem: str) -> None:
         ({"signed_by_ca": False}, "did not sign it"),
         ({"for_server": False}, "not for servers"),
         ({"not_after": NOW}, "it expired on"),
-        ({"names": frozenset()}, "no name, and clients are told cache.example.org"),
-        ({"names": frozenset({"example.org"})}, "clients are told cache.example.org"),
+        ({"names": frozenset()}, "no name, and clients use cache.example.org"),
+        ({"names": frozenset({"example.org"})}, "clients use cache.example.org"),
     ],
 )
 def test_what_a_ready_certificate_lacks(change: dict[str, bool], problem: str) -> None:

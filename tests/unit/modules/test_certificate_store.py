@@ -157,7 +157,7 @@ def test_the_users_own_ca_signs(ready: HostRequest, tmp_path: Path) -> None:
 
 BAD = {
     "another key": ({"key_file": "other.pem", "certificate_file": "node.crt"}, "belong together"),
-    "no such name": ({"announced": ["cache.example.org"]}, "clients are told cache.example.org"),
+    "no such name": ({"announced": ["cache.example.org"]}, "clients use cache.example.org"),
     "the CA is a leaf": ({"ca_file": "node.crt"}, "redis_tls_ca_file is .* it is no CA"),
     "the CA expired": ({"ca_file": "old.crt"}, "it expired on"),
     "another CA": ({"ca_file": "other-ca.crt"}, "did not sign it"),

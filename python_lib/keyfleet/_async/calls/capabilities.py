@@ -73,7 +73,7 @@ class AsyncCapabilities(AsyncClientBase):
             name: What is locked.
             ttl_seconds: How long it stays locked when its holder dies.
             timeout_seconds: Longest wait of a block, which then raises LockTimeoutError; None for no limit.
-            renewed: Whether it is renewed in the background while its holder lives.
+            renewed: Whether it is renewed in the background as long as its holder exists.
             on_lost: Called with the lock, in the background, when it turns out that its lease ended.
         Raises:
             ValueError: if *name* is empty, or a time out of range.

@@ -44,7 +44,7 @@ class Visit:
         return self._link.certificate()
 
     async def ask_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
-        """Return the replies to commands that are sent at once; UnreachableError if they do not come."""
+        """Return the replies to commands that are sent together; UnreachableError if they do not come."""
         try:
             return await self._link.exchange(b"".join(map(pack, commands)), len(commands), self._deadline)
         except NotSentError as failure:

@@ -47,7 +47,7 @@ class AsyncTokens:
             ttl_seconds: How long it is valid, seven days by default.
             data: Kept with it and all its successors, as the name of the device; JSON.
         Raises:
-            OutcomeUnknown: if the reply was lost, of a token that was made here twice; nobody knows the first one.
+            OutcomeUnknown: if the reply was lost, of a token that was made here twice; the first one is lost.
             RefusedError: if *token* is stored already.
         """
         ttl, tag = TTL.REFRESH_TOKEN if ttl_seconds is None else ttl_seconds, user_tag("user_id", user_id)

@@ -32,7 +32,7 @@ class Entry:
     What a key of the cache holds.
 
     Attributes:
-        fill: Tells this entry from those before it; NONE of a placeholder.
+        fill: Differs from that of every entry before it; NONE of a placeholder.
         token: Of the lease that is or was held on it; NONE if there is none.
         is_filled: Whether it has a value.
         is_broken: Whether what follows its header cannot be read.
@@ -105,7 +105,7 @@ def write_entry(fill: bytes, data: bytes, *, stale_ms: int, tags: dict[str, int]
 
 
 def identity_of(raw: bytes | None, entry: Entry | None) -> bytes:
-    """Return what tells whether a key still holds *raw*, which is *entry*: its fill id, or the SHA-1 of what is no entry."""
+    """Return what shows whether a key still holds *raw*, which is *entry*: its fill id, or the SHA-1 of what is no entry."""
     if entry is not None:
         return entry.fill
     return NONE if raw is None else hashlib.sha1(raw, usedforsecurity=False).hexdigest().encode()

@@ -70,7 +70,7 @@ class CallNames:
         return template.format(**self._arguments(args, kwargs)) if "{" in template else template
 
     def _readable(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        """Return the arguments as JSON, which tells 1 from "1" and True; long ones as a digest."""
+        """Return the arguments as JSON, which distinguishes 1, "1" and True; long ones as a digest."""
         try:
             data = _json.dumps(list(self._arguments(args, kwargs).values()))
         except (TypeError, ValueError) as error:

@@ -140,14 +140,14 @@ class Lock:
         try:
             lease = self._acquired(token, math.inf if wait is None else time.monotonic() + wait)
         except BaseException:
-            finish(lambda: self._give_up(token, in_doubt=True))
+            finish(lambda: self._give_up(token, may_be_pending=True))
             raise
         finally:
             self._is_acquiring = False
         if lease is None:
-            in_doubt = self._client._counters.retries != retries
-            if wait or in_doubt:
-                finish(lambda: self._give_up(token, in_doubt))
+            may_be_pending = self._client._counters.retries != retries
+            if wait or may_be_pending:
+                finish(lambda: self._give_up(token, may_be_pending))
             return False
         self._lease = lease
         if self._renewed or self._on_lost is not None:
@@ -168,11 +168,11 @@ class Lock:
         if lease is None or lease.is_lost or not lease.is_of_this_process:
             raise LockLostError(self._shape.name)
         try:
-            reply = self._client._run(release(self._prefix, self._shape, lease.token, in_doubt=False))
+            reply = self._client._run(release(self._prefix, self._shape, lease.token, may_be_pending=False))
         except KeyfleetError:
             raise
         except BaseException:
-            finish(lambda: self._give_up(lease.token, in_doubt=True))
+            finish(lambda: self._give_up(lease.token, may_be_pending=True))
             raise
         self._wake(reply[1:])
         if not reply[0]:
@@ -222,7 +222,7 @@ class Lock:
             sleep(min(seconds, WAKE_PAUSE_SECONDS))
 
     def _wake(self, granted: list[bytes]) -> None:
-        """Tell those who have the lock now; who hears nothing asks within a second."""
+        """Wake the callers that have the lock now; one that receives nothing asks within a second."""
         if not granted:
             return
         commands = [wake(self._prefix, self._shape, token.decode()) for token in granted]
@@ -231,11 +231,11 @@ class Lock:
         except KeyfleetError as error:
             logger.debug("%s", error)
 
-    def _give_up(self, token: str, in_doubt: bool) -> None:
+    def _give_up(self, token: str, may_be_pending: bool) -> None:
         """Leave no lock and no place in the line, whatever is still on its way; what cannot be said is over when the lease ends."""
         client = self._client.within(WAKE_BUDGET_SECONDS)
         try:
-            reply = client._run(release(self._prefix, self._shape, token, in_doubt))
+            reply = client._run(release(self._prefix, self._shape, token, may_be_pending))
         except KeyfleetError as error:
             logger.debug("%s", error)
             return

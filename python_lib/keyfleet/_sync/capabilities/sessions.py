@@ -51,7 +51,7 @@ class Sessions:
             id: An id that the application has made, of 128 random bits at least. Its session is in a slot of its own, so that creating,
                 ending and revoking it are several steps on a cluster.
         Raises:
-            OutcomeUnknown: if the reply was lost twice; nobody knows the id of what may have been created.
+            OutcomeUnknown: if the reply was lost twice; the id of what may have been created is lost.
             RefusedError: if there is a session with the given *id*, or all of the user's were revoked meanwhile.
         """
         ttl = TTL.SESSION if ttl_seconds is None else ttl_seconds
@@ -60,7 +60,7 @@ class Sessions:
         place = _policy.user_place(user_id)
         try:
             return self._create(self._client, place, user_id, data, ttl, sliding)
-        except OutcomeUnknown:  # what may be there has an id that nobody knows; it is listed, and expires
+        except OutcomeUnknown:  # what may be there has an id that no client knows; it is listed, and expires
             return self._create(self._client, place, user_id, data, ttl, sliding)
 
     def get(self, id: str) -> Session | None:

@@ -253,7 +253,7 @@ def _reload_tls(work: Work, _step: Step) -> None:
         apply_live(client, files, command=work.command)
     shown = shown_fingerprint(own_address(work.instance.bind), work.instance.secure_port, layout.tls_file)
     if shown != leaf_fingerprint(work.instance.tls_pem):
-        raise RefusedError(f"the server was told to load {layout.tls_file} and shows another certificate ({shown[:16] or 'none'})")
+        raise RefusedError(f"the server was asked to load {layout.tls_file} and shows another certificate ({shown[:16] or 'none'})")
 
 
 def _forget_tls(work: Work, _step: Step) -> None:

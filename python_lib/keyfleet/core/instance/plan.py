@@ -409,7 +409,7 @@ def _is_copy(instance: Instance, state: State) -> bool:
 def _can_be_private(host: Host, instance: Instance) -> bool:
     """Return whether the server can be started without its port, and get it afterwards: that needs CONFIG."""
     path = host.layout(instance.name).private_socket_file
-    may_be = bool(instance.ports) and instance.topology != CLUSTER  # a node of a cluster tells the others its port
+    may_be = bool(instance.ports) and instance.topology != CLUSTER  # a node of a cluster announces its port to the others
     return may_be and config_command(instance.directives) is not None and len(path.encode()) <= LONGEST_SOCKET_PATH
 
 

@@ -95,7 +95,7 @@ def behind(primary: ReplicationNode, replica: ReplicationNode) -> str:
 
 def _with_paused_writes(observed: Observed, service: str, primary: ReplicationNode, sentinel: Sentinel) -> None:
     """
-    Promote while nobody can write, and turn the old primary before clients may again.
+    Promote while no client can write, and turn the old primary before clients may again.
 
     A run that is killed in between leaves a primary whose writes are paused for PAUSE_SECONDS. Either the failover was not begun, and it
     stays the primary, or Sentinel turns it into a replica meanwhile.

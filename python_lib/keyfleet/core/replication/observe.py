@@ -146,7 +146,7 @@ def read_view(observed: Observed, service: str) -> Optional[Watched]:
 
 
 def what_is_unsettled(observed: Observed, service: str) -> str:
-    """Return why the state cannot be judged yet: data that is loaded, a failover that goes on; empty if it can."""
+    """Return why the state cannot be judged yet: data that is loaded, a failover in progress; empty if it can."""
     for node in observed.nodes.values():
         if node.read().is_loading:
             return f"{node.address} loads its data"

@@ -106,7 +106,7 @@ def open_sentinels(settings: Settings, addresses: Iterable[str]) -> tuple[list[S
 
 def agreed(views: Sequence[Watched], asked: int) -> Optional[Watched]:
     """
-    Return the view of the majority of *asked* Sentinels; None if there is none, so far, or a failover goes on.
+    Return the view of the majority of *asked* Sentinels; None if there is none, so far, or during a failover.
     """
     if any(view.is_failing_over for view in views):
         return None
@@ -122,7 +122,7 @@ def agreed(views: Sequence[Watched], asked: int) -> Optional[Watched]:
 
 def refuse_silent(errors: Mapping[str, KeyfleetError], count: int) -> None:
     """
-    Refuse to go on without a majority of the Sentinels, since the others may have decided.
+    Refuse to continue without a majority of the Sentinels, since the others may have decided.
 
     Where the hosts of all of them refuse the connection, none runs, so none decides: they are still to be started.
 

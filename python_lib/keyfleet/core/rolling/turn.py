@@ -52,13 +52,13 @@ def first(waiting: Sequence[Waiting], primaries: Sequence[str]) -> Waiting:
 
 def take_turn(members: Members, waiting: Sequence[Waiting]) -> Turn:
     """
-    Return who restarts next, when it may: nobody else is down, and what it served is served by another member.
+    Return who restarts next, when it may: no other member is down, and what it served is served by another member.
 
     It is asked anew after each restart, since a handover and a failover change who is a primary.
 
     Raises:
         RefusedError: if none waits.
-        ServerError: if the members do not become well, or nobody takes over.
+        ServerError: if the members do not become well, or none takes over.
     """
     members.settle()
     chosen = first(waiting, [one.address for one in waiting if members.is_primary(one.address)])

@@ -21,7 +21,7 @@ class Watching:
         settings: SETTINGS.
         replicas: Host and port of those that it knows.
         silent: Those of them that do not answer it.
-        is_settled: Whether the primary answers it and no failover goes on.
+        is_settled: Whether the primary answers it and no failover is in progress.
     """
 
     primary: tuple[str, int]
@@ -110,7 +110,7 @@ def _forget(watch: Watch, found: Watching) -> list[SentinelStep]:
     """
     Forget servers that have left, which only RESET can, and everything else with them for a moment.
 
-    It is safe while the primary answers and no failover goes on; a server that still answers has not left.
+    It is safe while the primary answers and no failover is in progress; a server that still answers has not left.
     """
     gone = found.silent - watch.servers
     if not gone or not found.is_settled:

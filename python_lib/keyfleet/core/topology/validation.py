@@ -21,7 +21,7 @@ def topology_problems(deployment: str, hosts: Mapping[str, Mapping[str, Any]], l
 
 
 def _mixed(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Return whether hosts disagree: a node that is no member would look as if it were one."""
+    """Return whether hosts disagree: a node that is no member would be taken for one."""
     said = {topology: [name for name, host in hosts.items() if host["topology"] == topology] for topology in TOPOLOGIES}
     found = {topology: names for topology, names in said.items() if names}
     if len(found) > 1:

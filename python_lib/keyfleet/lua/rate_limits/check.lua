@@ -1,6 +1,6 @@
 -- Consume from all limits of one subject, or from none of them. The server's clock counts, in microseconds.
 -- KEYS[n]: the state of limit n: three numbers, kept no longer than they matter.
--- ARGV[1]: cost, at least 1. ARGV[2]: 1 to consume, 0 to look only. Then five for each limit: algorithm (gcra, fixed, sliding),
+-- ARGV[1]: cost, at least 1. ARGV[2]: 1 to consume, 0 to read only. Then five for each limit: algorithm (gcra, fixed, sliding),
 --   capacity, window, and for gcra the window and the limit without their common divisor.
 -- Returns the time, and for each limit: 1 if it admits the cost, what remains, when to retry (0 if admitted) and when it is full again,
 --   the last two as microseconds from now.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many keys at once: one loader call for those that no other caller loads."""
+"""Many keys in one call: one loader call for those that no other caller loads."""
 
 from __future__ import annotations
 

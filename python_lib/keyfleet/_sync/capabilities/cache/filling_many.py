@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT - made from _async/capabilities/cache/filling_many.py by scripts/generate_sync.py; change that one
-"""Many keys at once: one loader call for those that no other caller loads."""
+"""Many keys in one call: one loader call for those that no other caller loads."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Found:
         entry: What the key holds, None if that is no entry.
         state: What the entry is good for.
         value: What it holds, where it may be served.
-        identity: Tells whether the key still holds the same.
+        identity: Shows whether the key still holds the same.
         versions: Of the tags that were read.
         trouble: Why the entry cannot be read, if it cannot.
         is_outage: Whether the server could not be asked.

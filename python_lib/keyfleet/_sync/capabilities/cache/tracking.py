@@ -43,7 +43,7 @@ logger = logging.getLogger("keyfleet")
 
 class Tracker:
     """
-    Keeps a LocalStore in step with the servers; it lives as long as its engine, or until nothing refers to *owner* any more.
+    Keeps a LocalStore in step with the servers; it ends with its engine, or when nothing refers to *owner* any more.
 
     Args:
         engine, dialer: Know the servers, and how to connect to them.
@@ -112,7 +112,7 @@ class Tracker:
             self._let_go()
             self._inbox.close()
             self._engine.subscriptions.discard(self)
-            if self._owner() is None:  # nobody closes the client any more
+            if self._owner() is None:  # the client was dropped without close()
                 self._engine.router.close()
 
     def _follow(self) -> Exception:
