@@ -122,10 +122,16 @@ class LiveInstance:
 
     def crash(self) -> None:
         """Kill the server (SIGKILL) and wait until its supervisor has it running again."""
+        wait_until(self._has_written, "the server to write what it acknowledged")
         pid = self.manager.status().pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.manager.status().active and self.manager.status().pid != pid and self._loaded(), "the server to be back")
+
+    def _has_written(self) -> bool:
+        """Whether nothing waits for the append-only file: with ``everysec`` a write waits up to 2 s for an fsync that is slow."""
+        with self.client() as client:
+            return int(client.info("persistence").get("aof_buffer_length", 0)) == 0
 
     def _loaded(self) -> bool:
         return self._answers(unix_socket_path=self.layout.private_socket_file) or self._answers()

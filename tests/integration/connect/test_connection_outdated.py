@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from keyfleet import AsyncClient, Client, Settings, UnreachableError
 from keyfleet.core.connect.client import close, connect
+from keyfleet.core.connect.members import read_members
 from keyfleet.core.connect.redis_py import AnyClient, translated
 from keyfleet.testing._replication import clients_of
+from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import ClusterProxies, FaultProxy
 from keyfleet.testing.servers import Cluster, Server
@@ -76,6 +78,8 @@ def test_a_node_that_is_cut_off_is_asked_last(redis_factory: RedisFactory) -> No
     """Although it heads the list."""
     cluster = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
     node = isolated(cluster, "k")
+    with clients_of([node]) as (direct,):
+        wait_until(lambda: read_members(direct.execute_command("CLUSTER", "NODES")).is_cut_off, "the node to miss the others")
     others = tuple((other.host, other.port) for other in cluster.nodes if other is not node)
     settings = only(node, cluster, retry_attempts=0)
     with connected(cluster.settings(cluster_nodes=(*settings.cluster_nodes, *others), retry_attempts=0)) as client:

@@ -77,7 +77,7 @@ def test_result_has_the_documented_keys(redis_cluster: Cluster, module: str) -> 
         "redis_health": ("verdict", redis_health.RETURN),
         "redis_invalidate": ("matched", redis_invalidate.RETURN),
     }[module]
-    result = run_module(module, arguments if module == "redis_health" else {**arguments, "prefix": "a"})
+    result = run_module(module, arguments if module == "redis_health" else {**arguments, "prefix": "a", "tags": ["t"]})
     documented = yaml.safe_load(documentation)
     assert returned in documented
     assert set(documented) - {"error"} == set(result) - {"changed", "invocation"}

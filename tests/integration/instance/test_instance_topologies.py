@@ -9,6 +9,7 @@ import pytest
 from keyfleet.core.acl.model import ADMIN, REPLICATION, replication_password
 from keyfleet.core.topology.validation import CLUSTER
 from keyfleet.core.topology.validation import REPLICATION as REPLICATED
+from keyfleet.testing._server import free_port
 from support.instances import LiveInstance
 
 ON_EVERY_SERVER = True
@@ -19,6 +20,7 @@ ADMIN_PASSWORD = "of-the-administrator"
 def test_the_login_of_replicas_stays(live: LiveInstance, topology: str) -> None:
     """Some servers call the directives by newer names than the file does; a second run, and one after a restart, change nothing."""
     live.topology = topology
+    live.options["port"] = free_port("127.0.0.1", bus=True)
     live.host = replace(live.host, admin_passwords=(ADMIN_PASSWORD,))
     live.settle()
     for _run in range(2):
