@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             {
                 "entry_point": {"type": "str", "default": "main"},
                 "problems": {"type": "str"},
-                "values": {"type": "dict", "default": {}},
+                "values": {"type": "str"},
             },
         )
         if self._task._role is None:
@@ -45,4 +45,6 @@ class ActionModule(ActionBase):
             problems = self._templar.template(known[options["problems"]])
         if problems:
             return {**result, "failed": True, "msg": f"Validation of the variables failed: {'; '.join(problems)}", "problems": problems}
-        return {**result, **options["values"], "changed": False}
+        # Named like the problems, so that it is evaluated only now: of wrong variables it could not be.
+        values = self._templar.template(known[options["values"]]) if options["values"] else {}
+        return {**result, **values, "changed": False}

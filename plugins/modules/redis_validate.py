@@ -23,9 +23,9 @@ options:
     description: Name of a variable that lists what else is wrong. It is read when the spec is met.
     type: str
   values:
-    description: What else the result has when nothing is wrong, for tasks that compare the results of several hosts.
-    type: dict
-    default: {}
+    description: Name of a variable, a dictionary that the result gets when nothing is wrong, for tasks that compare the results of several
+      hosts. It is read only then.
+    type: str
 author:
   - keyfleet maintainers (@keyfleet)
 attributes:
