@@ -162,7 +162,7 @@ steps:
   elements: str
   sample: ["make 10.0.0.2:6379 a replica of 10.0.0.1:6379"]
 health:
-  description: RV(health.verdict), RV(health.reasons) and RV(health.checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
+  description: C(verdict), C(reasons) and C(checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
     the check V(members) of what the servers say of each other.
   returned: when it was asked for
   type: dict

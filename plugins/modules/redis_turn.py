@@ -20,8 +20,8 @@ extends_documentation_fragment:
   - keyfleet.redis.connection.credentials
 attributes:
   check_mode:
-    support: none
-    description: Does nothing, and names the first that waits.
+    support: full
+    description: Restarts nothing and hands nothing over, and names the first that waits.
   diff_mode:
     support: none
     description: A handover has no lines to show.
