@@ -186,7 +186,7 @@ moved_keys:
   returned: success
   type: int
 health:
-  description: RV(health.verdict), RV(health.reasons) and RV(health.checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
+  description: C(verdict), C(reasons) and C(checks) of O(proof), as M(keyfleet.redis.redis_health) returns them, and
     the check V(inventory) of all nodes, and of what each of them says of the others.
   returned: when it was asked for
   type: dict
