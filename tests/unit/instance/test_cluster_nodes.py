@@ -44,6 +44,7 @@ def test_replicas_have_a_user() -> None:
         ({"directives": {"rename-command": ["CLUSTER hidden"]}}, "CLUSTER"),
         ({"port": 0, "unix_socket": True}, "port is 0"),
         ({"port": 60000}, "70000"),
+        ({"state": "absent"}, "redis_retired"),
     ],
 )
 def test_what_a_node_cannot_have(options: dict[str, Any], words: str) -> None:

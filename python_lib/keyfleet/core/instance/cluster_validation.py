@@ -26,6 +26,9 @@ def cluster_problems(instance: Instance) -> Iterator[str]:
             yield f"directives.{name} is given: replicas follow their primary as a user of keyfleet's, leave it out"
     if instance.topology != CLUSTER:
         return
+    if not instance.present:
+        yield "state is 'absent', which would stop the node with its slots: put its host into the group redis_retired, which drains it"
+        return
     for name, reason in NOT_ON_CLUSTER.items():
         if name in instance.directives:
             yield f"directives.{name} is {str(instance.directives[name])!r}, and redis_topology is 'cluster': {reason}; leave it out"

@@ -14,7 +14,7 @@ from ..directives.values import size
 from ..install.validation import install_problems
 from ..layout import Layout
 from ..profile.names import deployment_problem
-from ..topology.validation import REPLICATION
+from ..topology.validation import CLUSTER, REPLICATION
 from .cluster_validation import cluster_problems
 from .log_rotation import unwritable
 from .model import COMMON_OPTIONS, DEFAULT_INSTANCE, DEFAULT_INSTANCE_OPTIONS, OPEN_FILES, ROLE_OPTIONS, Instance, from_variables
@@ -52,7 +52,7 @@ def problems(variables: Mapping[str, Any]) -> list[str]:
         return found
     instances = from_variables(variables)
     for instance in instances:
-        if instance.present:
+        if instance.present or instance.topology == CLUSTER:
             found += [f"redis_server_instances[{instance.name}].{problem}" for problem in _instance_problems(instance, variables)]
     return [*found, *_rotation_problems(variables, instances), *password_problems(variables, instances), *_pair_problems(instances)]
 
