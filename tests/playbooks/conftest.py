@@ -10,6 +10,16 @@ import pytest
 from support.playbooks import Deployment, deployments, free_port
 from support.prepared import Prepared
 
+# A test that runs site.yml ten times and more takes minutes on a busy machine; each run has a limit of its own (RUN_SECONDS).
+LONGEST_SECONDS = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of this folder more time than others have."""
+    for item in items:
+        if "tests/playbooks" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
 
 @pytest.fixture
 def port(request: pytest.FixtureRequest) -> int:
