@@ -36,7 +36,7 @@ def criteria(engine: str, report: Report) -> None:
         raw = stack.enter_context(redis.Redis(server.host, server.port))
         _compare(
             report,
-            "a reply to acquire is lost: lock left that nobody has",
+            "a reply to acquire is lost: lock left without a holder",
             lambda: _orphans(proxy, raw, _our_lock(ours), _kit_lock(theirs)),
         )
         _compare(report, "lock lost while it is held: holder not told before the end", lambda: _untold(raw, ours, theirs))

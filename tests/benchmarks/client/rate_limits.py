@@ -46,7 +46,7 @@ def one_after_another(engine: str, report: Report) -> None:
             "limits sliding": lambda: sliding.hit(item, "a"),
             "redis-py-kit": lambda: bucket.acquire("a"),
         }
-        checks = {"a GCRA check": lambda: ours.check("a", MANY, 60), "two limits at once": lambda: ours.check_all("a", SEVERAL)}
+        checks = {"a GCRA check": lambda: ours.check("a", MANY, 60), "two limits in one call": lambda: ours.check_all("a", SEVERAL)}
         for what, check in checks.items():
             blocks = {name: _each(call) for name, call in {OURS: check, **peers}.items()}
             report(take_turns(blocks, CALLS, ROUNDS).row("rate limits", f"{what}, beside INCR", 0.83))

@@ -231,7 +231,7 @@ def test_a_loader_that_outlives_its_lease_still_stores(client: Client) -> None:
 
 
 def test_an_error_of_the_loader_reaches_all_who_wait_and_is_not_stored(client: Client) -> None:
-    """One run for each wave; the next caller loads at once."""
+    """One run for each wave; the next caller loads immediately."""
     trouble = LookupError("no such user")
 
     def fail(_run: int) -> Any:
@@ -355,7 +355,7 @@ def test_threads_see_no_old_value_either(redis_server: Server) -> None:
 
 
 def test_an_aging_entry_is_served_and_loaded_anew_once(open_both: OpenBoth, redis_server: Server) -> None:
-    """Once over all clients; nobody waits for it."""
+    """Once over all clients; no caller waits for it."""
     first, second = open_both(redis_server.settings())
     loaders = [Loader(client, lambda run: f"value {run}", 0.05) for client in (first, second)]
     caches = [client.cache.with_options(refresh_ahead_seconds=HOUR - 0.2, jitter=0) for client in (first, second)]

@@ -39,7 +39,7 @@ def client(proxy: FaultProxy, open_client: OpenClient) -> Client:
 
 @pytest.mark.parametrize("command", ["GET", "PTTL", "EVALSHA"])
 @pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 def test_a_lost_reply_costs_no_second_load(open_client: OpenClient, proxy: FaultProxy, command: str, nth: int, silent: bool) -> None:
     """Of the read, of the lease, of the version of the tag or of the store: each is sent again, and knows its earlier attempt."""
     client = open_client(proxy.settings(timeout_seconds=2.0, retry_delay_ms=10))
@@ -80,7 +80,7 @@ def test_a_server_that_fails_while_a_value_is_loaded(client: Client, proxy: Faul
 
 
 def test_a_lease_whose_reply_never_came_is_given_back(client: Client, proxy: FaultProxy) -> None:
-    """The caller loads without it, and nobody waits until it is over."""
+    """The caller loads without it, and no caller waits until it is over."""
     proxy.lose_reply("EVALSHA", times=2, silent=True)
 
     def load(_run: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cached functions, many values at once, and how values are written."""
+"""Cached functions, many values in one call, and how values are written."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_a_lost_connection_drops_everything(redis_server: Server, open_client: O
             assert eventually(lambda: cache.local_stats.state == "on")
 
 
-def test_a_server_that_is_mute_is_noticed(redis_server: Server, open_client: OpenClient, server: Any) -> None:
+def test_an_unresponsive_server_is_noticed(redis_server: Server, open_client: OpenClient, server: Any) -> None:
     """Nothing is served from memory once its heartbeat is missing."""
     with FaultProxy(redis_server) as proxy:
         cache = opened(open_client(proxy.settings(timeout_seconds=0.5, retry_delay_ms=10)))

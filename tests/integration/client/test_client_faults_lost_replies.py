@@ -97,7 +97,7 @@ def client(proxy: FaultProxy, raw: AnyClient, open_client: OpenClient) -> Client
     return client
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 @pytest.mark.parametrize("name", ONCE)
 def test_what_must_not_run_twice_runs_once(client: Client, proxy: FaultProxy, raw: AnyClient, name: str, silent: bool) -> None:
     """The caller hears that nobody knows, and the command reached the server a single time."""
@@ -113,7 +113,7 @@ def test_what_must_not_run_twice_runs_once(client: Client, proxy: FaultProxy, ra
     assert "was" == client.get("old") or name in ("set xx", "set get", "getdel")
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 @pytest.mark.parametrize("name", AGAIN)
 def test_what_may_run_twice_is_sent_again(client: Client, proxy: FaultProxy, raw: AnyClient, name: str, silent: bool) -> None:
     """The caller notices nothing, except that a count may miss what the first attempt did."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Locks when servers fail: no holder of whom nobody knows, no holder who does not know that he is none."""
+"""Locks when servers fail: every holder is known, and learns that it holds the lock no more."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def holders(raw: Any) -> list[bytes]:
     return [name for name in raw.hkeys("lock:{a}") if name.startswith(b"h:")]
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 def test_an_acquire_whose_reply_was_lost_finds_its_own_token(client: Client, proxy: FaultProxy, raw: Any, silent: bool) -> None:
     """It says True, and there is one holder, who can release."""
     fault = proxy.lose_reply("EVALSHA", silent=silent)
@@ -63,7 +63,7 @@ def test_an_acquire_whose_reply_was_lost_finds_its_own_token(client: Client, pro
     assert [] == holders(raw)
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 def test_a_release_whose_reply_was_lost_is_a_release(client: Client, proxy: FaultProxy, raw: Any, silent: bool) -> None:
     """The second attempt finds nothing to release, which is no loss."""
     lock = client.lock("a")
@@ -113,7 +113,7 @@ def test_a_releaser_that_dies_before_the_word_holds_up_no_one_for_long(client: C
 
 
 def test_a_server_that_is_down_ends_the_lease_here_first(client: Client, proxy: FaultProxy, raw: Any) -> None:
-    """The holder is told when nobody else can have the lock yet: the lease counts from before it was asked for."""
+    """The holder gets an error before another caller can have the lock: the lease counts from before it was asked for."""
     told: list[list[bytes]] = []
     lock = client.lock("a", 1.0, on_lost=lambda _lock: told.append(holders(raw)))
     lock.acquire()

@@ -194,7 +194,7 @@ def test_a_login_lasts_over_requests(port: int) -> None:
     """Values are kept, nested changes too; a logout ends it, and the browser forgets the cookie."""
     browser = Browser(port)
     assert (None, {}) == shown(browser)
-    assert {} == browser.cookies, "nobody gets a cookie before the login"
+    assert {} == browser.cookies, "a cookie is set before the login"
     browser.post("/login/ada")
     assert ("ada", {"cart": []}) == shown(browser)
     browser.post("/put/color/blue")
@@ -244,7 +244,7 @@ def test_the_cookie_is_one_that_scripts_and_other_sites_do_not_get(redis_server:
         Cookie(same_site="all")  # type: ignore[arg-type]
 
 
-def test_a_server_that_is_down_logs_nobody_out(redis_server: Server) -> None:
+def test_a_server_that_is_down_logs_no_user_out(redis_server: Server) -> None:
     """503, and the browser keeps its cookie; without a cookie there is nothing to ask."""
     with FaultProxy(redis_server) as proxy:
         settings = proxy.settings(timeout_seconds=0.3)

@@ -176,7 +176,7 @@ def test_a_burst_of_ten_admits_ten_at_the_same_time(redis_server: Server, open_c
 
 
 class Clock:
-    """Runs the script with a clock of ours instead of TIME, on a real server, to step through hours."""
+    """Runs the script with a clock of the test instead of TIME, on a real server, to step through hours."""
 
     def __init__(self, client: Client, raw: Any) -> None:
         from keyfleet._protocol.scripts import load
@@ -236,7 +236,7 @@ def test_who_waits_as_told_is_admitted_and_not_before(clock: Clock, algorithm: A
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_clock_that_goes_back_locks_nobody_out(clock: Clock, algorithm: Any) -> None:
+def test_a_clock_that_goes_back_locks_no_caller_out(clock: Clock, algorithm: Any) -> None:
     """After a failover to a server whose clock is an hour behind, capacity comes back as usual."""
     for _unused in range(5):
         clock.check(Limit(5, 60, algorithm))

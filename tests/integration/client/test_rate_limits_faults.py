@@ -36,7 +36,7 @@ def client(proxy: FaultProxy, open_client: OpenClient) -> Client:
     return client
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 def test_a_check_whose_reply_was_lost_counts_at_most_twice(client: Client, proxy: FaultProxy, silent: bool) -> None:
     """It is sent again, so that the caller gets an answer; never more than the limit is admitted."""
     fault = proxy.lose_reply("EVALSHA", silent=silent)

@@ -243,7 +243,7 @@ def test_a_session_under_a_given_id_that_was_revoked_meanwhile_is_not_there(
 
 
 def test_an_id_is_given_once(client: Client) -> None:
-    """Nobody takes over a session by creating it again; what looks like one of ours is refused."""
+    """No caller takes over a session by creating it again; an id with keyfleet's form is refused."""
     client.sessions.create(1, id=GIVEN)
     with pytest.raises(RefusedError, match="there is a session with this id"):
         client.sessions.create(2, id=GIVEN)
@@ -294,9 +294,9 @@ def test_ten_thousand_sessions_are_revoked_in_one_step(redis_cluster: Cluster) -
 # What happens when servers fail.
 
 
-@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["closed", "unresponsive"])
 def test_lost_replies(redis_server: Server, open_client: OpenClient, silent: bool) -> None:
-    """Everything that may be repeated is; a session whose creation was not confirmed has an id that nobody knows."""
+    """Everything that may be repeated is; a session whose creation was not confirmed has an id that no client knows."""
     with FaultProxy(redis_server) as proxy:
         client = open_client(proxy.settings(timeout_seconds=1.5, retry_delay_ms=10), Policy(breaker_failures=0))
         sessions = client.sessions
@@ -327,7 +327,7 @@ def test_lost_replies(redis_server: Server, open_client: OpenClient, silent: boo
         assert 2 == sessions.revoke_user(1)
 
 
-def test_a_full_server_logs_nobody_out(redis_server: Server, client: Client) -> None:
+def test_a_full_server_logs_no_user_out(redis_server: Server, client: Client) -> None:
     """Sessions are read, begun anew, ended and revoked; new ones, and changes, are an error."""
     sessions = client.sessions
     made = [sessions.create(1, sliding=True) for _unused in range(4)]
@@ -343,7 +343,7 @@ def test_a_full_server_logs_nobody_out(redis_server: Server, client: Client) -> 
 
 
 def test_a_server_that_is_down_is_an_error(redis_server: Server, open_client: OpenClient) -> None:
-    """Not a session that is missing: nobody is logged out, whatever the policy for errors is."""
+    """Not a session that is missing: no user is logged out, whatever the policy for errors is."""
     with FaultProxy(redis_server) as proxy:
         client = open_client(proxy.settings(timeout_seconds=0.3), Policy(on_error="fallback"))
         made = client.sessions.create(1)
@@ -370,7 +370,7 @@ def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClien
 
 @pytest.mark.slow
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
-def test_a_failover_logs_nobody_out(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
+def test_a_failover_logs_no_user_out(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """What was replicated is there, what was ended stays ended; callers with time see no error."""
     if topology == "sentinel":
         target: Any = redis_factory.sentinel(down_after_ms=500)

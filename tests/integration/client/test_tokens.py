@@ -219,7 +219,7 @@ def test_what_is_wrong_is_refused(call: Callable[[Any], object], error: type[Exc
 
 
 @pytest.mark.parametrize("grace", [0, 10])
-@pytest.mark.parametrize("silent", [False, True], ids=["closed", "mute"])
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 def test_a_rotation_whose_reply_was_lost_has_one_outcome(redis_server: Server, open_client: OpenClient, silent: bool, grace: int) -> None:
     """It is sent again and returns what the first attempt made; so does a caller that asks again, within the grace."""
     with FaultProxy(redis_server) as proxy:
@@ -249,7 +249,7 @@ def test_a_caller_that_gave_up_asks_again(redis_server: Server, open_client: Ope
 
 
 def test_a_store_whose_reply_was_lost_gives_another_token(redis_server: Server, open_client: OpenClient) -> None:
-    """Nobody knows the first one; revoke_all ends it with the others."""
+    """No client knows the first one; revoke_all ends it with the others."""
     with FaultProxy(redis_server) as proxy:
         client = open_client(proxy.settings(retry_delay_ms=10))
         client.tokens.store(1)

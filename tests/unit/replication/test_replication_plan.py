@@ -181,7 +181,7 @@ def test_a_retired_primary_hands_over_or_is_refused() -> None:
 
 
 def test_replicas_of_replicas_and_of_strangers() -> None:
-    """A chain is flattened; what copies a server that nobody named is refused, unless it has the same data."""
+    """A chain is flattened; what copies a server outside of the inventory is refused, unless it has the same data."""
     primary, first = Member(A, history=ONE, offset=5, keys=5, replicas=1), Member(B, follows=A, history=ONE, offset=5, keys=5, replicas=1)
     second = Member(C, follows=B, history=ONE, offset=5, keys=5)
     desired = DesiredReplication((A, B, C))
