@@ -21,3 +21,9 @@ def test_a_program_is_another_one_if_any_of_its_files_is(executed: dict[str, str
     elif found:
         assert found.startswith("binary changed: ")
         assert all(path in found for path in {*executed.values(), *desired.values()})
+
+
+@given(FILES)
+def test_a_program_whose_mount_is_gone_was_replaced(desired: dict[str, str]) -> None:
+    """Its path is the root of a detached mount, which is no name."""
+    assert "the program was replaced since the server started" == replaced({"00:21 7": "/ (deleted)"}, desired)

@@ -20,6 +20,8 @@ from .starting import conditions, server_account
 if TYPE_CHECKING:
     import redis
 
+_DETACHED = "/"
+
 
 def program_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list[str]:
     """Return why the running process is not the installed program; empty if it is, or this user may not see what it executes."""
@@ -36,11 +38,17 @@ def program_reasons(client: redis.Redis, host: Host, pid: Optional[int]) -> list
 
 
 def replaced(executed: dict[str, str], desired: dict[str, str]) -> str:
-    """Return how the files that a server executes differ from those that a start would execute; empty if they are the same. Pure."""
+    """
+    Return how the files that a server executes differ from those that a start would execute; empty if they are the same. Pure.
+
+    A unit mounts its program alone (``ExecPaths=``). Replacing the file detaches that mount, and the path of what still runs is ``/``.
+    """
     if executed.keys() == desired.keys():
         return ""
-    before, after = (", ".join(sorted(map(without_mark, files.values()))) for files in (executed, desired))
-    return "the program was replaced since the server started" if before == after else f"binary changed: {before} runs and shall be {after}"
+    before, after = (sorted(map(without_mark, files.values())) for files in (executed, desired))
+    if before == after or _DETACHED in before:
+        return "the program was replaced since the server started"
+    return f"binary changed: {', '.join(before)} runs and shall be {', '.join(after)}"
 
 
 def _executed_by_a_start(host: Host) -> dict[str, str]:
