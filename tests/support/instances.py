@@ -103,10 +103,14 @@ class LiveInstance:
 
     def all_keys(self) -> int:
         """Return how many keys all databases have, whether the port is open or not yet."""
+        with self._client_of_what_is_open() as client:
+            return sum(int(found["keys"]) for found in client.info("keyspace").values())
+
+    def _client_of_what_is_open(self) -> redis.Redis:
+        """Return a client of the private socket while it answers, else of the open port."""
         place = self.layout.private_socket_file
         private = Path(place).exists() and self._answers(unix_socket_path=place)
-        with self.client(**({"unix_socket_path": place} if private else {})) as client:
-            return sum(int(found["keys"]) for found in client.info("keyspace").values())
+        return self.client(**({"unix_socket_path": place} if private else {}))
 
     def _answers(self, **options: Any) -> bool:
         try:
@@ -130,7 +134,7 @@ class LiveInstance:
 
     def _has_written(self) -> bool:
         """Whether nothing waits for the append-only file: with ``everysec`` a write waits up to 2 s for an fsync that is slow."""
-        with self.client() as client:
+        with self._client_of_what_is_open() as client:
             return int(client.info("persistence").get("aof_buffer_length", 0)) == 0
 
     def _loaded(self) -> bool:
