@@ -33,6 +33,11 @@ class Rotated:
     def __init__(self, deployment: Deployment, port: int) -> None:
         self.deployment, self.port, self.state = deployment, port, deployment.inventory / ".keyfleet/redis"
 
+    def executed(self) -> set[str]:
+        """Return the commands that the server has executed since it started, as ``INFO commandstats`` names them."""
+        with redis.Redis(port=self.port, username="keyfleet", password=self.secrets()["redis_server_admin_password"]) as client:
+            return set(client.info("commandstats"))
+
     def password(self) -> str:
         """Return the password in the profile."""
         text = (self.deployment.inventory / "redis@node1.env").read_text(encoding="utf-8")
@@ -170,6 +175,7 @@ def test_generated_passwords_rotate_without_an_error(rotated: Rotated) -> None:
     assert before.keys() == after.keys()
     assert all(before[name] != after[name] for name in before)
     assert rotated.password() == after["redis_server_password"]
+    assert set() == {"cmdstat_acl|load", "cmdstat_acl|save"} & rotated.executed()
     for secrets, valid in ((before, False), (after, True)):
         assert valid == rotated.enters(secrets["redis_server_password"])
         assert valid == rotated.enters(secrets["redis_server_admin_password"], "keyfleet")

@@ -25,7 +25,9 @@ def test_the_new_value_outlives_what_the_server_wrote(instance: Instance) -> Non
 
 
 def test_the_passwords_changed(instance: Instance) -> None:
-    """The new ones are in the place of the old ones; the users are those of the inventory and the administrative one."""
+    """The new ones replaced the old ones, which the server refuses. The users are those of the inventory and the administrative one."""
     state = Path(__file__).parents[1] / "inventory/.keyfleet/redis"
     assert [] == [*state.glob("*.next"), *state.glob("*.previous")]
     assert {"app", "default", "keyfleet"} == set(instance.cli("ACL", "USERS").split())
+    before, hashes = instance.cli("GET", "molecule:hash"), instance.cli("ACL", "GETUSER", "keyfleet")
+    assert (64, False) == (len(before), before in hashes)

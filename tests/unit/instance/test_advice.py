@@ -86,3 +86,10 @@ def test_the_old_form_of_users_names_the_new_one() -> None:
     (line,) = given(Instance("a", directives={"user": ["app on nopass", "ops on nopass"]}))
     assert line.startswith("Users: instance a has app, ops from directives.user")
     assert "redis_server_users" in line
+
+
+def test_users_as_a_directive_are_named_with_their_new_form() -> None:
+    """The directive works for one version more; a run names its users and the variable that replaces it."""
+    (line,) = given(Instance("a", directives={"user": ["app on nopass ~* +@read", "ops on nopass ~* +@all"]}))
+    assert "app, ops from directives.user" in line
+    assert "as redis_server_users" in line
