@@ -185,7 +185,7 @@ def another_value(item: Row) -> str | None:
     if kind == "enum":
         return next(choice for choice in [*detail.split(), None] if choice != default)
     if kind in ("int", "size", "percent"):
-        low, high = map(int, detail.split()) if detail else (0, 2**31)
+        high = int(detail.split()[1]) if detail else 2**31
         value = int(default.rstrip("%"))
         return str(value + 1 if value < high else value - 1)
     return SAMPLES.get(name, "0") if kind in ("special", "string") else None

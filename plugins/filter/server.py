@@ -145,7 +145,7 @@ def server_next_restart(waiting: Sequence[Sequence[str]], hosts: Sequence[str]) 
     Args:
         waiting: Names of the instances that still wait, for each of *hosts*.
     """
-    host, name = next_restart(dict(zip(hosts, waiting))) or ("", "")  # noqa: B905 - Python 3.9
+    host, name = next_restart(dict(zip(hosts, waiting))) or ("", "")
     return {"host": host, "name": name}
 
 

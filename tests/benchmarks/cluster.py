@@ -105,7 +105,7 @@ def measure_servers() -> None:
 
 def measure_playbooks() -> None:
     """Print what ``site.yml`` takes to create a cluster of six hosts, to find nothing to do, and to grow it to eight."""
-    for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):  # noqa: S108 - made by mkdtemp
+    for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
         describe_cluster(deployment)
         deployment.write()
         ping = deployment.folder / "ping.yml"

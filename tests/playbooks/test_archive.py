@@ -29,7 +29,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Archive, Archive
 def archived(deployment: Deployment) -> Iterator[Deployment]:
     """Return a deployment of the method archive."""
     deployment.variables |= {"redis_server_install_method": "archive", "redis_server_archive_make_flags": QUICK_FLAGS}
-    yield deployment
+    return deployment
 
 
 def source(archive: Archive, **more: Any) -> dict[str, Any]:
@@ -103,7 +103,8 @@ def _killed_while_it_builds(deployment: Deployment, wish: dict[str, Any]) -> Non
     run = deployment.start("-e", json.dumps(wish))
     deadline = time.monotonic() + BUILD_SECONDS
     while not list(releases(deployment).glob("releases/.build-*/source/src/*.o")):
-        assert time.monotonic() < deadline and run.poll() is None, "nothing is built"
+        assert time.monotonic() < deadline, "nothing is built"
+        assert run.poll() is None, "the run ended before the build began"
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()

@@ -25,7 +25,7 @@ def two(deployment: Deployment, port: int) -> Iterator[Deployment]:
         "redis_server_port": "{{ ports[inventory_hostname] }}",
         "ports": {"node1": port, "node2": free_port()},
     }
-    yield deployment
+    return deployment
 
 
 def read(profile: Path) -> dict[str, str]:

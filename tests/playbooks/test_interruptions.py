@@ -92,7 +92,9 @@ def test_lost_secret_is_never_made_anew(deployed: Deployment, port: int) -> None
     before = deployed.tree()
     run = deployed.run()
     assert 2 == run.rc
-    assert "is not in" in run.failures and str(secret) in run.failures and "Put it back" in run.failures
+    assert "is not in" in run.failures
+    assert str(secret) in run.failures
+    assert "Put it back" in run.failures
     assert not secret.exists()
     assert before == deployed.tree()
     secret.touch(mode=0o600)

@@ -122,7 +122,8 @@ class ModelCluster:
 
     def _assign(self, step: Assign) -> Iterator[str]:
         node = self.nodes[step.node]
-        assert node.alive and node.primary is None
+        assert node.alive
+        assert node.primary is None
         for slot in step.slots:
             former = self.owners[slot]
             assert former is None or not self.nodes[former].alive, f"slot {slot} has an owner"
@@ -145,7 +146,8 @@ class ModelCluster:
 
     def _promote(self, step: Promote) -> Iterator[str]:
         replica, primary = self.nodes[step.replica], self.nodes[step.primary]
-        assert replica.alive and replica.primary == primary.id
+        assert replica.alive
+        assert replica.primary == primary.id
         assert primary.alive == (step.mode == HANDOVER)
         replica.primary = None
         for node in self.nodes.values():
@@ -166,7 +168,10 @@ class ModelCluster:
 
     def _replicate(self, step: Replicate) -> Iterator[str]:
         node, primary = self.nodes[step.node], self.nodes[step.primary]
-        assert primary.alive and primary.primary is None and primary.id in node.known and node.id != primary.id
+        assert primary.alive
+        assert primary.primary is None
+        assert primary.id in node.known
+        assert node.id != primary.id
         self._empty(node)
         node.primary = primary.id
         for slot, holders in self.data.items():
@@ -175,13 +180,18 @@ class ModelCluster:
         yield "replicating"
 
     def _reserve(self, step: Reserve) -> Iterator[str]:
-        assert self.owners[step.slot] == step.source != step.target and step.source in self.nodes[step.target].known
+        assert self.owners[step.slot] == step.source != step.target
+        assert step.source in self.nodes[step.target].known
         self.nodes[step.target].importing[step.slot] = step.source
         yield "reserved"
 
     def _move(self, step: Move) -> Iterator[str]:
         source, target = self.nodes[step.source], self.nodes[step.target]
-        assert source.alive and target.alive and source.primary is None and target.primary is None and source.id in target.known
+        assert source.alive
+        assert target.alive
+        assert source.primary is None
+        assert target.primary is None
+        assert source.id in target.known
         for slot in step.slots:
             assert self.owners[slot] == source.id, f"{source.id} does not own {slot}"
             target.importing[slot] = source.id
@@ -212,7 +222,9 @@ class ModelCluster:
         assert step.node not in self.owners, f"{step.node} owns slots"
         for name in step.members:
             member = self.nodes[name]
-            assert member.alive and member.primary != step.node and step.node != name
+            assert member.alive
+            assert member.primary != step.node
+            assert step.node != name
             member.known.discard(step.node)
             yield "forgotten"
 

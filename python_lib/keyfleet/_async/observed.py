@@ -70,7 +70,7 @@ class ObservedEngine(Engine):
         try:
             if self._policy.on_call is not None:
                 self._policy.on_call(record)
-        except Exception:  # noqa: BLE001 - whatever the application's hook raises must not change what a call returns
+        except Exception:
             logger.exception("on_call of the policy failed")
 
 

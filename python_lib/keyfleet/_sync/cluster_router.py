@@ -114,7 +114,7 @@ class ClusterRouter(DiscoveringRouter):
             owner = self.node_at(shard.primary)
             owners[shard.first_slot : shard.last_slot + 1] = [owner] * (shard.last_slot + 1 - shard.first_slot)
             replicas[owner] = [self._replica_at(address) for address in shard.replicas]
-            for node, node_id in zip([owner, *replicas[owner]], shard.ids):  # noqa: B905 - there may be no ids
+            for node, node_id in zip([owner, *replicas[owner]], shard.ids):
                 _identify(node, node_id)
         self._owners, self._replicas, self._primaries = owners, replicas, list(replicas)
         _forget(self._nodes, {*replicas, *self._seeds})

@@ -154,7 +154,7 @@ class Link(asyncio.Protocol):
         source: LoginSource = dialer.login
         try:
             return await (source.ask_waiting(refused) if source.waits else asyncio.to_thread(source.ask, refused))
-        except Exception as error:  # noqa: BLE001 - whatever the user's provider raises
+        except Exception as error:
             raise dialer.no_login(error, self.address) from error
 
     async def _say_hello(self, dialer: Dialer, login: Login, deadline: float) -> NotSentError | None:

@@ -95,7 +95,7 @@ class Link:
     def _ask_login(self, dialer: Dialer, refused: Login | None) -> Login:
         try:
             return dialer.login.ask(refused)
-        except Exception as error:  # noqa: BLE001 - whatever the user's provider raises
+        except Exception as error:
             raise dialer.no_login(error, self.address) from error
 
     def _say_hello(self, dialer: Dialer, login: Login, deadline: float) -> NotSentError | None:

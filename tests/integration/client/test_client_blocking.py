@@ -167,7 +167,7 @@ def test_a_full_stop_of_the_server_ends_the_wait(redis_factory: RedisFactory, op
 def test_wrong_arguments_are_refused_at_once(either: Client) -> None:
     """Variable, value and what is allowed."""
     for seconds in (-1, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="timeout_seconds is .*; allowed are numbers above 0, up to 2000000, and 0 for no limit"):
+        with pytest.raises(ValueError, match=r"timeout_seconds is .*; allowed are numbers above 0, up to 2000000, and 0 for no limit"):
             either.blpop("q", timeout_seconds=seconds)
     with pytest.raises(ValueError, match="blpop has no keys"):
         either.blpop(timeout_seconds=1)

@@ -130,7 +130,7 @@ def test_an_error_within_a_transaction_is_its_calls_own(either: Client) -> None:
     either.set("{t}text", "x")
     pipe = either.pipeline(transaction=True)
     pipe.set("{t}a", 1).hgetall("{t}text").incr("{t}a")
-    with pytest.raises(WrongTypeError, match="key '{t}text'"):
+    with pytest.raises(WrongTypeError, match=r"key '{t}text'"):
         pipe.execute()
     assert [True, WrongTypeError, 2] == [pipe.results[0], type(pipe.results[1]), pipe.results[2]]
 
@@ -139,7 +139,7 @@ def test_a_transaction_over_slots_is_refused_before_anything_is_sent(redis_clust
     """Both keys are named, and the way out."""
     client = open_client(redis_cluster.settings(key_prefix="p:"))
     pipe = client.pipeline(transaction=True).set("a", 1).set("b", 2)
-    with pytest.raises(ValueError, match="keys 'a' and 'b' are in slots .*KeyGroup"):
+    with pytest.raises(ValueError, match=r"keys 'a' and 'b' are in slots .*KeyGroup"):
         pipe.execute()
     assert (0, 0) == (client.exists("a", "b"), client.stats.retries)
 
@@ -157,7 +157,7 @@ def test_what_keeps_a_transaction_from_running_is_told(redis_factory: RedisFacto
     assert [DeniedError] * 3 == [type(result) for result in pipe.results]
     assert 0 == client.exists("a")
     pipe = open_client(server.settings(username="plain", password="pw")).pipeline(transaction=True).set("a", 1)
-    with pytest.raises(DeniedError, match="multi.*the commands between MULTI and EXEC were run one by one"):
+    with pytest.raises(DeniedError, match=r"multi.*the commands between MULTI and EXEC were run one by one"):
         pipe.execute()
 
 

@@ -54,12 +54,14 @@ def test_info_is_typed_on_every_primary(either: Client, target: Target) -> None:
     assert primary_count(target) == len(found)
     for info in found.values():
         assert info.engine in ("redis", "valkey")
-        assert info.version is not None and info.version.count(".") == 2
+        assert info.version is not None
+        assert info.version.count(".") == 2
         assert ("primary", 0, "noeviction") == (info.role, info.maxmemory_bytes, info.maxmemory_policy)
         assert (info.used_memory_bytes or 0) > 100_000
         assert (info.connected_clients or 0) >= 1
         assert None not in (info.uptime_seconds, info.evicted_keys, info.keyspace_hits, info.keyspace_misses, info.connected_replicas)
-        assert info.fields["run_id"] and all(isinstance(value, str) for value in info.fields.values())
+        assert info.fields["run_id"]
+        assert all(isinstance(value, str) for value in info.fields.values())
     assert {check.node for check in either.health().checks if check.name == "ping"} == set(found)
 
 

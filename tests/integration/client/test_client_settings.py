@@ -66,7 +66,7 @@ def test_from_url_reaches_a_socket(tmp_path: Path) -> None:
 
 def test_nothing_set_is_said_at_once() -> None:
     """Before any connection."""
-    with pytest.raises(SettingsError, match="^REDIS_URL is not defined"):
+    with pytest.raises(SettingsError, match=r"^REDIS_URL is not defined"):
         Client.from_env({})
 
 

@@ -63,7 +63,7 @@ def test_close_ends_iteration_and_leaves_no_connection(target: Target, either: C
         assert (False, [Message("news", "last")]) == (reader.is_alive(), seen)
         wait_until(lambda: connections(target) == 0, "the server to see that the connection was closed")
         subscription.close()
-        with pytest.raises(ClosedError, match="^the subscription was closed$"):
+        with pytest.raises(ClosedError, match=r"^the subscription was closed$"):
             subscription.next()
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_text_is_an_error_and_the_next_one_follows(client: Client) ->
     with client.subscribe("a") as subscription:
         client.publish("a", b"\xff")
         client.publish("a", "text")
-        with pytest.raises(DecodeError, match="^channel 'a' holds a value that is not UTF-8 text$"):
+        with pytest.raises(DecodeError, match=r"^channel 'a' holds a value that is not UTF-8 text$"):
             subscription.next(10)
         expect(subscription, "text")
 
@@ -315,13 +315,13 @@ def test_wrong_arguments_are_refused(client: Client, channels: Any, options: Any
 def test_wrong_arguments_of_calls_are_refused(client: Client) -> None:
     """The subscription stays what it was."""
     with client.subscribe("a") as subscription:
-        with pytest.raises(ValueError, match="^timeout_seconds is -1; allowed are 0 and above$"):
+        with pytest.raises(ValueError, match=r"^timeout_seconds is -1; allowed are 0 and above$"):
             subscription.next(-1)
-        with pytest.raises(ValueError, match="^there is neither"):
+        with pytest.raises(ValueError, match=r"^there is neither"):
             subscription.add()
-        with pytest.raises(TypeError, match="^channel is 5"):
+        with pytest.raises(TypeError, match=r"^channel is 5"):
             subscription.remove(5)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="^channel is empty"):
+        with pytest.raises(ValueError, match=r"^channel is empty"):
             client.publish("", "x")
         client.publish("a", 1)
         expect(subscription, "1")

@@ -96,7 +96,6 @@ def test_open_slots(shared: Formation, broken: Break) -> None:
 def test_slots_without_owner(shared: Formation) -> None:
     """No node owns the slots, and one has keys of them still: they go to it."""
     wanted = shared.fill()
-    owner, _other = owner_and_other(shared, 77)
     for node in shared.cluster.primaries():
         shared.run_on(node, "CLUSTER", "DELSLOTS", 77, key_slot(b"key:1"))
     shared.form()

@@ -268,7 +268,7 @@ def test_plain_against_tls_and_tls_against_plain(tmp_path: Path, redis_server: S
 
 def test_a_missing_certificate_file_is_a_matter_of_settings(tmp_path: Path) -> None:
     """redis-py would call it a failed connection."""
-    with pytest.raises(SettingsError, match="tls_ca_file is '/nowhere/ca.crt', which is not a readable file"):
+    with pytest.raises(SettingsError, match=r"tls_ca_file is '/nowhere/ca.crt', which is not a readable file"):
         connect(Settings(tls=True, tls_ca_file="/nowhere/ca.crt"))
 
 

@@ -68,7 +68,7 @@ def test_a_replica_that_sentinel_names_gets_no_command(redis_factory: RedisFacto
     with FaultProxy(replica) as proxy, outdated_sentinel(tmp_path / "s", "redis", proxy.settings()) as only_one:
         settings = Settings(sentinels=((only_one.host, only_one.port),), sentinel_service="main", retry_attempts=1, retry_delay_ms=10)
         with (
-            pytest.raises(UnreachableError, match="its role is (slave|replica) and not master|knows a primary"),
+            pytest.raises(UnreachableError, match=r"its role is (slave|replica) and not master|knows a primary"),
             connected(settings) as client,
         ):
             client.get("k")

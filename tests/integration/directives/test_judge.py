@@ -150,7 +150,8 @@ with throwaway({server_binary!r}, []):
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python_lib")}
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env=environment) as child:
-        assert child.stdout and b"ready\n" == child.stdout.readline()
+        assert child.stdout
+        assert b"ready\n" == child.stdout.readline()
         assert 1 == len(processes_in(folder))
         child.kill()
     wait_until(lambda: processes_in(folder) == [], "the throw-away server to end")

@@ -53,7 +53,8 @@ class Service:
         self._write("password", f"{PASSWORD}\n")
         text = re.search(r"- \|\n((?: {8}.*\n)+)", compose.content)
         check = re.search(r'CMD-SHELL, "(.*)"\]', compose.content)
-        assert text and check
+        assert text
+        assert check
         self.script = self._here(re.sub("(?m)^ {8}", "", text[1]))
         self.check = self._here(check[1]).replace(f"{engine}-cli ", f"redis-cli -p {self.port} ")
         self.environ = {**os.environ, "PATH": f"{binary.parent}:{os.environ['PATH']}"}

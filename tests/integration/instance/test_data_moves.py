@@ -150,7 +150,7 @@ def test_keys_that_are_missing_after_a_start_fail_it(live: LiveInstance) -> None
     text = record.read_text(encoding="utf-8")
     record.write_text(text.replace("[100, 0]", "[120, 0]"), encoding="utf-8")
     for _unused in range(2):
-        with pytest.raises(RefusedError, match="20 of database 0.* The start was undone, with the data in"):
+        with pytest.raises(RefusedError, match=r"20 of database 0.* The start was undone, with the data in"):
             live.settle()
         assert (True, False) == (live.manager.status().stopped, Path(live.layout.config_file).exists())
     assert live.killed_before("compare_keys", live.settle)
@@ -250,7 +250,7 @@ def test_a_server_that_does_not_start_with_the_new_files_runs_as_before(live: Li
     live.settle(appenddirname="other")
     place = Path(live.layout.data_dir, "other")
     place.write_text("in the way", encoding="utf-8")
-    with pytest.raises(RefusedError, match="with the data in .* It runs again as before"):
+    with pytest.raises(RefusedError, match=r"with the data in .* It runs again as before"):
         live.restart()
     assert (100, "appendonlydir") == (live.keys(), live.active("appenddirname"))
     live.crash()

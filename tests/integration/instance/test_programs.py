@@ -122,7 +122,8 @@ def test_a_way_that_leads_to_another_program_is_seen(live: LiveInstance, tmp_pat
     installed.put(other)
     lead(other)
     (reason,) = live.settle().restart_needed
-    assert str(installed.program) in reason.partition(" shall be ")[0] and str(other) in reason.partition(" shall be ")[2]
+    assert str(installed.program) in reason.partition(" shall be ")[0]
+    assert str(other) in reason.partition(" shall be ")[2]
 
 
 def test_a_loader_in_the_place_of_none_is_seen(live: LiveInstance, tmp_path: Path) -> None:

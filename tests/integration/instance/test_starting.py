@@ -281,7 +281,7 @@ def test_handing_over_gives_no_file_of_somebody_else_away(deployed: Deployed, ro
     assert (0, 0) == (elsewhere.stat().st_uid, (data / "of-root").stat().st_uid)
     os.chown(elsewhere, pwd.getpwnam("bin").pw_uid, -1)
     (data / "trap").hardlink_to(elsewhere)
-    with pytest.raises(RefusedError, match="trap .* 2 hard links, so it is not given to daemon:daemon"):
+    with pytest.raises(RefusedError, match=r"trap .* 2 hard links, so it is not given to daemon:daemon"):
         hand_over(deployed.layout, account.owner)
     assert pwd.getpwnam("bin").pw_uid == elsewhere.stat().st_uid
 

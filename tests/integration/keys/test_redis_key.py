@@ -179,7 +179,8 @@ def test_right_password(password_server: Server, key: Run) -> None:
     """The password opens the server and is not printed."""
     result = key(key="k", value=1, login_port=password_server.port, login_password=password_server.password)
     assert "created" == action(result)
-    assert password_server.password and password_server.password not in result.stdout + result.stderr
+    assert password_server.password
+    assert password_server.password not in result.stdout + result.stderr
 
 
 @pytest.fixture(scope="module")

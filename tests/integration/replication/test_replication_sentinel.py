@@ -68,7 +68,7 @@ def test_sentinels_are_asked(group: SentinelGroup) -> None:
     """A majority must answer; what they name must be listed; those that watch others only are passed over."""
     assert [] == form(group, service="of others").steps
     listed = [address(server) for server in group.servers[1:]]
-    with pytest.raises(RefusedError, match="the Sentinels name .* as the primary, which is neither listed nor retired"):
+    with pytest.raises(RefusedError, match=r"the Sentinels name .* as the primary, which is neither listed nor retired"):
         form(group, members=listed)
     for sentinel in group.sentinels[:2]:
         sentinel.kill()

@@ -135,10 +135,10 @@ def test_an_unknown_version_is_named(redis_factory: RedisFactory, monkeypatch: p
         ServerStartError, match=r"^redis-6\.2 is not here: redis-server on PATH is [\d.]+, and .*redis-6\.2/bin/redis-server"
     ):
         redis_factory.server(engine="redis-6.2")
-    with pytest.raises(ServerStartError, match="^the engine is 'memcached'; allowed are redis and valkey, or with a version"):
+    with pytest.raises(ServerStartError, match=r"^the engine is 'memcached'; allowed are redis and valkey, or with a version"):
         redis_factory.server(engine="memcached")
     monkeypatch.delenv("KEYFLEET_SERVERS")
-    with pytest.raises(ServerStartError, match="KEYFLEET_SERVERS names no folder with other versions$"):
+    with pytest.raises(ServerStartError, match=r"KEYFLEET_SERVERS names no folder with other versions$"):
         redis_factory.server(engine="redis-6.2")
 
 

@@ -448,7 +448,7 @@ def test_it_leaves_nothing_behind(redis_server: Server) -> None:
     assert before == threading.active_count()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((proxy.host, proxy.port))
-    with pytest.raises(RuntimeError, match="^the proxy does not run"):
+    with pytest.raises(RuntimeError, match=r"^the proxy does not run"):
         proxy.heal()
 
 
@@ -477,13 +477,13 @@ def test_settings_are_the_servers_with_another_address(redis_factory: RedisFacto
 
 def test_bad_arguments_are_named(proxy: FaultProxy) -> None:
     """Value and what is allowed."""
-    with pytest.raises(ValueError, match="^nth is 0; allowed are 1 and above$"):
+    with pytest.raises(ValueError, match=r"^nth is 0; allowed are 1 and above$"):
         proxy.lose_reply("GET", nth=0)
-    with pytest.raises(ValueError, match="^times is 0; allowed are 1 and above$"):
+    with pytest.raises(ValueError, match=r"^times is 0; allowed are 1 and above$"):
         proxy.lose_request("GET", times=0)
-    with pytest.raises(ValueError, match="^keep_bytes is -1; allowed are 0 and above$"):
+    with pytest.raises(ValueError, match=r"^keep_bytes is -1; allowed are 0 and above$"):
         proxy.cut_reply("GET", keep_bytes=-1)
-    with pytest.raises(ValueError, match="^after_bytes is 0; allowed are 1 and above$"):
+    with pytest.raises(ValueError, match=r"^after_bytes is 0; allowed are 1 and above$"):
         proxy.cut_connections(after_bytes=0)
     with pytest.raises(ValueError, match="is not one server on TCP"):
         FaultProxy(Settings(unix_socket="/run/redis.sock"))

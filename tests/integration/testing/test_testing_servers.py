@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And how to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServerStartError, match="^valkey-server is not installed or not on PATH; install the package valkey-server$"):
+    with pytest.raises(ServerStartError, match=r"^valkey-server is not installed or not on PATH; install the package valkey-server$"):
         start_server(tmp_path, engine="valkey")
 
 
 def test_a_bad_directive_is_quoted_from_the_log(tmp_path: Path) -> None:
     """The server's own complaint, at once."""
-    with pytest.raises(ServerStartError, match="(?s)ended immediately; its log ends with:.*maxmemory-policy"):
+    with pytest.raises(ServerStartError, match=r"(?s)ended immediately; its log ends with:.*maxmemory-policy"):
         start_server(tmp_path, directives={"maxmemory-policy": "nonsense"})
 
 

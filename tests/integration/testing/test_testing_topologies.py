@@ -71,7 +71,7 @@ def test_a_killed_primary_is_followed_and_comes_back_as_a_replica(cluster: Clust
     """Nobody serves the key for a while; what was in sync is not lost."""
     victim = cluster.kill_primary("k1")
     assert not victim.is_running()
-    with pytest.raises(ServerStartError, match="^no node that answers serves 'k1'$"):
+    with pytest.raises(ServerStartError, match=r"^no node that answers serves 'k1'$"):
         cluster.primary_of("k1")
     cluster.wait_until_in_sync()
     assert victim is not cluster.primary_of("k1")
@@ -203,9 +203,9 @@ def test_waiting_ends(redis_factory: RedisFactory, tmp_path: Path) -> None:
     """With what was waited for."""
     cluster = redis_factory.cluster(shards=2)
     cluster.nodes[1].kill()
-    with pytest.raises(ServerStartError, match="^waited 0.1 s for the cluster's nodes to agree and be in sync$"):
+    with pytest.raises(ServerStartError, match=r"^waited 0.1 s for the cluster's nodes to agree and be in sync$"):
         cluster.wait_until_in_sync(0.1)
     for node in cluster.nodes:
         node.kill()
-    with pytest.raises(ServerStartError, match="^no node of the cluster runs$"):
+    with pytest.raises(ServerStartError, match=r"^no node of the cluster runs$"):
         cluster.wait_until_in_sync()

@@ -198,7 +198,7 @@ def test_a_budget_has_a_range() -> None:
     """The same as in the settings."""
     client = Client.from_url("redis://127.0.0.1:1")
     for budget in (0, -1, math.nan, math.inf, 86400):
-        with pytest.raises(ValueError, match="timeout_seconds is .*; allowed are numbers above 0, below 86400"):
+        with pytest.raises(ValueError, match=r"timeout_seconds is .*; allowed are numbers above 0, below 86400"):
             client.within(budget)
     for wrong in ("1", None, True):
         with pytest.raises(TypeError, match=f"timeout_seconds is of type {type(wrong).__name__}"):

@@ -147,7 +147,7 @@ def test_a_bad_tag_is_refused(tag: Any, kind: type[Exception], message: str) -> 
 
 def test_a_name_without_parts_is_refused() -> None:
     """It would be the prefix alone."""
-    with pytest.raises(ValueError, match="^a name that begins with lock: needs at least one part$"):
+    with pytest.raises(ValueError, match=r"^a name that begins with lock: needs at least one part$"):
         Prefix.LOCK.key()
 
 
@@ -156,9 +156,9 @@ def test_a_name_without_parts_is_refused() -> None:
 )
 def test_a_foreign_name_has_no_parts(name: str) -> None:
     """Only what key makes is taken apart."""
-    with pytest.raises(ValueError, match="^(part [12] |the name was not made by key)"):
+    with pytest.raises(ValueError, match=r"^(part [12] |the name was not made by key)"):
         Prefix.SESSION.parts(name)
-    with pytest.raises(ValueError, match="^(part [12] |the name was not made by key)"):
+    with pytest.raises(ValueError, match=r"^(part [12] |the name was not made by key)"):
         KeyGroup("h").parts(Prefix.SESSION, name)
 
 

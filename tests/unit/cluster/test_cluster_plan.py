@@ -146,7 +146,7 @@ def test_every_state_becomes_the_desired_one(generated: tuple[ModelCluster, Desi
             interrupt(cluster, plan_cluster(cluster.state(), desired).steps, places)
         cluster.take_all(plan_cluster(cluster.state(), desired).steps)
     except RefusedError as error:
-        assert "gone" in str(error) or "too few" in str(error) or "left to be replicas" in str(error)  # noqa: PT017
+        assert "gone" in str(error) or "too few" in str(error) or "left to be replicas" in str(error)
         return
     is_as_desired(cluster, desired)
     assert () == plan_cluster(cluster.state(), desired).steps

@@ -515,5 +515,5 @@ def test_a_line_end_within_a_secret_is_refused(tmp_path: Path, secret: str) -> N
     assert ("REDIS_PASSWORD is not usable; allowed: a text without line ends; one was probably copied with it",) == tuple(
         problems_of({"REDIS_HOST": "a", "REDIS_PASSWORD": f"a{secret}"})
     )
-    with pytest.raises(SettingsError, match="^password holds a line end$"):
+    with pytest.raises(SettingsError, match=r"^password holds a line end$"):
         Settings(password=f"a{secret}")

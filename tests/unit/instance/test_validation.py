@@ -193,7 +193,8 @@ def test_a_root_is_written_in_its_shortest_form(root: str) -> None:
 def test_a_password_with_a_line_end_is_refused_unseen(name: str, end: str) -> None:
     """A profile is a file of lines."""
     (problem,) = problems(variables({"name": "a"}, **{name: SECRET + end}))
-    assert problem.startswith(f"redis_server_{name} has a line end") and SECRET not in problem
+    assert problem.startswith(f"redis_server_{name} has a line end")
+    assert SECRET not in problem
     assert [True] == ["has a line end" in problem for problem in one(password=SECRET + end)]
 
 

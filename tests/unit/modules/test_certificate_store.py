@@ -121,7 +121,7 @@ def test_a_lost_ca_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "tls"
     made = Store(str(folder), check=False).certificate(request_of(tmp_path))
     (folder / "ca.pem").rename(tmp_path / "kept")
-    with pytest.raises(StoreError, match="ca.pem is gone"):
+    with pytest.raises(StoreError, match=r"ca.pem is gone"):
         Store(str(folder), check=False).certificate(request_of(tmp_path))
     (tmp_path / "kept").rename(folder / "ca.pem")
     assert made["pem"] == Store(str(folder), check=False).certificate(request_of(tmp_path))["pem"]

@@ -141,7 +141,7 @@ def test_an_old_primary_without_later_writes_follows_the_new_one() -> None:
     old = Member(A, history=ONE, offset=7, keys=7)
     desired = DesiredReplication((A, B))
     assert (Attach(A, B),) == plan_replication(state_of(old, new), desired).steps
-    with pytest.raises(RefusedError, match="10.0.0.1:6379 has 7 keys, 10.0.0.2:6379 has 9 keys"):
+    with pytest.raises(RefusedError, match=r"10.0.0.1:6379 has 7 keys, 10.0.0.2:6379 has 9 keys"):
         plan_replication(state_of(replace(old, offset=8), new), desired)
 
 
@@ -152,7 +152,7 @@ def test_what_sentinels_name_is_kept_and_what_they_know_follows() -> None:
     desired = DesiredReplication((A, B, C))
     state = state_of(old, named, named=B, watched=frozenset({A, B}))
     assert (Attach(A, B),) == plan_replication(state, replace(desired, members=(A, B))).steps
-    with pytest.raises(RefusedError, match="10.0.0.3:6379 has 1 keys, and it is a primary"):
+    with pytest.raises(RefusedError, match=r"10.0.0.3:6379 has 1 keys, and it is a primary"):
         plan_replication(state_of(old, named, stranger, named=B, watched=frozenset({A, B})), desired)
     assert (Attach(A, B), Attach(C, B)) == plan_replication(
         state_of(old, named, stranger, named=B, watched=frozenset({A, B})), replace(desired, primary=B)
@@ -162,10 +162,10 @@ def test_what_sentinels_name_is_kept_and_what_they_know_follows() -> None:
 def test_an_empty_primary_never_empties_the_only_copy() -> None:
     """Named by Sentinels or not."""
     empty, full = Member(A, history=ONE), Member(B, follows=D, is_linked=False, history=TWO, offset=5, keys=5)
-    with pytest.raises(RefusedError, match="has no keys, and 10.0.0.2:6379 has 5 keys"):
+    with pytest.raises(RefusedError, match=r"has no keys, and 10.0.0.2:6379 has 5 keys"):
         plan_replication(state_of(empty, full, named=A, watched=frozenset({A, B})), DesiredReplication((A, B), (D,)))
     state = state_of(empty, full, unreachable=(D,))
-    with pytest.raises(RefusedError, match="10.0.0.4:6379, the primary of 10.0.0.2:6379, is gone"):
+    with pytest.raises(RefusedError, match=r"10.0.0.4:6379, the primary of 10.0.0.2:6379, is gone"):
         plan_replication(state, DesiredReplication((A, B), (D,)))
     assert (Promote(B), Attach(A, B)) == plan_replication(state, DesiredReplication((A, B), (D,), is_forced=True)).steps
 
@@ -188,5 +188,5 @@ def test_replicas_of_replicas_and_of_strangers() -> None:
     assert (Attach(C, A),) == plan_replication(state_of(primary, first, second), desired).steps
     moved = replace(second, follows=D, is_linked=False)
     assert (Attach(C, A),) == plan_replication(state_of(primary, first, moved), desired).steps
-    with pytest.raises(RefusedError, match="copies 10.0.0.4:6379, which is neither listed nor retired"):
+    with pytest.raises(RefusedError, match=r"copies 10.0.0.4:6379, which is neither listed nor retired"):
         plan_replication(state_of(primary, first, replace(moved, history=TWO)), desired)

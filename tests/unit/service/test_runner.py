@@ -132,7 +132,8 @@ print(flush=True)
 sys.stdin.readline()
 """
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         before = runner.listens(child.pid)
         child.stdin.write(b"\n")
         child.stdin.flush()

@@ -374,7 +374,7 @@ class AsyncKeyCalls(AsyncClientBase):
                 while True:
                     step = self._commands.scan(cursor, pattern, type, count, as_bytes, undecodable)
                     cursor, names = await engine.run_on(node, step, self._budget)
-                    for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
+                    for name in names:
                         yield name
                     if cursor == 0:
                         break

@@ -366,7 +366,7 @@ class KeyCalls(ClientBase):
                 while True:
                     step = self._commands.scan(cursor, pattern, type, count, as_bytes, undecodable)
                     cursor, names = engine.run_on(node, step, self._budget)
-                    for name in names:  # noqa: UP028 - the asynchronous form has no "yield from"
+                    for name in names:
                         yield name
                     if cursor == 0:
                         break

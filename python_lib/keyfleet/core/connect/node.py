@@ -23,7 +23,7 @@ _changes = 0
 
 def reach_change() -> None:
     """Note that a command that changes something is next; tests end the process here."""
-    global _changes  # noqa: PLW0603 - of the process that is to be killed
+    global _changes
     _changes += 1
     if os.environ.get(KILL_VARIABLE) == str(_changes):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -220,7 +220,7 @@ def _tried(desired: Repository) -> tuple[dict[str, str], tuple[str, ...]]:
         newest = [version for version, _place in _versions(desired.packages[0], options)]
     if fields is None:
         raise RefusedError(f"redis_server_repo_uri: apt cannot use {desired.uri} {desired.suite}: {said or 'it has no Release file'}")
-    lacking = [package for package, versions in zip(desired.packages, offered) if not versions]  # noqa: B905 - Python 3.9
+    lacking = [package for package, versions in zip(desired.packages, offered) if not versions]
     if lacking:
         raise RefusedError(
             f"{desired.uri} {' '.join([desired.suite, *desired.components])} does not have {', '.join(lacking)}. {said}".rstrip(" .")

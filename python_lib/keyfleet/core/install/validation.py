@@ -71,7 +71,7 @@ def _archive_problems(archive: Mapping[str, Any]) -> Iterator[str]:
     if not _SHA256.fullmatch(checksum):
         yield f"redis_server_archive_sha256 is {checksum!r}: give the SHA-256 of the archive, 64 of 0-9 and a-f, in quotes"
     matches = [_FLAG.fullmatch(flag) if isinstance(flag, str) else None for flag in flags]
-    for flag, match in zip(flags, matches):  # noqa: B905 - Python 3.9
+    for flag, match in zip(flags, matches):
         if match is None:
             yield f"redis_server_archive_make_flags has {flag!r}: use NAME=VALUE, such as MALLOC=libc"
         elif match[1] in OWN_FLAGS:

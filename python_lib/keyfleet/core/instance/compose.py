@@ -18,7 +18,7 @@ from .model import Instance, rules_of
 OF_THE_HOST = re.compile("loadmodule|oom-score-adj.*|.*[_-]cpulist|syslog-.*|tls-.*|bind-source-addr|locale-collate|include")
 ENGINES = {"redis": ("redis", "7"), "valkey": ("valkey/valkey", "8")}  # image, and its tag if the inventory pins no version
 SMALLEST_LIMIT, SPARE = 256 << 20, 64 << 20
-CONFIG_FILE, SECRET_FILE = "/etc/keyfleet/server.conf", "/run/secrets/redis_password"  # noqa: S105 - a path
+CONFIG_FILE, SECRET_FILE = "/etc/keyfleet/server.conf", "/run/secrets/redis_password"
 USERS_FILE = "/etc/keyfleet/users"
 HEALTH_USER = "keyfleet-health"  # who asks for the health where users are declared: `default` may be one that cannot
 # The password reaches the server through its standard input: neither arguments nor environment show it. The images' own entry point
@@ -111,7 +111,7 @@ def users_text(users: Sequence[Mapping[str, Any]], header: str) -> str:
     health = {"name": HEALTH_USER, "rules": ["on", "-@all", "+ping"], "needs_password": True}
     lines = [" ".join(["user", *(quote(word) for word in (user["name"], *user["rules"]))]) for user in (*users, health)]
     ends = [' ">' if user["needs_password"] else "" for user in (*users, health)]
-    return "\n".join([header, *(line + end for line, end in zip(lines, ends)), ""])  # noqa: B905 - Python 3.9
+    return "\n".join([header, *(line + end for line, end in zip(lines, ends)), ""])
 
 
 def public_users(instance: Instance) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class InstancePlan:
     restart_needed: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
-    port: PortMove = PortMove(0, 0)
+    port: PortMove = PortMove(0, 0)  # noqa: RUF009 - a named tuple is immutable
     was: str = ""
     moves: bool = False
 

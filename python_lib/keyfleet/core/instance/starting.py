@@ -118,7 +118,7 @@ def program_problems(host: Host, account: Optional[Account]) -> list[str]:
 
 def _interpreter_failure(state: Conditions) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - an argument list
+        done = subprocess.run(
             [sys.executable, "-I", "-c", ""],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -172,4 +172,4 @@ def form_files(form: str, profile: Profile) -> list[FormFile]:
     else:
         quote = dotenv_quote if form == "dotenv" else systemd_quote
         contents = [(profile_text(profile.title, profile.values, quote), True)]
-    return [FormFile(ending, content, secret) for ending, (content, secret) in zip(ENDINGS[form], contents)]  # noqa: B905 - Python 3.9
+    return [FormFile(ending, content, secret) for ending, (content, secret) in zip(ENDINGS[form], contents)]

@@ -38,7 +38,7 @@ def profile_problems(
         name = endpoint["name"]
         found += _form_problems(f"instance {name}", endpoint, forms)
         found += _value_problems(f"the password of instance {name}", endpoint.get("password"), forms)
-        if "ecs" in forms and endpoint.get("password") != "":  # noqa: S105 - an empty one is none
+        if "ecs" in forms and endpoint.get("password") != "":
             found += _arn_problems(f"redis_endpoint_ecs_secret_arns[{name}]", (secret_arns or {}).get(name, ""))
     for user in users:
         where = f"redis_endpoint_users[{user.get('name')}]"

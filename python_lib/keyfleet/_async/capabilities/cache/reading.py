@@ -155,7 +155,7 @@ class AsyncReading:
             return
         try:
             self._options.on_undecodable(error)
-        except Exception:  # noqa: BLE001 - whatever the application's hook raises must not change what a call returns
+        except Exception:
             logger.exception("on_undecodable of the cache failed")
 
     def _note_outage(self, error: ServerError) -> None:
