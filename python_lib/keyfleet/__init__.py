@@ -39,6 +39,7 @@ if _typing.TYPE_CHECKING:
     from ._capabilities.cache.local_store import LocalStats
     from ._capabilities.cache.options import CacheOptions
     from ._capabilities.cache.stats import CacheStats
+    from ._capabilities.rate_limit_outages import LocalShare, RateLimitStats
     from ._capabilities.rate_limits import Limit, RateLimitResult
     from ._capabilities.sessions import Session, SessionData, SessionEntry
     from ._capabilities.tokens import RefreshToken
@@ -79,6 +80,7 @@ __all__ = [
     "KeyGroup",
     "KeyfleetError",
     "Limit",
+    "LocalShare",
     "LocalStats",
     "Lock",
     "LockLostError",
@@ -93,6 +95,7 @@ __all__ = [
     "Prefix",
     "PrefixMemory",
     "RateLimitResult",
+    "RateLimitStats",
     "RateLimitedError",
     "Reconnected",
     "RefreshToken",
@@ -132,6 +135,7 @@ _LATER = {
     "Key": ("._protocol.command", "Key"),
     "KeyGroup": ("._protocol.key_names", "KeyGroup"),
     "Limit": ("._capabilities.rate_limits", "Limit"),
+    "LocalShare": ("._capabilities.rate_limit_outages", "LocalShare"),
     "LocalStats": ("._capabilities.cache.local_store", "LocalStats"),
     "Lock": ("._sync.capabilities.locks", "Lock"),
     "MemoryEstimate": ("._protocol.info", "MemoryEstimate"),
@@ -141,6 +145,7 @@ _LATER = {
     "Prefix": ("._protocol.key_names", "Prefix"),
     "PrefixMemory": ("._protocol.info", "PrefixMemory"),
     "RateLimitResult": ("._capabilities.rate_limits", "RateLimitResult"),
+    "RateLimitStats": ("._capabilities.rate_limit_outages", "RateLimitStats"),
     "Reconnected": ("._protocol.pubsub", "Reconnected"),
     "RefreshToken": ("._capabilities.tokens", "RefreshToken"),
     "RotatingPassword": ("._transport.login", "RotatingPassword"),

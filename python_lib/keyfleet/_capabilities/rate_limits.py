@@ -24,12 +24,10 @@ from ..core.errors import RateLimitedError
 from .names import name_in, tag_of
 
 Algorithm = Literal["gcra", "fixed", "sliding"]
-OnOutage = Literal["raise", "allow", "refuse"]
-Source = Literal["server", "local", "policy"]
+Source = Literal["server", "local", "policy", "share"]
 
 EXACT = 2**53  # numbers in Lua are exact up to here
 MOST_REFUSALS = 10_000
-OUTAGE_RETRY_SECONDS = 1.0  # what was used is not known, and the server may soon be back
 _IN_NAMES = str.maketrans({"%": "%25", ":": "%3A", "{": "%7B", "}": "%7D"})
 
 # Repeated after a lost reply: a cost that is counted twice admits fewer than the limit, never more.
@@ -96,8 +94,8 @@ class RateLimitResult(NamedTuple):
         reset_at: When the full limit is available again, in seconds since the epoch by the server's clock.
         retry_after_seconds: How long until a call of this cost may be admitted, 0 if it was.
         reset_after_seconds: How long until `reset_at`, 0 if nothing is used.
-        source: ``server``; ``local`` for a refusal that was known without asking; ``policy`` where the server could not be asked, and
-            *on_outage* decided.
+        source: ``server``; ``local`` for a refusal that was known without asking; where the server could not be asked, and *on_outage*
+            decided, ``policy``, or ``share`` for a LocalShare.
         each: The result of each limit, in order, where several were checked together.
     """
 
@@ -220,16 +218,3 @@ def result_of(reply: Sequence[int], limits: Sequence[Limit]) -> RateLimitResult:
         return each[0]
     decisive = max(each, key=lambda result: (not result.allowed, result.retry_after_seconds, -result.remaining))
     return decisive._replace(each=tuple(each))
-
-
-def checked_on_outage(on_outage: str) -> None:
-    """Refuse what *on_outage* cannot be."""
-    if on_outage not in get_args(OnOutage):
-        raise ValueError(f"on_outage is {on_outage!r}; allowed: {', '.join(get_args(OnOutage))}")
-
-
-def by_policy(on_outage: OnOutage, limits: Sequence[Limit], now: float) -> RateLimitResult:
-    """Return the result where the server could not be asked; *now* is in seconds since the epoch."""
-    is_allowed = on_outage == "allow"
-    retry = 0.0 if is_allowed else OUTAGE_RETRY_SECONDS
-    return RateLimitResult(is_allowed, 0, min(limit.limit for limit in limits), now + retry, retry, retry, "policy")

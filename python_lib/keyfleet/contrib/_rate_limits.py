@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .._capabilities.rate_limits import Limit, OnOutage, RateLimitResult, checked_on_outage, names
+from .._capabilities.rate_limit_outages import OnOutage, checked_on_outage
+from .._capabilities.rate_limits import Limit, RateLimitResult, names
 
 Headers = list[tuple[str, str]]
 
@@ -30,7 +31,7 @@ def headers_of(result: RateLimitResult) -> Headers:
         The fields of draft-ietf-httpapi-ratelimit-headers, versions 00 to 06, with seconds until the reset; Retry-After of RFC 9110.
     """
     made = []
-    if result.source != "policy":
+    if result.source not in ("policy", "share"):
         made = [
             ("RateLimit-Limit", str(result.limit)),
             ("RateLimit-Remaining", str(result.remaining)),

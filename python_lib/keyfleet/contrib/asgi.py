@@ -8,7 +8,8 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._capabilities.rate_limits import Limit, OnOutage
+from .._capabilities.rate_limit_outages import OnOutage
+from .._capabilities.rate_limits import Limit
 from .._capabilities.sessions import Session, SessionData
 from .._protocol.arguments import Seconds, seconds
 from .._protocol.ttl import TTL
@@ -44,7 +45,8 @@ class RateLimitMiddleware:
         app: The application behind it.
         client: Not closed by this.
         limits: One or several; a request consumes from all of them or from none.
-        on_outage: Where the limit cannot be checked: ``allow`` the request, ``refuse`` it with 503, or ``raise`` the error.
+        on_outage: Where the limit cannot be checked: ``allow`` the request, ``refuse`` it with 503, ``raise`` the error, or admit a
+            `LocalShare` of the limit and answer 429 to the rest.
         id: Returns who is limited, of the ASGI scope; None for a request that is not limited. By default the address.
         prefix: Begins the subject, so that several of these do not share what was used.
     Raises:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet import Client
+from keyfleet import Client, Settings
 from keyfleet.testing._server import free_port, wait_until
-from keyfleet.testing.servers import Cluster, Server
+from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.web import Browser
 
+ON_EVERY_SERVER = True
 ROOT = Path(__file__).parents[3]
 APP = ROOT / "docs" / "examples" / "app.py"
 
@@ -91,13 +92,22 @@ def walk(port: int) -> None:
     assert (200, True) == (status, content["verdict"] in ("ok", "degraded"))
 
 
-@pytest.mark.parametrize("topology", ["redis_server", "redis_cluster"])
+def variables(settings: Settings) -> dict[str, str]:
+    """Return the REDIS_ variables that lead to the deployment."""
+    if settings.cluster_nodes:
+        return {"REDIS_CLUSTER_NODES": ",".join(f"{host}:{port}" for host, port in settings.cluster_nodes)}
+    if settings.sentinels:
+        sentinels = ",".join(f"{host}:{port}" for host, port in settings.sentinels)
+        return {"REDIS_SENTINELS": sentinels, "REDIS_SENTINEL_SERVICE": settings.sentinel_service or ""}
+    return {"REDIS_HOST": settings.host, "REDIS_PORT": str(settings.port)}
+
+
+@pytest.mark.parametrize("topology", ["redis_server", "redis_sentinel", "redis_cluster"])
 def test_the_example_does_what_it_shows(request: pytest.FixtureRequest, topology: str) -> None:
-    """On one server and on a cluster, from the REDIS_ variables alone."""
-    target: Server | Cluster = request.getfixturevalue(topology)
+    """On one server, with Sentinels and on a cluster, from the REDIS_ variables alone."""
+    target: Server | SentinelGroup | Cluster = request.getfixturevalue(topology)
     settings = target.settings()
-    nodes = ",".join(f"{host}:{port}" for host, port in settings.cluster_nodes)
-    environ = {"REDIS_CLUSTER_NODES": nodes} if nodes else {"REDIS_HOST": settings.host, "REDIS_PORT": str(settings.port)}
+    environ = variables(settings)
     with running(environ) as port:
         walk(port)
     with Client.from_settings(settings) as client:

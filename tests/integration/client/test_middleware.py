@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from keyfleet import AsyncClient, Client, Limit, Settings
+from keyfleet import AsyncClient, Client, Limit, LocalShare, Settings
 from keyfleet.contrib import asgi, wsgi
 from keyfleet.contrib.cookies import Cookie
 from keyfleet.testing.proxy import FaultProxy
@@ -21,8 +21,12 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from support.capabilities import full, modest_user
 from support.web import Browser, asgi_server, wsgi_server
 
+from tests.integration.conftest import Target
+
+ON_EVERY_SERVER = True
 DAY = 86400
 
 
@@ -112,6 +116,33 @@ def test_an_outage_is_what_was_chosen(redis_server: Server, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["starlette", "flask"])
+def test_a_share_is_admitted_in_an_outage(redis_server: Server, kind: str) -> None:
+    """Half of four requests, and 429 for the rest: no response says what is left, a refusal says when to come back."""
+    with FaultProxy(redis_server) as proxy:
+        proxy.refuse()
+        with limited(kind, proxy.settings(timeout_seconds=0.2), Limit(4, DAY), on_outage=LocalShare(0.5)) as browser:
+            replies = [browser.get("/") for _unused in range(3)]
+    lowered = [{name.lower(): value for name, value in it.headers.items()} for it in replies]
+    assert [200, 200, 429] == [it.status for it in replies]
+    assert [False] * 3 == ["ratelimit-remaining" in it for it in lowered]
+    assert DAY / 2 - 600 < int(lowered[2]["retry-after"]) <= DAY / 2
+
+
+@pytest.mark.parametrize("kind", ["starlette", "flask"])
+def test_a_full_server_and_a_lost_reply(redis_server: Server, kind: str) -> None:
+    """The first is an outage; after the second, the check is sent again and the request is answered."""
+    with FaultProxy(redis_server) as proxy:
+        settings = proxy.settings(timeout_seconds=5.0, retry_delay_ms=10)
+        with limited(kind, settings, Limit(5, DAY), on_outage="refuse") as browser:
+            assert 200 == browser.get("/").status
+            fault = proxy.lose_reply("EVALSHA")
+            assert (200, 1) == (browser.get("/").status, fault.hits)
+            with full(redis_server):
+                assert 503 == browser.get("/").status
+            assert [200, 200, 429] == [browser.get("/").status for _unused in range(3)], "the lost one counts twice"
+
+
+@pytest.mark.parametrize("kind", ["starlette", "flask"])
 def test_who_is_limited_is_chosen(redis_server: Server, kind: str) -> None:
     """By any part of the request; None is not limited."""
 
@@ -126,6 +157,15 @@ def test_who_is_limited_is_chosen(redis_server: Server, kind: str) -> None:
         asked = ["a", "a", "b", "{b}:*", None, None]
         replies = [browser.request("GET", "/", headers={"X-Key": key} if key else {}).status for key in asked]
     assert [200, 429, 200, 200, 200, 200] == replies
+
+
+def test_requests_are_limited_on_every_topology(target: Target) -> None:
+    """Two limits of one address; a user with few rights is enough."""
+    several = [Limit(3, DAY), Limit(100, 60, "sliding")]
+    with modest_user(target) as rights:
+        for kind in ("starlette", "flask"):
+            with limited(kind, target.settings(timeout_seconds=10.0, **rights), several, on_outage="raise", prefix=kind) as browser:
+                assert [200, 200, 200, 429] == [browser.get("/").status for _unused in range(4)]
 
 
 async def login(request: Request) -> Response:
@@ -262,6 +302,36 @@ def test_a_server_that_is_down_logs_no_user_out(redis_server: Server) -> None:
                 if browser.get("/show").status == 200:
                     break
             assert "ada" == shown(browser)[0]
+
+
+def test_a_full_server_and_a_lost_reply_log_no_user_out(redis_server: Server) -> None:
+    """What cannot be stored is an error of that request; the session stays, and works afterwards."""
+    with FaultProxy(redis_server) as proxy:
+        settings = proxy.settings(timeout_seconds=5.0, retry_delay_ms=10)
+        with starlette(settings, (asgi.SessionMiddleware, {"cookie": OPEN}), routes=ROUTES) as port:
+            browser = Browser(port)
+            browser.post("/login/ada")
+            fault = proxy.lose_reply("EVALSHA")
+            assert (("ada", {"cart": []}), 1) == (shown(browser), fault.hits)
+            with full(redis_server):
+                assert 500 == browser.post("/put/color/blue").status
+                assert ("ada", {"cart": []}) == shown(browser)
+            browser.post("/put/color/blue")
+            assert ("ada", {"cart": ["color"], "color": "blue"}) == shown(browser)
+
+
+def test_sessions_on_every_topology(target: Target) -> None:
+    """A login, a change and a logout everywhere; a user with few rights is enough."""
+    with modest_user(target) as rights:
+        settings = target.settings(timeout_seconds=10.0, **rights)
+        with starlette(settings, (asgi.SessionMiddleware, {"cookie": OPEN}), routes=ROUTES) as port:
+            browser, phone = Browser(port), Browser(port)
+            for each in (browser, phone):
+                each.post("/login/ada")
+            browser.post("/put/color/blue")
+            assert ("ada", {"cart": ["color"], "color": "blue"}) == shown(browser)
+            browser.post("/logout?everywhere")
+            assert [None, None] == [shown(each)[0] for each in (browser, phone)]
 
 
 def test_a_request_that_is_still_running_does_not_bring_an_ended_session_back(redis_server: Server) -> None:

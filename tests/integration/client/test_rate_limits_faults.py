@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from keyfleet import Client, CredentialsError, Limit, Policy, ServerError, UnreachableError, WrongTypeError
+from keyfleet import Client, CredentialsError, Limit, LocalShare, Policy, RateLimitedError, ServerError, UnreachableError, WrongTypeError
 from keyfleet.core.connect.client import close
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
@@ -67,6 +67,41 @@ def test_a_server_that_is_down_is_what_the_caller_says(client: Client, proxy: Fa
     assert ("server", True, 4) == (result.source, result.allowed, result.remaining)
 
 
+def test_each_process_admits_its_share_while_the_server_is_down(proxy: FaultProxy, open_client: OpenClient) -> None:
+    """Four clients with a quarter each admit the limit together; afterwards the server, which has not counted, decides again."""
+    clients = [open_client(proxy.settings(timeout_seconds=0.4, retry_delay_ms=10), Policy(breaker_failures=1)) for _unused in range(4)]
+    several = [Limit(100, DAY), Limit(1000, DAY, "fixed")]
+    for client in clients:
+        client.rate_limits.check("warm", 1, 1)
+    proxy.refuse()
+    proxy.close_connections()
+    results = [client.rate_limits.check_all("a", several, on_outage=LocalShare(1 / 4)) for client in clients for _unused in range(60)]
+    assert (100, {"share"}) == (sum(result.allowed for result in results), {result.source for result in results})
+    assert [(25, 35)] * 4 == [(stats.allowed_in_outage, stats.refused_in_outage) for stats in [it.rate_limits.stats for it in clients]]
+    assert not clients[0].within(0.2).rate_limits.check_all("a", several, on_outage=LocalShare(1 / 4)), "one budget for all of a client"
+    proxy.heal()
+    clients[0].wait_until_ready(10)
+    result = clients[0].rate_limits.check("a", 100, DAY, on_outage=LocalShare(1 / 4))
+    assert ("server", True, 99) == (result.source, result.allowed, result.remaining)
+
+
+def test_a_decorated_function_keeps_to_the_share(redis_server: Server) -> None:
+    """And says when to come back."""
+    with FaultProxy(redis_server) as proxy, Client.from_settings(proxy.settings(timeout_seconds=0.2)) as client:
+        proxy.refuse()
+
+        @client.rate_limits.limited(4, DAY, id="report", on_outage=LocalShare(0.5))
+        def report() -> int:
+            return 1
+
+        assert [1, 1] == [report(), report()]
+        with pytest.raises(RateLimitedError) as caught:
+            report()
+        assert DAY / 2 - 60 < caught.value.retry_after_seconds <= DAY / 2
+        with pytest.raises(ValueError, match="on_outage is 'open'"):
+            client.rate_limits.limited(4, DAY, id="report", on_outage="open")  # type: ignore[arg-type]
+
+
 def test_a_full_server_is_as_one_that_is_down(redis_server: Server, open_client: OpenClient) -> None:
     """It cannot count; a refusal of the limit itself is still known, since that writes nothing."""
     client = open_client(redis_server.settings())
@@ -74,7 +109,8 @@ def test_a_full_server_is_as_one_that_is_down(redis_server: Server, open_client:
     with full(redis_server):
         with pytest.raises(ServerError, match="OOM"):
             client.rate_limits.check("a", 5, DAY)
-        assert ["policy", "policy"] == [client.rate_limits.check("a", 5, DAY, on_outage=what).source for what in ("allow", "refuse")]
+        choices: list[Any] = ["allow", "refuse", LocalShare(1)]
+        assert ["policy", "policy", "share"] == [client.rate_limits.check("a", 5, DAY, on_outage=what).source for what in choices]
     assert ("server", 4) == (lambda result: (result.source, result.remaining))(client.rate_limits.check("a", 5, DAY))
 
 

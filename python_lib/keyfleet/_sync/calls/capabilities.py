@@ -35,10 +35,10 @@ class Capabilities(ClientBase):
     @property
     def rate_limits(self) -> RateLimits:
         """Rate limits that all processes share."""
-        from ..._capabilities.rate_limits import Refusals  # for the programs that have limits
+        from ..._capabilities.rate_limit_outages import Kept  # for the programs that have limits
         from ..capabilities.rate_limits import RateLimits
 
-        return RateLimits(self, self._kept("rate_limits", Refusals))
+        return RateLimits(self, self._kept("rate_limits", Kept))
 
     @property
     def sessions(self) -> Sessions:

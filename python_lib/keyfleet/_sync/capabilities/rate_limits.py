@@ -9,19 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from ..._capabilities.failures import is_outage
-from ..._capabilities.rate_limits import (
-    Algorithm,
-    Limit,
-    OnOutage,
-    RateLimitResult,
-    Refusals,
-    by_policy,
-    checked_on_outage,
-    command,
-    limit_of,
-    names,
-    result_of,
-)
+from ..._capabilities.rate_limit_outages import Kept, OnOutage, RateLimitStats, checked_on_outage
+from ..._capabilities.rate_limits import Algorithm, Limit, RateLimitResult, command, limit_of, names, result_of
 from ..._protocol.arguments import Seconds
 from ...core.errors import ServerError
 from ..lifecycle import ClientBase
@@ -42,8 +31,13 @@ class RateLimits:
     with another *limit* for the same window, it stays. docs/client/rate_limits.md compares the algorithms.
     """
 
-    def __init__(self, client: ClientBase, refusals: Refusals) -> None:
-        self._client, self._refusals = client, refusals
+    def __init__(self, client: ClientBase, kept: Kept) -> None:
+        self._client, self._kept = client, kept
+
+    @property
+    def stats(self) -> RateLimitStats:
+        """What *on_outage* decided so far."""
+        return self._kept.outages.stats
 
     def check(
         self,
@@ -66,8 +60,8 @@ class RateLimits:
             id: Who or what is limited, as ``login:203.0.113.7``.
             limit, window_seconds, algorithm, burst: As of `Limit`.
             cost: What this call uses up.
-            on_outage: Where the server does not answer, or has no memory left: ``raise`` the error, ``allow`` or ``refuse``. The result
-                says so in its ``source``.
+            on_outage: Where the server does not answer, or has no memory left: ``raise`` the error, ``allow``, ``refuse``, or a
+                `LocalShare` of the limit. The result says so in its ``source``.
             local_refusals: Whether a refusal is repeated without asking until its ``retry_after_seconds`` have passed. `reset` by
                 another process is not noticed until then.
         Raises:
@@ -75,11 +69,11 @@ class RateLimits:
         """
         subject = (id, limit, window_seconds, algorithm, burst)
         now = time.monotonic()
-        if local_refusals and (known := self._refusals.find(subject, cost, now)) is not None:
+        if local_refusals and (known := self._kept.refusals.find(subject, cost, now)) is not None:
             return known
         result = self._checked(id, (limit_of(limit, window_seconds, algorithm, burst),), cost, on_outage)
         if local_refusals and not result.allowed and result.source == "server":
-            self._refusals.note(subject, cost, now, result)
+            self._kept.refusals.note(subject, cost, now, result)
         return result
 
     def check_all(self, id: str | int, limits: Sequence[Limit], cost: int = 1, *, on_outage: OnOutage = "raise") -> RateLimitResult:
@@ -115,7 +109,7 @@ class RateLimits:
 
     def reset(self, id: str | int, limit: int, window_seconds: Seconds, *, algorithm: Algorithm = "gcra", burst: int | None = None) -> bool:
         """Give the full limit back, and return whether some of it was used. Other processes may refuse locally for a while."""
-        self._refusals.forget((id, limit, window_seconds, algorithm, burst))
+        self._kept.refusals.forget((id, limit, window_seconds, algorithm, burst))
         return self.reset_all(id, [limit_of(limit, window_seconds, algorithm, burst)]) > 0
 
     def reset_all(self, id: str | int, limits: Sequence[Limit]) -> int:
@@ -167,5 +161,5 @@ class RateLimits:
         except ServerError as error:
             if on_outage == "raise" or not is_outage(error):
                 raise
-            return by_policy(on_outage, limits, time.time())
+            return self._kept.outages.decide(on_outage, id, limits, cost, time.monotonic(), time.time())
         return result_of(reply, limits)
