@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import redis
 import yaml
+from keyfleet.testing import _server
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "tests/playbooks/plugins"
@@ -44,10 +44,8 @@ def unprivileged() -> list[str]:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free, and whose cluster bus port is: a deployment of any topology can have it."""
+    return _server.free_port("127.0.0.1", bus=True)
 
 
 @dataclass
