@@ -28,18 +28,26 @@ os.environ.setdefault(FOLDER_VARIABLE, str(Path(__file__).parents[1] / ".cache/s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the servers that `target` runs on."""
-    meaning = "servers for tests of each topology, as in redis-7.0,valkey-8.1; the first runs all topologies (default: %(default)s)"
+    meaning = (
+        "servers for tests of each topology, as in redis-7.0,valkey-8.1,valkey-9.1?; the first runs all topologies, and one with a "
+        "question mark is left out where it is not installed (default: %(default)s)"
+    )
     parser.addoption("--servers", default="redis-7.0", help=meaning)
     parser.addoption("--full", action="store_true", help="also run on every server what takes minutes for each")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to begin when a server that was asked for is not here."""
-    try:
-        for engine in config.getoption("servers").split(","):
-            find_binary(engine)
-    except ServerStartError as error:
-        raise pytest.UsageError(f"--servers: {error}; scripts/servers makes those of other versions") from error
+    """Refuse to begin when a server that was asked for is not here; drop those that are optional."""
+    found = []
+    for engine in config.getoption("servers").split(","):
+        try:
+            find_binary(engine.rstrip("?"))
+        except ServerStartError as error:
+            if not engine.endswith("?"):
+                raise pytest.UsageError(f"--servers: {error}; scripts/servers makes those of other versions") from error
+        else:
+            found.append(engine.rstrip("?"))
+    config.option.servers = ",".join(found)
 
 
 @pytest.fixture(autouse=True)

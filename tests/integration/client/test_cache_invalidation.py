@@ -6,15 +6,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from typing import Any
 
 import pytest
 from keyfleet import AsyncClient, Client, InvalidationError, RefusedError, UnreachableError
 from keyfleet.core.connect.client import close
+from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, Server
 from support.caches import Loader
 from support.capabilities import full, modest_user, servers_of
-from support.clients import OpenClient
+from support.clients import OpenBoth, OpenClient
 
 from tests.integration.conftest import Target
 
@@ -272,6 +274,36 @@ def test_a_server_that_goes_down_is_reported_with_what_was_deleted(redis_server:
         left = len(list(client.scan()))
         assert 0 < caught.value.deleted + caught.value.unconfirmed == 10_000 - left
         assert left == client.cache.invalidate_prefix("p:").deleted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["sentinel", "cluster"])
+def test_a_failover_leaves_nothing_old(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
+    """By tag and key callers with time see no error; a prefix may be one, and is complete when it is run again."""
+    if topology == "sentinel":
+        target: Any = redis_factory.sentinel(down_after_ms=500)
+    else:
+        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
+    writer = clients[0]
+    writer.set_many({f"p:{number}": 1 for number in range(3000)})
+    for number in range(20):
+        writer.cache.set(f"k{number}", "old", HOUR, tags=["t"])
+    target.wait_until_in_sync()
+    target.kill_primary(*(["cache_tag:t"] if topology == "cluster" else []))
+    assert 1 == writer.cache.invalidate_tags("t")
+    assert [None] * 20 == [client.cache.get(f"k{number}") for client, number in zip(clients * 10, range(20), strict=True)]
+    assert 1 == writer.cache.invalidate("k0")
+    deleted = 0
+    for _unused in range(5):
+        try:
+            deleted += writer.cache.invalidate_prefix("p:").deleted
+            break
+        except InvalidationError as error:
+            deleted += error.deleted + error.unconfirmed
+    assert (3000, []) == (deleted, list(writer.scan("p:*")))
+    loader = Loader(writer, lambda _run: "new")
+    assert ["new", "new"] == [writer.cache.get_or_set("k1", loader, HOUR, tags=["t"]) for _unused in range(2)]
 
 
 def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClient) -> None:

@@ -17,7 +17,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once, eventually
-from support.capabilities import modest_user, servers_of
+from support.capabilities import full, modest_user, servers_of
 from support.clients import OpenClient
 
 from tests.integration.conftest import Target
@@ -192,6 +192,20 @@ def test_nothing_old_is_served_while_others_write(redis_server: Server, open_cli
 
 
 # When reports cannot come
+
+
+def test_a_full_server_is_still_followed(cache: Any, server: Any, redis_server: Server) -> None:
+    """What is in memory is served, and what another client deletes is not."""
+    cache.set("k", 1, HOUR)
+    cache.set("other", 2, HOUR)
+    assert becomes_local(cache, "k")
+    assert becomes_local(cache, "other")
+    with full(redis_server):
+        server.delete("app:k")
+        assert eventually(lambda: cache.get("k") is None)
+        assert (2, True) == (cache.get("other"), served_locally(cache, "other"))
+        assert 3 == cache.get_or_set("k", lambda: 3, HOUR)
+    assert [4, 4] == [cache.get_or_set("k", lambda: 4, HOUR) for _unused in range(2)]
 
 
 def test_a_lost_connection_drops_everything(redis_server: Server, open_client: OpenClient, server: Any) -> None:

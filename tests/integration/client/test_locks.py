@@ -5,25 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from keyfleet import AsyncClient, Client, Lock, LockLostError, LockTimeoutError, Policy, RefusedError
+from keyfleet import AsyncClient, Client, LockLostError, LockTimeoutError, Policy, RefusedError
 from keyfleet._capabilities import locks as policy
 from keyfleet.core.connect.client import close
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
+from support.locks import KINDS
 
 ON_EVERY_SERVER = True
-KINDS: dict[str, Callable[[Client], Lock]] = {
-    "lock": lambda client: client.lock("a"),
-    "semaphore": lambda client: client.semaphore("a", 1),
-    "write_lock": lambda client: client.write_lock("a"),
-}
 
 
 @pytest.fixture
@@ -42,7 +39,7 @@ def fields(raw: Any, key: str = "lock:{a}") -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_holder_at_a_time(either: Client, kind: str) -> None:
     """Who comes second does not get it; the numbers rise."""
-    first, second = KINDS[kind](either), KINDS[kind](either)
+    first, second = KINDS[kind].make(either), KINDS[kind].rival(either)
     assert first.acquire() is True
     assert (True, False) == (first.is_held, second.acquire(timeout_seconds=0))
     before = first.fence
@@ -108,8 +105,13 @@ def test_an_object_is_not_reentrant(either: Client) -> None:
     assert lock.acquire(), "it may be used again"
 
 
-def test_threads_and_tasks_together_never_overlap(redis_server: Server) -> None:
+def test_threads_and_tasks_together_never_overlap(redis_server: Server, count: Callable[[int, int], int]) -> None:
     """8 contenders of 25 turns, half of them tasks: 200 turns, one inside at a time, numbers in order, everyone gets in."""
+    for _run in range(count(1, 100)):
+        _contend(redis_server)
+
+
+def _contend(redis_server: Server) -> None:
     inside: list[int] = []
     numbers: list[int] = []
     overlaps: list[int] = []
@@ -263,19 +265,46 @@ def test_who_waited_long_enough_leaves_the_line(redis_server: Server, raw: Any, 
     assert 0 < raw.pttl("lock:{a}") <= 3_640_000
 
 
-def test_a_lease_is_renewed_while_its_holder_lives(redis_server: Server, open_client: OpenClient) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lease_is_renewed_while_its_holder_lives(redis_server: Server, open_client: OpenClient, kind: str) -> None:
     """It lasts many times its TTL, and no longer than that when it is not renewed."""
     client, other = open_client(redis_server.settings()), open_client(redis_server.settings())
-    held, brief = client.lock("a", 0.3), client.lock("b", 0.3, renewed=False)
-    held.acquire()
-    brief.acquire()
-    assert other.lock("b").acquire(timeout_seconds=20)
+    brief = KINDS[kind].make(client, ttl_seconds=0.3, renewed=False)
+    assert brief.acquire(timeout_seconds=0)
+    rival = KINDS[kind].rival(other, ttl_seconds=0.3)
+    assert (False, True) == (rival.acquire(timeout_seconds=0), rival.acquire(timeout_seconds=20))
+    rival.release()
+    held = KINDS[kind].make(client, ttl_seconds=0.3)
+    assert held.acquire(timeout_seconds=0)
     time.sleep(1.0)
-    assert (True, False) == (held.is_held, other.lock("a").acquire(timeout_seconds=0))
+    assert (True, False) == (held.is_held, rival.acquire(timeout_seconds=0))
     assert brief.lost
     with pytest.raises(LockLostError):
         brief.release()
     held.release()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_process_that_is_killed_renews_no_more(redis_server: Server, open_client: OpenClient, kind: str) -> None:
+    """Its lease ends with its TTL, and a rival gets in: the child held it for many times that."""
+    ready, told = os.pipe()
+    child = os.fork()
+    if not child:
+        with Client.from_settings(redis_server.settings()) as client:
+            lock = KINDS[kind].make(client, ttl_seconds=0.5)
+            lock.acquire()
+            time.sleep(1.5)
+            os.write(told, b"1" if lock.is_held else b"0")
+            time.sleep(600)
+        os._exit(1)
+    os.close(told)
+    assert b"1" == os.read(ready, 1)
+    os.close(ready)
+    rival = KINDS[kind].rival(open_client(redis_server.settings()))
+    assert not rival.acquire(timeout_seconds=0)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert rival.acquire(timeout_seconds=20)
 
 
 def test_renewing_ends_with_its_owner(redis_server: Server) -> None:
@@ -295,21 +324,23 @@ def test_renewing_ends_with_its_owner(redis_server: Server) -> None:
 
 
 @pytest.mark.parametrize("loss", ["deleted", "taken"])
-def test_a_lost_lease_is_told(redis_server: Server, raw: Any, open_client: OpenClient, loss: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lost_lease_is_reported(redis_server: Server, raw: Any, open_client: OpenClient, kind: str, loss: str) -> None:
     """By the callback, by `lost`, by assert_held and by release, which releases nothing of the next holder's."""
     lost: list[str] = []
-    lock = open_client(redis_server.settings()).lock("a", 0.6, on_lost=lambda it: lost.append(it.name))
+    client = open_client(redis_server.settings())
+    lock = KINDS[kind].make(client, ttl_seconds=0.6, on_lost=lambda it: lost.append(it.name))
     lock.acquire()
-    raw.delete("lock:{a}")
+    raw.delete(KINDS[kind].key)
     if loss == "taken":
-        ask(raw, "other")
+        assert KINDS[kind].rival(client, renewed=False).acquire(timeout_seconds=0)
     wait_until(lambda: lost == ["a"], "the callback")
     assert (True, False) == (lock.lost, lock.is_held)
     with pytest.raises(LockLostError, match="the lock 'a' is not held any more"):
         lock.assert_held()
     with pytest.raises(LockLostError):
         lock.release()
-    assert (["h"] if loss == "taken" else []) == fields(raw)
+    assert (1 if loss == "taken" else 0) == len(KINDS[kind].tokens(raw))
     assert ["a"] == lost
 
 

@@ -16,6 +16,7 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.capabilities import full, modest_user
 from support.clients import OpenBoth, OpenClient
+from support.locks import KINDS
 
 from tests.integration.conftest import Target
 
@@ -47,30 +48,32 @@ def client(proxy: FaultProxy, open_client: OpenClient) -> Client:
     return client
 
 
-def holders(raw: Any) -> list[bytes]:
+def holders(raw: Any) -> list[str]:
     """Return the tokens that hold the lock."""
-    return [name for name in raw.hkeys("lock:{a}") if name.startswith(b"h:")]
+    return KINDS["lock"].tokens(raw)
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
-def test_an_acquire_whose_reply_was_lost_finds_its_own_token(client: Client, proxy: FaultProxy, raw: Any, silent: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_acquire_whose_reply_was_lost_finds_its_own_token(client: Client, proxy: FaultProxy, raw: Any, kind: str, silent: bool) -> None:
     """It says True, and there is one holder, who can release."""
     fault = proxy.lose_reply("EVALSHA", silent=silent)
-    lock = client.lock("a")
+    lock = KINDS[kind].make(client)
     assert lock.acquire(timeout_seconds=0) is True
-    assert (1, 1) == (fault.hits, len(holders(raw)))
+    assert (1, 1) == (fault.hits, len(KINDS[kind].tokens(raw)))
     lock.release()
-    assert [] == holders(raw)
+    assert [] == KINDS[kind].tokens(raw)
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
-def test_a_release_whose_reply_was_lost_is_a_release(client: Client, proxy: FaultProxy, raw: Any, silent: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_release_whose_reply_was_lost_is_a_release(client: Client, proxy: FaultProxy, raw: Any, kind: str, silent: bool) -> None:
     """The second attempt finds nothing to release, which is no loss."""
-    lock = client.lock("a")
+    lock = KINDS[kind].make(client)
     lock.acquire()
     fault = proxy.lose_reply("EVALSHA", silent=silent)
     lock.release()
-    assert (1, []) == (fault.hits, holders(raw))
+    assert (1, []) == (fault.hits, KINDS[kind].tokens(raw))
 
 
 def test_an_acquire_that_never_gets_a_reply_leaves_no_lock(client: Client, proxy: FaultProxy, raw: Any) -> None:
@@ -114,7 +117,7 @@ def test_a_releaser_that_dies_before_the_word_holds_up_no_one_for_long(client: C
 
 def test_a_server_that_is_down_ends_the_lease_here_first(client: Client, proxy: FaultProxy, raw: Any) -> None:
     """The holder gets an error before another caller can have the lock: the lease counts from before it was asked for."""
-    told: list[list[bytes]] = []
+    told: list[list[str]] = []
     lock = client.lock("a", 1.0, on_lost=lambda _lock: told.append(holders(raw)))
     lock.acquire()
     proxy.refuse()
@@ -139,21 +142,22 @@ def test_a_short_outage_loses_nothing(client: Client, proxy: FaultProxy) -> None
     lock.release()
 
 
-def test_a_full_server_renews_and_releases(redis_server: Server, raw: Any, open_client: OpenClient) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_server_renews_and_releases(redis_server: Server, raw: Any, open_client: OpenClient, kind: str) -> None:
     """What is new is refused with an error; who has a lock keeps it and can give it back."""
     client = open_client(redis_server.settings())
-    lock, got = client.lock("a", 0.6), []
+    lock, got = KINDS[kind].make(client, ttl_seconds=0.6), []
     lock.acquire()
 
     def wait() -> None:
         try:
-            got.append(client.lock("a").acquire(timeout_seconds=20))
+            got.append(KINDS[kind].rival(client).acquire(timeout_seconds=20))
         except ServerError as error:  # it asked while the server was full
             got.append("OOM" in str(error))
 
     thread = threading.Thread(target=wait)
     thread.start()
-    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys("lock:{a}")), "the thread stands in line")
+    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys(KINDS[kind].key)), "the thread stands in line")
     with full(redis_server):
         lock.renew()
         with pytest.raises(ServerError, match="OOM"):
@@ -179,29 +183,37 @@ def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClien
 @pytest.mark.slow
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_keeps_a_lock_that_was_replicated(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
-    """The holder renews at the new primary, the numbers go on rising, and waiting callers see no error."""
+    """Of each kind: the holder renews at the new primary, the numbers rise further, and waiting callers see no error."""
     if topology == "sentinel":
         target: Any = redis_factory.sentinel(down_after_ms=500)
     else:
         target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
-    held = clients[0].lock("a", 30.0)
-    held.acquire()
-    before = held.fence
-    got: list[bool] = []
-    later = [client.lock("a") for client in clients]
-    threads = [threading.Thread(target=lambda lock=lock: got.append(lock.acquire(timeout_seconds=60))) for lock in later]
+    held = {kind: it.make(clients[0], ttl_seconds=30.0) for kind, it in KINDS.items() if kind != "write_lock"}
+    for lock in held.values():
+        lock.acquire()
+    before = {kind: lock.fence for kind, lock in held.items()}
+    later = {kind: [KINDS[kind].rival(client) for client in clients] for kind in held}
+    got: dict[str, list[bool]] = {kind: [] for kind in held}
+    threads = [
+        [threading.Thread(target=lambda kind=kind, lock=lock: got[kind].append(lock.acquire(timeout_seconds=60))) for lock in locks]
+        for kind, locks in later.items()
+    ]
     target.wait_until_in_sync()
-    threads[0].start()
+    for early, _late in threads:
+        early.start()
     target.kill_primary(*(["lock:{a}"] if topology == "cluster" else []))
-    threads[1].start()
-    held.renew()
-    assert held.is_held
-    held.release()
-    wait_until(lambda: len(got) == 1, "one of those who wait", 60)
-    first = next(lock for lock in later if lock.is_held)
-    assert first.fence > before
-    first.release()
-    for thread in threads:
+    for _early, late in threads:
+        late.start()
+    for kind, lock in held.items():
+        lock.renew()
+        assert lock.is_held, kind
+        assert not any(rival.is_held for rival in later[kind]), kind
+        lock.release()
+        wait_until(lambda kind=kind: len(got[kind]) == 1, "one of those who wait", 60)
+        first = next(rival for rival in later[kind] if rival.is_held)
+        assert first.fence > before[kind]
+        first.release()
+    for thread in [it for pair in threads for it in pair]:
         thread.join(60)
-    assert [True, True] == got
+    assert {kind: [True, True] for kind in held} == got

@@ -112,31 +112,54 @@ def test_every_key_has_a_ttl(redis_server: Server, open_client: OpenClient, algo
     close(raw)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_command_of_a_script_leaves_a_key_without_a_ttl(redis_server: Server, open_client: OpenClient, algorithm: Any) -> None:
+    """As MONITOR shows each of them: what is written is written by SET with PX."""
+    client, raw = open_client(redis_server.settings()), redis_server.client()
+    client.rate_limits.check("warm", 1, 1)
+    with raw.monitor() as monitor:
+        for _unused in range(3):
+            client.rate_limits.check("a", 2, 60, algorithm=algorithm, local_refusals=False)
+        client.rate_limits.check_all("b", [Limit(2, 60, algorithm), Limit(2, 600, algorithm)])
+        client.execute("ECHO", "over")
+        seen: list[list[str]] = []
+        while not seen or seen[-1][0] != "ECHO":
+            found = monitor.next_command()
+            if found["client_type"] == "lua" or found["command"].upper().startswith("ECHO"):
+                seen.append(found["command"].upper().split())
+    assert {"TIME", "GET", "SET", "ECHO"} == {words[0] for words in seen}
+    assert [4] == [len([words for words in seen if words[0] == "SET"])]
+    assert all(words[-2] == "PX" and int(words[-1]) > 0 for words in seen if words[0] == "SET")
+    close(raw)
+
+
 ON_EVERY_SERVER = True
 
 
-def hammer(settings: Settings, calls: int, algorithm: Any, begin: Any, admitted: Any) -> None:
-    """Check as often as *calls* says and add how many were admitted."""
+def hammer(settings: Settings, runs: int, algorithm: Any, begin: Any, admitted: Any) -> None:
+    """Check 100 times in each run, another subject in each, and add how many were admitted."""
     with Client.from_settings(settings) as client:
-        begin.wait()
-        allowed = [bool(client.rate_limits.check("a", 100, DAY, algorithm=algorithm)) for _unused in range(calls)]
-    with admitted.get_lock():
-        admitted.value += sum(allowed)
+        for run in range(runs):
+            begin.wait(60)
+            allowed = sum(client.rate_limits.check(run, 100, DAY, algorithm=algorithm).allowed for _unused in range(100))
+            with admitted.get_lock():
+                admitted[run] += allowed
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_processes_together_admit_exactly_the_limit(redis_server: Server, algorithm: Any) -> None:
-    """4 processes of 100 calls each, limit 100."""
+def test_processes_together_admit_exactly_the_limit(redis_server: Server, algorithm: Any, count: Callable[[int, int], int]) -> None:
+    """4 processes of 100 calls each, limit 100, in every run."""
+    runs = count(10, 100)
     context = multiprocessing.get_context("spawn")
-    begin, admitted = context.Barrier(4), context.Value("i", 0)
+    begin, admitted = context.Barrier(4), context.Array("i", runs)
     settings = redis_server.settings(timeout_seconds=30)
-    workers = [context.Process(target=hammer, args=(settings, 100, algorithm, begin, admitted)) for _unused in range(4)]
+    workers = [context.Process(target=hammer, args=(settings, runs, algorithm, begin, admitted)) for _unused in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert [0, 0, 0, 0] == [worker.exitcode for worker in workers]
-    assert 100 == admitted.value
+    assert [100] * runs == list(admitted)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -176,13 +176,13 @@ def test_the_index_does_not_grow(client: Client, raw: Any) -> None:
     assert [] == raw.keys("*")
 
 
-def test_logout_wins(redis_server: Server) -> None:
-    """500 sessions, each used, changed and touched by others while it is ended: none comes back."""
+def test_logout_wins(redis_server: Server, count: Callable[[int, int], int]) -> None:
+    """500 sessions (10,000), each used, changed and touched by others while it is ended: none comes back."""
 
     async def main() -> int:
         async with AsyncClient.from_settings(redis_server.settings(timeout_seconds=30)) as client:
             sessions, dice = client.sessions, random.Random(1)  # noqa: S311 - only shuffles
-            made = [await sessions.create(number % 7, sliding=True) for number in range(500)]
+            made = [await sessions.create(number % 7, sliding=True) for number in range(count(500, 10_000))]
             calls: list[Callable[[], Any]] = []
             for it in made:
                 calls += [
@@ -274,6 +274,26 @@ def test_what_is_wrong_is_refused(call: Callable[[Any], object], error: type[Exc
     """Before anything is sent."""
     with Client.from_url("redis://127.0.0.1:1", policy=Policy()) as client, pytest.raises(error, match=message):
         call(client.sessions)
+
+
+@pytest.mark.slow
+def test_many_sessions_leave_nothing_behind(redis_server: Server, raw: Any, count: Callable[[int, int], int]) -> None:
+    """5,000 (1,000,000) with a TTL, of 1,000 users: when the last one has expired, there is no key, and the memory is free again."""
+    total = count(5_000, 1_000_000)
+    before = raw.info("memory")["used_memory"]
+
+    async def main() -> None:
+        async with AsyncClient.from_settings(redis_server.settings(timeout_seconds=60)) as client:
+
+            async def work(worker: int) -> None:
+                for number in range(worker, total, 50):
+                    await client.sessions.create(number % 1000, {"ip": "203.0.113.7"}, ttl_seconds=2)
+
+            await asyncio.gather(*(work(worker) for worker in range(50)))
+
+    asyncio.run(main())
+    wait_until(lambda: raw.dbsize() == 0, "every key expires", 30)
+    wait_until(lambda: raw.info("memory")["used_memory"] - before < 2**21, "the memory is free", 30)
 
 
 @pytest.mark.slow
