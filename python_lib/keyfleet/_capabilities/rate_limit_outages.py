@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Union, get_args
 
-from .rate_limits import Limit, RateLimitResult, Refusals
+from .rate_limits import Limit, RateLimitResult, Refusals, decisive
 
 MOST_BUCKETS = 10_000
 RETRY_SECONDS = 1.0  # the server may soon be back
@@ -111,9 +111,7 @@ class Outages:
                 self._levels[subject, bucket.limit, share] = (bucket.level, monotonic)
             while len(self._levels) > MOST_BUCKETS:
                 del self._levels[next(iter(self._levels))]
-        each = [bucket.result(cost, admits, now) for bucket in buckets]
-        decisive = max(each, key=lambda result: (not result.allowed, result.retry_after_seconds, -result.remaining))
-        return decisive if len(each) == 1 else decisive._replace(each=tuple(each))
+        return decisive([bucket.result(cost, admits, now) for bucket in buckets])
 
 
 class Kept:

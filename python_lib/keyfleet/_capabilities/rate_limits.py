@@ -165,14 +165,25 @@ def limit_of(limit: int, window_seconds: Seconds, algorithm: Algorithm, burst: i
     return Limit(limit, window_seconds, algorithm, burst)
 
 
+class _Prepared(NamedTuple):
+    """What the calls for the same limits have in common: ends of the keys' names, arguments of the script, and the highest cost."""
+
+    suffixes: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    highest_cost: int
+
+
 @lru_cache(maxsize=1024)
-def _script_arguments(limit: Limit) -> tuple[str, tuple[Argument, ...]]:
-    """Return the end of the key's name, and the arguments of the script."""
-    window = limit.window_us
-    divisor = math.gcd(limit.limit, window)
-    name = limit.name.translate(_IN_NAMES)
-    suffix = f"{limit.algorithm}:{window}" + (f":{name}" if name else "")
-    return suffix, (limit.algorithm, limit.capacity, window, window // divisor, limit.limit // divisor)
+def _prepared(limits: tuple[Limit, ...]) -> _Prepared:
+    suffixes, arguments = [], []
+    for limit in limits:
+        window, name = limit.window_us, limit.name.translate(_IN_NAMES)
+        divisor = math.gcd(limit.limit, window)
+        suffixes.append(f"{limit.algorithm}:{window}" + (f":{name}" if name else ""))
+        arguments += [limit.algorithm, limit.capacity, window, window // divisor, limit.limit // divisor]
+    if len(set(suffixes)) != len(suffixes) or not suffixes:
+        raise ValueError(f"limits are {list(limits)}; give at least one, and a name to those with the same algorithm and window")
+    return _Prepared(tuple(suffixes), tuple(arguments), min(limit.capacity for limit in limits))
 
 
 def names(subject: str | int, limits: Sequence[Limit]) -> list[str]:
@@ -183,38 +194,41 @@ def names(subject: str | int, limits: Sequence[Limit]) -> list[str]:
         ValueError: if two limits would share a key, or there is none.
     """
     tag = tag_of("id", subject)
-    found = [name_in(Prefix.RATELIMIT, tag, _script_arguments(limit)[0]) for limit in limits]
-    if len(set(found)) != len(found) or not found:
-        raise ValueError(f"limits are {list(limits)}; give at least one, and a name to those with the same algorithm and window")
-    return found
+    return [name_in(Prefix.RATELIMIT, tag, suffix) for suffix in _prepared(tuple(limits)).suffixes]
 
 
-def command(prefix: str, subject: str | int, limits: Sequence[Limit], cost: int, consumes: bool) -> Command[list[int]]:
+def command(prefix: str, subject: str | int, limits: tuple[Limit, ...], cost: int, consumes: bool) -> Command[list[int]]:
     """
     Return the command that checks *limits*.
 
     Raises:
-        ValueError: if *cost* is below 1, or above what one of *limits* ever admits.
+        ValueError: if *cost* is below 1, or above what one of *limits* ever admits; and as for `names`.
     """
-    smallest = min((limit.capacity for limit in limits), default=cost)
-    if not 1 <= whole("cost", cost) <= smallest:
-        raise ValueError(f"cost is {cost}; allowed are 1 to {smallest}, the most that the limit ever admits")
-    keys = names(subject, limits)
-    arguments: list[Argument] = [cost, int(consumes)]
-    for limit in limits:
-        arguments += _script_arguments(limit)[1]
-    full = tuple([prefix + key for key in keys])
-    return load("rate_limits/check").command(CHECK if consumes else PEEK, full, tuple(arguments), keys[0], same)
+    suffixes, arguments, highest = _prepared(limits)
+    if not 1 <= whole("cost", cost) <= highest:
+        raise ValueError(f"cost is {cost}; allowed are 1 to {highest}, the most that the limit ever admits")
+    group = name_in(Prefix.RATELIMIT, tag_of("id", subject), "")
+    full = tuple([prefix + group + suffix for suffix in suffixes])
+    sent = (cost, int(consumes), *arguments)
+    return load("rate_limits/check").command(CHECK if consumes else PEEK, full, sent, group + suffixes[0], same)
 
 
 def result_of(reply: Sequence[int], limits: Sequence[Limit]) -> RateLimitResult:
     """Return what the script's *reply* says."""
-    now = reply[0] / 1e6
-    each = [
-        RateLimitResult(bool(admitted), remaining, limit.limit, now + full / 1e6, retry / 1e6, full / 1e6)
-        for limit, admitted, remaining, retry, full in zip(limits, reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
-    ]
+    now, each, at = reply[0] / 1e6, [], 1
+    for limit in limits:
+        admitted, remaining, retry, full = reply[at : at + 4]
+        at += 4
+        each.append(RateLimitResult(admitted == 1, remaining, limit.limit, now + full / 1e6, retry / 1e6, full / 1e6))
+    return decisive(each)
+
+
+def decisive(each: list[RateLimitResult]) -> RateLimitResult:
+    """Return the result of a check of several limits: of the one that refuses longest, or else of the one with the least left."""
+    found = each[0]
     if len(each) == 1:
-        return each[0]
-    decisive = max(each, key=lambda result: (not result.allowed, result.retry_after_seconds, -result.remaining))
-    return decisive._replace(each=tuple(each))
+        return found
+    for other in each:
+        if (found.allowed, -found.retry_after_seconds, found.remaining) > (other.allowed, -other.retry_after_seconds, other.remaining):
+            found = other
+    return RateLimitResult(*found[:7], tuple(each))

@@ -214,7 +214,7 @@ class Clock:
         """Check *limit* at the present of this clock."""
         from keyfleet._capabilities.rate_limits import command, result_of
 
-        made = command("", "a", [limit], cost, consumes=True)
+        made = command("", "a", (limit,), cost, consumes=True)
         count = int(made.arguments[2])
         keys, arguments = made.arguments[3 : 3 + count], made.arguments[3 + count :]
         reply = self._raw.eval(self._source, count, *keys, *arguments, self.now)

@@ -1,5 +1,5 @@
 -- Consume from all limits of one subject, or from none of them. The server's clock counts, in microseconds.
--- KEYS[n]: the state of limit n: three numbers, kept no longer than they matter.
+-- KEYS[n]: the state of limit n: three numbers as little-endian doubles, which cost half as much as texts, kept no longer than they matter.
 -- ARGV[1]: cost, at least 1. ARGV[2]: 1 to consume, 0 to read only. Then five for each limit: algorithm (gcra, fixed, sliding),
 --   capacity, window, and for gcra the window and the limit without their common divisor.
 -- Returns the time, and for each limit: 1 if it admits the cost, what remains, when to retry (0 if admitted) and when it is full again,
@@ -62,8 +62,10 @@ end
 local checks = {gcra = gcra, fixed = fixed, sliding = sliding}
 
 local function check(n, spends)
-  local a, b, c = string.match(redis.call('GET', KEYS[n]) or '', '^(%d+) (%d+) (%d+)$')
-  return checks[ARGV[5 * n - 2]](n, spends, tonumber(a or 0), tonumber(b or 0), tonumber(c or 0))
+  local state = redis.call('GET', KEYS[n])
+  local a, b, c = 0, 0, 0
+  if state and #state == 24 then a, b, c = struct.unpack('<ddd', state) end
+  return checks[ARGV[5 * n - 2]](n, spends, a, b, c)
 end
 
 local function checked(spends)
@@ -73,7 +75,7 @@ local function checked(spends)
     all = all and admitted
     local last = #reply
     reply[last + 1], reply[last + 2], reply[last + 3], reply[last + 4] = admitted and 1 or 0, remains, retry, full
-    states[n] = {string.format('%.0f %.0f %.0f', a, b, c), math.max(1, math.ceil(full / 1000))}
+    states[n] = {struct.pack('<ddd', a, b, c), math.max(1, math.ceil(full / 1000))}
   end
   return reply, states, all
 end
