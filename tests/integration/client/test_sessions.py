@@ -177,12 +177,12 @@ def test_the_index_does_not_grow(client: Client, raw: Any) -> None:
 
 
 def test_logout_wins(redis_server: Server, count: Callable[[int, int], int]) -> None:
-    """500 sessions (10,000), each used, changed and touched by others while it is ended: none comes back."""
+    """500 sessions (20 times 500), each used, changed and touched by others while it is ended: none comes back."""
 
-    async def main() -> int:
+    async def main(seed: int) -> int:
         async with AsyncClient.from_settings(redis_server.settings(timeout_seconds=30)) as client:
-            sessions, dice = client.sessions, random.Random(1)  # noqa: S311 - only shuffles
-            made = [await sessions.create(number % 7, sliding=True) for number in range(count(500, 10_000))]
+            sessions, dice = client.sessions, random.Random(seed)  # noqa: S311 - only shuffles
+            made = [await sessions.create(number % 7, sliding=True) for number in range(500)]
             calls: list[Callable[[], Any]] = []
             for it in made:
                 calls += [
@@ -197,7 +197,7 @@ def test_logout_wins(redis_server: Server, count: Callable[[int, int], int]) -> 
             await asyncio.gather(*(call() for call in calls))
             return sum([await sessions.exists(it.id) for it in made]) + sum([len(await sessions.list(user)) for user in range(7)])
 
-    assert 0 == asyncio.run(main())
+    assert [0] * count(1, 20) == [asyncio.run(main(seed)) for seed in range(count(1, 20))]
 
 
 def test_two_writers_of_different_fields_both_survive(redis_server: Server) -> None:
@@ -278,8 +278,8 @@ def test_what_is_wrong_is_refused(call: Callable[[Any], object], error: type[Exc
 
 @pytest.mark.slow
 def test_many_sessions_leave_nothing_behind(redis_server: Server, raw: Any, count: Callable[[int, int], int]) -> None:
-    """5,000 (1,000,000) with a TTL, of 1,000 users: when the last one has expired, there is no key, and the memory is free again."""
-    total = count(5_000, 1_000_000)
+    """5,000 (200,000) with a TTL, of 1,000 users: when the last one has expired, there is no key, and the memory is free again."""
+    total = count(5_000, 200_000)
     before = raw.info("memory")["used_memory"]
 
     async def main() -> None:

@@ -158,12 +158,12 @@ def test_fifty_parallel_refreshes_give_one_new_token(redis_server: Server, raw: 
 
 
 def test_revoking_wins_over_rotating(redis_server: Server, count: Callable[[int, int], int]) -> None:
-    """100 families (10,000), rotated and revoked at the same time: no token is left, whatever came first."""
+    """100 families (100 times 100), rotated and revoked at the same time: no token is left, whatever came first."""
 
     async def main() -> int:
         async with AsyncClient.from_settings(redis_server.settings(timeout_seconds=30)) as client:
             tokens = client.tokens
-            made = [await tokens.store(number % 97) for number in range(count(100, 10_000))]
+            made = [await tokens.store(number % 5) for number in range(100)]
 
             async def rotate(token: str) -> str:
                 try:
@@ -175,7 +175,7 @@ def test_revoking_wins_over_rotating(redis_server: Server, count: Callable[[int,
             results = await asyncio.gather(*calls)
             return sum([await tokens.is_valid(token) for token in results[::2]])
 
-    assert 0 == asyncio.run(main())
+    assert [0] * count(1, 100) == [asyncio.run(main()) for _unused in range(count(1, 100))]
 
 
 def test_what_expired_is_invalid_and_leaves(client: Client, raw: Any) -> None:
