@@ -92,6 +92,11 @@ options:
     type: bool
     description:
       - Whether to verify the server's certificate and that it names the host. V(true) if nothing says otherwise.
+  tls_server_name:
+    type: str
+    description:
+      - Name that the server's certificate must have, where it is reached under another one, as through a tunnel or a load balancer. The
+        host that is connected to if not given.
   client_cert_file:
     type: path
     description:

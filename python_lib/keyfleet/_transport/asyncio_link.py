@@ -137,7 +137,7 @@ class Link(asyncio.Protocol):
             return
         host, port = self.address
         context = None if dialer.tls is None else dialer.tls.get()
-        await self._loop.create_connection(lambda: self, host, port, ssl=context, server_hostname=host if context else None)
+        await self._loop.create_connection(lambda: self, host, port, ssl=context, server_hostname=dialer.server_name(host))
 
     async def _greet(self, dialer: Dialer, deadline: float) -> None:
         """Authenticate and choose the database; a password that is refused is asked for again, once."""

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import Sentinel
 
 from ..core.connect.client import connection_options, sentinel_options
@@ -33,19 +34,47 @@ class _NewestSentinel(Sentinel):
         return votes.winner()
 
 
+def _named(settings: Settings) -> type[SSLConnection]:
+    """Return the connections of redis-py that verify the name of the settings in place of the host, if there is one."""
+    name = settings.tls_server_name
+    if not name:
+        return SSLConnection
+
+    class Named(SSLConnection):
+        def _connection_arguments(self) -> Any:
+            return {**super()._connection_arguments(), "server_hostname": name}
+
+    return Named
+
+
 def connect_asyncio(settings: Settings) -> AnyClient:
     """Return a redis-py client for asyncio; replies are bytes, and it connects when it is first used."""
     check_files(settings)
     options: dict[str, Any] = {**connection_options(settings), "username": settings.username, "password": settings.password}
     if settings.tls:
         options.update(ssl=True, ssl_check_hostname=settings.tls_verify)
+    connections = _named(settings)
     if settings.cluster_nodes:
         nodes = [ClusterNode(host, port) for host, port in settings.cluster_nodes]
-        return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+        cluster: Any = RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+        if settings.tls:  # nodes that are discovered are made from these options, those that are named were
+            cluster.connection_kwargs["connection_class"] = connections
+            for node in cluster.nodes_manager.startup_nodes.values():
+                node.connection_class = connections
+        return cluster
     options["db"] = settings.db
     if settings.sentinels:
         sentinel: Any = _NewestSentinel(list(settings.sentinels), sentinel_kwargs=sentinel_options(settings))  # type: ignore[no-untyped-call]
-        return sentinel.master_for(settings.sentinel_service, **options)
+        primary: Any = sentinel.master_for(settings.sentinel_service, **options)
+        if settings.tls and settings.tls_server_name:
+            for one in sentinel.sentinels:
+                one.connection_pool.connection_class = connections
+            managed = primary.connection_pool.connection_class
+            primary.connection_pool.connection_class = type("NamedManaged", (managed, connections), {})
+        return primary
     if settings.unix_socket:
         return Redis(unix_socket_path=settings.unix_socket, **options)
-    return Redis(host=settings.host, port=settings.port, **options)
+    client = Redis(host=settings.host, port=settings.port, **options)
+    if settings.tls:
+        client.connection_pool.connection_class = connections
+    return client

@@ -96,6 +96,10 @@ class Dialer:
         dialer.tls = self.tls
         return dialer
 
+    def server_name(self, host: str) -> str | None:
+        """Return the name that the certificate of *host* must have; None without TLS."""
+        return None if self.tls is None else self.settings.tls_server_name or host
+
     def settings_now(self) -> Settings:
         """Return the settings with the credentials that are in use."""
         login = self.login.known

@@ -272,7 +272,8 @@ def _connect(dialer: Dialer, address: Address, deadline: float) -> socket.socket
     connection = plain
     try:
         # the handshake apart, so that its time is one for all of its steps
-        connection = encrypted = dialer.tls.get().wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        name = dialer.server_name(host)
+        connection = encrypted = dialer.tls.get().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
         encrypted.settimeout(_left(deadline))
         encrypted.do_handshake()
     except BaseException:

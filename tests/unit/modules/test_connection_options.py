@@ -45,6 +45,7 @@ def test_every_option_reaches_its_field() -> None:
             tls=True,
             ca_certs="/ca.pem",
             validate_certs=False,
+            tls_server_name="tls.example",
             client_cert_file="/c.pem",
             client_key_file="/k.pem",
             timeout_seconds=1.5,
@@ -52,10 +53,11 @@ def test_every_option_reaches_its_field() -> None:
         {},
     )
     assert ("cache.example.com", 7000, "app", PASSWORD, 0) == (single.host, single.port, single.username, single.password, single.db)
-    assert (True, "/ca.pem", False, "/c.pem", "/k.pem", 1.5) == (
+    assert (True, "/ca.pem", False, "tls.example", "/c.pem", "/k.pem", 1.5) == (
         single.tls,
         single.tls_ca_file,
         single.tls_verify,
+        single.tls_server_name,
         single.tls_cert_file,
         single.tls_key_file,
         single.timeout_seconds,

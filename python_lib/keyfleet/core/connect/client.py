@@ -126,6 +126,36 @@ class _RetryingConnection:
         return None
 
 
+class _NamedServer:
+    """
+    Mixin for redis-py's SSLConnection: the handshake names and verifies another host than the one that is connected to.
+
+    SSLConnection wraps what the class behind it connects, for the host that the connection has then. So this class stands behind it
+    (`_TrueHost`) as well as before it: behind, it puts the name in place of the host, before, it restores the host.
+    """
+
+    host: str
+    server_name = ""
+
+    def _connect(self) -> Any:
+        dialed = self.host
+        try:
+            return super()._connect()  # type: ignore[misc]
+        finally:
+            self.host = dialed
+
+
+class _TrueHost(Connection if HAS_REDIS else object):  # type: ignore[misc]
+    """The other half of `_NamedServer`, between SSLConnection and Connection."""
+
+    server_name = ""
+
+    def _connect(self) -> Any:
+        connected = super()._connect()
+        self.host = self.server_name
+        return connected
+
+
 class _RetryingSentinelConnection(_RetryingConnection):
     """A connection to the primary that Sentinel names, which may not know yet what happened."""
 
@@ -169,7 +199,14 @@ def _retrying(settings: Settings, base: type, mixin: type = _RetryingConnection)
         # redis-py before 6 checks host names only on request, which its RedisCluster cannot pass on
         "fixed_options": {"ssl_check_hostname": settings.tls_verify} if settings.tls else {},
     }
-    return type(f"Retrying{base.__name__}", (mixin, base), attributes)
+    return type(f"Retrying{base.__name__}", (mixin, _verifying(settings, base)), attributes)
+
+
+def _verifying(settings: Settings, base: type) -> type:
+    """Return *base*, or where the settings say which name the certificate has, a class that verifies that one."""
+    if not (settings.tls and settings.tls_server_name):
+        return base
+    return type(f"Named{base.__name__}", (_NamedServer, base, _TrueHost), {"server_name": settings.tls_server_name})
 
 
 def _connect_attempts(settings: Settings) -> int:
@@ -218,6 +255,9 @@ def _connect_sentinel(settings: Settings) -> AnyClient:
     asking = {**sentinel_options(settings), "retry": Retry(NoBackoff(), 0)}
     sentinel_class: Any = type("NewestSentinel", (Sentinel,), {"discover_master": discover_newest})
     sentinel = sentinel_class(list(settings.sentinels), sentinel_kwargs=asking)
+    if settings.tls:
+        for one in sentinel.sentinels:
+            one.connection_pool.connection_class = _verifying(settings, one.connection_pool.connection_class)
     sentinel.discover_master(settings.sentinel_service)
     base = SentinelManagedSSLConnection if settings.tls else SentinelManagedConnection
     return sentinel.master_for(

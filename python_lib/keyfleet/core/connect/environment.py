@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "REDIS_TLS_ENABLED": "tls",
     "REDIS_TLS_CA_FILE": "tls_ca_file",
     "REDIS_TLS_VERIFY": "tls_verify",
+    "REDIS_TLS_SERVER_NAME": "tls_server_name",
     "REDIS_TLS_CERT_FILE": "tls_cert_file",
     "REDIS_TLS_KEY_FILE": "tls_key_file",
     "REDIS_CLUSTER_NODES": "cluster_nodes",
@@ -47,6 +48,7 @@ ALIKE = 0.63
 OTHER_NAMES = {
     **dict.fromkeys(("REDIS_TLS", "REDIS_SSL", "REDIS_USE_TLS", "REDIS_USE_SSL", "REDIS_SSL_ENABLED"), "REDIS_TLS_ENABLED"),
     **dict.fromkeys(("REDIS_SSL_CA_CERTS", "REDIS_SSL_CA_FILE", "REDIS_CA_CERT"), "REDIS_TLS_CA_FILE"),
+    **dict.fromkeys(("REDIS_SSL_SERVER_NAME", "REDIS_TLS_SNI", "REDIS_SNI"), "REDIS_TLS_SERVER_NAME"),
     **dict.fromkeys(("REDIS_CLUSTER", "REDIS_NODES"), "REDIS_CLUSTER_NODES"),
 }
 

@@ -144,6 +144,9 @@ def _denial(error: BaseException, text: str, username: str) -> Optional[DeniedEr
     unknown = re.match(r"(?:ERR )?unknown (?:sub)?command\W*([^'`,\s]*)", text, re.IGNORECASE)
     if unknown:
         return DeniedError(unknown.group(1).lower() or "unknown", text)
+    switched_off = re.match(r"(?:ERR )?(DEBUG|MODULE) command not allowed\b", text)  # by enable-debug-command, whoever asks
+    if switched_off:
+        return DeniedError(switched_off.group(1).lower(), text)
     in_script = re.match(r"(?:ERR )?(?:ACL failure in script|The user executing the script can't)", text)
     if not (in_script or isinstance(error, redis.exceptions.NoPermissionError) or text.startswith("NOPERM ")):
         return None

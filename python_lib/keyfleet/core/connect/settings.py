@@ -37,6 +37,8 @@ class Settings:
         db: Database number; 0 on a cluster.
         tls: Encrypt, and with *tls_verify* check the certificate and that it names the host.
         tls_ca_file: CA certificates to trust in addition to the system's.
+        tls_server_name: Name that the certificate must have and that the handshake asks for (SNI), in place of the host that is
+            connected to: for tunnels and load balancers. It holds for every server of a cluster or replication.
         tls_cert_file, tls_key_file: Client certificate and its key.
         cluster_nodes: Some ``(host, port)`` of a cluster; the rest is discovered.
         sentinels, sentinel_service: Sentinels to ask, and the service whose primary is wanted.
@@ -62,6 +64,7 @@ class Settings:
     tls: bool = False
     tls_ca_file: Optional[str] = None
     tls_verify: bool = True
+    tls_server_name: Optional[str] = None
     tls_cert_file: Optional[str] = None
     tls_key_file: Optional[str] = None
     cluster_nodes: Nodes = ()
@@ -209,7 +212,7 @@ def _problems(given: Given, names: Mapping[str, str]) -> list[str]:
 
 def _contradictions(values: Mapping[str, Any], names: Mapping[str, str], unknown: set[str]) -> list[str]:
     """Return what is wrong with a set of values, each field called as *names* says; nothing is said about *unknown* fields."""
-    tls_file = "tls_ca_file" if values["tls_ca_file"] else "tls_cert_file"
+    of_tls = next((name for name in ("tls_ca_file", "tls_cert_file", "tls_server_name") if values[name]), "tls_ca_file")
     asked = "sentinel_username" if values["sentinel_username"] else "sentinel_password"
     attempts = values["retry_attempts"]
     rules = (
@@ -237,7 +240,7 @@ def _contradictions(values: Mapping[str, Any], names: Mapping[str, str], unknown
         (values[asked] and not values["sentinels"], "{} is set and {} is not; it is for Sentinels only", [asked, "sentinels"]),
         (values["unix_socket"] and values["tls"], "{} and {} exclude each other; a socket has no TLS", ["unix_socket", "tls"]),
         (values["tls_key_file"] and not values["tls_cert_file"], "{} needs {}", ["tls_key_file", "tls_cert_file"]),
-        (not values["tls"] and values[tls_file], "{} is set and TLS is off; turn {} on or remove it", [tls_file, "tls"]),
+        (not values["tls"] and values[of_tls], "{} is set and TLS is off; turn {} on or remove it", [of_tls, "tls"]),
     )
     secrets = ((re.search("[\r\n]", values[name] or ""), "{} holds a line end", [name]) for name in SECRETS)
     return [

@@ -196,6 +196,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "tls": _boolean,
     "tls_ca_file": _stripped,
     "tls_verify": _boolean,
+    "tls_server_name": _host,
     "tls_cert_file": _stripped,
     "tls_key_file": _stripped,
     "cluster_nodes": _nodes,
