@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Union
+from typing import Any, Union
 
 import pytest
 from keyfleet import Client
 from keyfleet.testing._kept import Kept
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
 from support.clients import OpenClient, open_both, open_client
+from support.managed import KeptManaged, Managed, start_managed
 
 __all__ = ["open_both", "open_client"]  # fixtures
 
-Target = Union[Server, Cluster, SentinelGroup]
+Target = Union[Server, Cluster, SentinelGroup, Managed]
 
 STARTERS: dict[str, Callable[..., Target]] = {
     "standalone": start_server,
@@ -26,6 +27,14 @@ STARTERS: dict[str, Callable[..., Target]] = {
     "password": partial(start_server, password="correct horse"),
     "socket": partial(start_server, unix_socket=True),
 }
+# Emulations of managed services, for modules that say ON_MANAGED_SERVICES = True: what they show needs no denied command.
+MANAGED = {
+    "managed-enabled": partial(start_managed, shape="enabled", style="unknown"),
+    "managed-disabled": partial(start_managed, shape="disabled", style="unknown"),
+    "managed-serverless": partial(start_managed, shape="serverless"),
+}
+MANAGED_IN_FULL = "managed-enabled", "managed-disabled"
+STARTERS.update(MANAGED)
 ON_OTHER_SERVERS = ("standalone",)  # replies and errors differ with the version, ways to the server do not
 ON_OTHER_SERVERS_IN_FULL = ("standalone", "tls", "sentinel", "cluster")
 
@@ -39,8 +48,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     if "kept_target" in metafunc.fixturenames:
         servers = metafunc.config.getoption("servers").split(",")
-        others = ON_OTHER_SERVERS_IN_FULL if metafunc.config.getoption("full") else ON_OTHER_SERVERS
-        pairs = [(topology, server) for server in servers for topology in STARTERS if server == servers[0] or topology in others]
+        full = metafunc.config.getoption("full")
+        others = ON_OTHER_SERVERS_IN_FULL if full else ON_OTHER_SERVERS
+        left_out = MANAGED if not getattr(metafunc.module, "ON_MANAGED_SERVICES", False) else () if full else MANAGED_IN_FULL
+        pairs = [
+            (topology, server)
+            for server in servers
+            for topology in STARTERS
+            if topology not in left_out and (server == servers[0] or topology in others)
+        ]
         metafunc.parametrize("kept_target", pairs, ids="-".join, indirect=True, scope="session")
     elif "redis_engine" in metafunc.fixturenames and (wanted := getattr(metafunc.module, "ON_EVERY_SERVER", False)):
         servers = metafunc.config.getoption("servers").split(",")
@@ -55,18 +71,20 @@ def redis_engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def kept_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Target]]:
+def kept_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One deployment of each kind, shared by the session; tests use `target`."""
     topology, server = request.param
-    kept = Kept(partial(STARTERS[topology], engine=server), lambda: tmp_path_factory.mktemp("t"))
+    start: Any = partial(STARTERS[topology], engine=server)
+    kept: Any = (KeptManaged if topology in MANAGED else Kept)(start, lambda: tmp_path_factory.mktemp("t"))
     yield kept
     kept.stop()
 
 
 @pytest.fixture
-def target(kept_target: Kept[Target]) -> Target:
+def target(kept_target: Any) -> Target:
     """Each kind of deployment in turn, empty."""
-    return kept_target.fresh()
+    deployment: Target = kept_target.fresh()
+    return deployment
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from keyfleet.core.connect.client import close
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 
-Deployment = Union[Server, Cluster, SentinelGroup]
+from .managed import Managed
+
+Deployment = Union[Server, Cluster, SentinelGroup, Managed]
 # The user of an application: all keys, nothing that looks at all of them or changes the server.
 MODEST = ["on", ">modest", "~*", "&*", "+@all", "-@dangerous", "-@admin", "-keys", "-flushdb", "-flushall", "-script|flush", "-config"]
 
@@ -20,7 +22,12 @@ def servers_of(target: Deployment) -> Sequence[Server]:
     """Return the servers that hold the data of *target*."""
     if isinstance(target, Server):
         return [target]
-    return target.nodes if isinstance(target, Cluster) else target.servers
+    return target.servers if isinstance(target, SentinelGroup) else target.nodes
+
+
+def shard_count(target: Deployment) -> int:
+    """Return how many primaries hold the data of *target*."""
+    return 3 if isinstance(target, Cluster) or (isinstance(target, Managed) and target.shape == "enabled") else 1
 
 
 @contextmanager
@@ -28,12 +35,12 @@ def modest_user(target: Deployment) -> Iterator[dict[str, Any]]:
     """Give the settings of a user without @dangerous, KEYS, FLUSHDB and SCRIPT FLUSH."""
     with clients_of(servers_of(target)) as servers:
         for server in servers:
-            server.execute_command("ACL", "SETUSER", "app", "reset", *MODEST)
+            server.execute_command("ACL", "SETUSER", "modest", "reset", *MODEST)
         try:
-            yield {"username": "app", "password": "modest"}
+            yield {"username": "modest", "password": "modest"}
         finally:
             for server in servers:
-                server.execute_command("ACL", "DELUSER", "app")
+                server.execute_command("ACL", "DELUSER", "modest")
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def run_module(
     """
     path = [str(ROOT / ".collections"), _ansible_only().name]
     env = {key: value for key, value in os.environ.items() if not key.startswith(("REDIS_", "PYTHON"))}
-    env.update({"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **(environ or {})})
+    env.update({"PYTHONDONTWRITEBYTECODE": "1", **(environ or {})})
+    env["PYTHONPATH"] = os.pathsep.join([*path, *filter(None, [env.get("PYTHONPATH")])])
     request = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}}
     process = subprocess.run(
         [python, "-m", f"ansible_collections.keyfleet.redis.plugins.modules.{name}"],

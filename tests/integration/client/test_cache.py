@@ -19,6 +19,8 @@ from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once, eventually
 from support.clients import OpenBoth, OpenClient
 
+ON_MANAGED_SERVICES = True
+
 ON_EVERY_SERVER = True
 HOUR = 3600
 

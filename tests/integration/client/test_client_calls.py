@@ -15,6 +15,8 @@ from support.clients import OpenClient
 
 from tests.integration.conftest import Target
 
+ON_MANAGED_SERVICES = True
+
 pytestmark = pytest.mark.floor
 
 # Strings

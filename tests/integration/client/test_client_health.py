@@ -21,6 +21,8 @@ from support.clients import OpenClient
 
 from tests.integration.conftest import Target
 
+ON_MANAGED_SERVICES = True
+
 pytestmark = pytest.mark.slow
 
 BUDGET_SECONDS = 0.4

@@ -12,6 +12,8 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 
+ON_MANAGED_SERVICES = True
+
 pytestmark = pytest.mark.floor
 
 

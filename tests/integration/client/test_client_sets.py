@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from keyfleet import Client, DecodeError, WrongTypeError
 
+ON_MANAGED_SERVICES = True
+
 BAD = b"\xff"
 
 

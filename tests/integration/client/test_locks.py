@@ -20,6 +20,8 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.locks import KINDS
 
+ON_MANAGED_SERVICES = True
+
 ON_EVERY_SERVER = True
 
 

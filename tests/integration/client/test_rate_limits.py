@@ -16,6 +16,8 @@ from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 
+ON_MANAGED_SERVICES = True
+
 ALGORITHMS = ["gcra", "fixed", "sliding"]
 DAY = 86400
 

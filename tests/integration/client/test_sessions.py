@@ -24,6 +24,8 @@ from support.clients import OpenBoth, OpenClient
 
 from tests.integration.conftest import Target
 
+ON_MANAGED_SERVICES = True
+
 ON_EVERY_SERVER = True
 DATA = {"email": "ada@example.org", "role": "admin", "ip": "203.0.113.7", "user_agent": "Firefox", "theme": {"dark": True}, "n": 2**60}
 GIVEN = "0123456789abcdef0123456789abcdef"

@@ -32,6 +32,8 @@ from support.clients import OpenBoth, OpenClient
 
 from tests.integration.conftest import Target
 
+ON_MANAGED_SERVICES = True
+
 ON_EVERY_SERVER = True
 GIVEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.0123456789abcdef"
 

@@ -19,6 +19,8 @@ from keyfleet.testing.servers import Server, start_cluster, start_server
 
 from tests.integration.conftest import Target
 
+ON_MANAGED_SERVICES = True
+
 
 class Clock:
     """A time that moves only by sleeping, and does something then."""

@@ -15,6 +15,8 @@ from keyfleet.core.keys.plan import parse_entries
 from keyfleet.testing.servers import Cluster, Server
 from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 
+ON_MANAGED_SERVICES = True
+
 FIRST: dict[str, Any] = {
     "string": 1.5,
     "json": {"a": [1, True, None], "b": {"c": "é"}},
