@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Union
+from typing import Any
 
 import pytest
 from keyfleet import Client
 from keyfleet.testing._kept import Kept
-from keyfleet.testing.servers import Cluster, SentinelGroup, Server, start_cluster, start_sentinel, start_server
+from keyfleet.testing.servers import start_cluster, start_sentinel, start_server
 from support.clients import OpenClient, open_both, open_client
-from support.managed import KeptManaged, Managed, start_managed
+from support.managed import KeptManaged, start_managed
+from support.targets import Target
 
 __all__ = ["open_both", "open_client"]  # fixtures
-
-Target = Union[Server, Cluster, SentinelGroup, Managed]
 
 STARTERS: dict[str, Callable[..., Target]] = {
     "standalone": start_server,

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from keyfleet.testing.servers import Server
-from support.collection import ansible
+from support.collection import LITTER, ansible
 from support.playbooks import free_port, unprivileged
-
-from tests.packaging.conftest import LITTER
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = Path("ansible_collections/keyfleet/redis")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Archive, Archive
 
 
 @pytest.fixture
-def archived(deployment: Deployment) -> Iterator[Deployment]:
+def archived(deployment: Deployment) -> Deployment:
     """Return a deployment of the method archive."""
     deployment.variables |= {"redis_server_install_method": "archive", "redis_server_archive_make_flags": QUICK_FLAGS}
     return deployment

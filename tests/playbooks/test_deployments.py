@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ DESTROY = "playbooks/destroy.yml"
 
 
 @pytest.fixture
-def two(deployment: Deployment, port: int) -> Iterator[Deployment]:
+def two(deployment: Deployment, port: int) -> Deployment:
     """An inventory with the deployments cache on node1 and shop on node2."""
     deployment.hosts = ("node1", "node2")
     deployment.variables = {

@@ -9,6 +9,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+LITTER = (
+    ".venv/bin/python",
+    ".cache/sanity/x",
+    ".git/config",
+    ".ansible/x",
+    ".mypy_cache/x",
+    "build/x",
+    "keyfleet-redis-0.0.1.tar.gz",
+    "plugins/modules/__pycache__/redis_key.pyc",
+    "python_lib/keyfleet.egg-info/PKG-INFO",
+    "inventories/local/.keyfleet/redis/redis_server_password",
+    "inventories/local/redis.env",
+    "inventories/local/redis-node2.env",
+    "inventories/local/shop@node1.env",
+    "redis.env",
+)
+"""What lies around in a checkout that is worked in, secrets among it."""
+
 
 def ansible(
     name: str,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -73,6 +73,10 @@ class Replication:
         return set(self.run_on(server, "KEYS", "*"))
 
 
+Start = Callable[..., Replication]
+"""Starts so many servers that know no other; they end with the test."""
+
+
 class Writer:
     """
     Write numbered keys through keyfleet's client until told to stop; a context manager.
@@ -90,13 +94,13 @@ class Writer:
 
     def __enter__(self) -> Writer:
         self._thread.start()
-        wait_until(lambda: len(self.acknowledged) > 50 or self.failures, "the writer to write")
+        wait_until(lambda: len(self.acknowledged) > 50 or bool(self.failures), "the writer to write")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         count = len(self.acknowledged)
         if error is None:
-            wait_until(lambda: len(self.acknowledged) > count + 50 or self.failures, "the writer to write again", 30)
+            wait_until(lambda: len(self.acknowledged) > count + 50 or bool(self.failures), "the writer to write again", 30)
         self._ended.set()
         self._thread.join()
 

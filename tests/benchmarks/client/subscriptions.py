@@ -53,7 +53,7 @@ def _async(server: Server, admin: Any) -> list[float]:
     async def subscribe() -> Any:
         return await client.subscribe(CHANNEL).__aenter__()
 
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner:  # type: ignore[attr-defined]
         subscription = runner.run(subscribe())
         times = _deaf_milliseconds(admin, lambda seconds: hasattr(runner.run(subscription.next(seconds)), "data"))
         runner.run(subscription.close())

@@ -66,7 +66,7 @@ def blocking_pop(engine: str, report: Report) -> None:
         with Client.from_settings(settings) as client:
             _report_pop("sync", lambda: client.blpop("queue", timeout_seconds=POP_SECONDS), report)
         tasks: Any = AsyncClient.from_settings(settings)
-        with asyncio.Runner() as runner:
+        with asyncio.Runner() as runner:  # type: ignore[attr-defined]
             _report_pop("async", lambda: runner.run(tasks.blpop("queue", timeout_seconds=POP_SECONDS)), report)
             runner.run(tasks.close())
 
@@ -106,7 +106,7 @@ def _blocking_calls(settings: Settings, policy: Policy) -> Iterator[Callable[[],
 @contextmanager
 def _task_calls(settings: Settings, policy: Policy) -> Iterator[Callable[[], object]]:
     client: Any = AsyncClient.from_settings(settings, policy=policy)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner:  # type: ignore[attr-defined]
         yield lambda: runner.run(client.get("k"))
         runner.run(client.close())
 

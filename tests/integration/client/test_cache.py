@@ -197,7 +197,7 @@ def test_an_interrupted_leader_of_threads_is_replaced(redis_server: Server) -> N
 
     def ask(_number: int) -> Any:
         try:
-            return client.cache.get_or_set("k", load, HOUR)
+            return client.cache.get_or_set("k", load, HOUR)  # type: ignore[attr-defined]
         except KeyboardInterrupt:
             return "interrupted"
 

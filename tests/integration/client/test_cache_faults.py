@@ -15,8 +15,7 @@ from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once
 from support.capabilities import full, modest_user
 from support.clients import OpenBoth, OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_EVERY_SERVER = True
 HOUR = 3600

@@ -17,8 +17,7 @@ from keyfleet.testing.servers import Cluster, Server
 from support.caches import Loader
 from support.capabilities import full, modest_user, servers_of
 from support.clients import OpenBoth, OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_EVERY_SERVER = True
 HOUR = 3600

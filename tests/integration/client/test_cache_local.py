@@ -19,8 +19,7 @@ from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once, eventually
 from support.capabilities import full, modest_user, servers_of
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_EVERY_SERVER = True
 HOUR = 3600

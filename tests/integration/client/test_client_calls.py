@@ -12,8 +12,7 @@ from keyfleet.testing._server import free_port
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_MANAGED_SERVICES = True
 

@@ -18,8 +18,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_MANAGED_SERVICES = True
 

@@ -17,8 +17,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 

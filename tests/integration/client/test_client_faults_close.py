@@ -16,8 +16,7 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
 from support.load import Load
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = pytest.mark.slow
 

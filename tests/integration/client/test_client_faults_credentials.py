@@ -13,8 +13,7 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, Server
 from support.capabilities import MODEST, modest_user
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = [pytest.mark.floor, pytest.mark.slow]
 

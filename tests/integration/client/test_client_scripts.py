@@ -11,8 +11,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, Server
 from support.clients import OpenClient
 from support.managed import Managed
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_MANAGED_SERVICES = True
 

@@ -13,8 +13,7 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = pytest.mark.floor
 

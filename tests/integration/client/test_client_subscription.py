@@ -16,8 +16,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.subscribers import connections, expect, expect_no_more, kill_connections, reconnection, twenty_with_a_break
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = pytest.mark.floor
 

@@ -226,7 +226,7 @@ def test_a_reader_behind_a_writer_waits(redis_server: Server, raw: Any, open_cli
 
 def ask(raw: Any, token: str, ttl: float = 30.0, waits: bool = True) -> Any:
     """Acquire as a process that dies afterwards."""
-    return raw.execute_command(*policy.acquire("", policy.lock_shape("a"), token, ttl, waits).with_source().arguments)
+    return raw.execute_command(*policy.acquire("", policy.lock_shape("a"), token, ttl, waits).with_source().arguments)  # type: ignore[attr-defined]
 
 
 def test_a_dead_waiter_is_skipped(redis_server: Server, raw: Any, open_client: OpenClient) -> None:
@@ -397,7 +397,7 @@ def test_a_cancellation_leaves_no_lock(redis_server: Server, raw: Any, is_conten
 
 def test_what_comes_late_for_one_who_left_gets_nothing(redis_server: Server, raw: Any) -> None:
     """An acquisition that was on its way when its caller gave up does not lock everyone out."""
-    raw.execute_command(*policy.release("", policy.lock_shape("a"), "late", may_be_pending=True).with_source().arguments)
+    raw.execute_command(*policy.release("", policy.lock_shape("a"), "late", may_be_pending=True).with_source().arguments)  # type: ignore[attr-defined]
     assert [-1, 0] == ask(raw, "late")
     assert ["d"] == fields(raw)
 

@@ -17,8 +17,7 @@ from keyfleet.testing.servers import Server
 from support.capabilities import full, modest_user
 from support.clients import OpenBoth, OpenClient
 from support.locks import KINDS
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_EVERY_SERVER = True
 FOR_EVER = 1_000_000

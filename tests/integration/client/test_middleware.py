@@ -22,9 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from support.capabilities import full, modest_user
+from support.targets import Target
 from support.web import Browser, asgi_server, wsgi_server
-
-from tests.integration.conftest import Target
 
 ON_EVERY_SERVER = True
 DAY = 86400
@@ -170,13 +169,13 @@ def test_requests_are_limited_on_every_topology(target: Target) -> None:
 
 async def login(request: Request) -> Response:
     """Log in the user of the path."""
-    made = await request.session.login(request.path_params["user"], {"ip": request.client.host, "cart": []})
+    made = await request.session.login(request.path_params["user"], {"ip": request.client.host, "cart": []})  # type: ignore[attr-defined]
     return PlainTextResponse(made.handle)
 
 
 async def logout(request: Request) -> Response:
     """Log out."""
-    await request.session.logout(everywhere="everywhere" in request.query_params)
+    await request.session.logout(everywhere="everywhere" in request.query_params)  # type: ignore[attr-defined]
     return PlainTextResponse("bye")
 
 
@@ -195,14 +194,14 @@ async def remove(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """Show the session."""
-    return JSONResponse({"user": request.session.user_id, "extra": dict(request.session)})
+    return JSONResponse({"user": request.session.user_id, "extra": dict(request.session)})  # type: ignore[attr-defined]
 
 
 async def end_while_running(request: Request) -> Response:
     """Change the session after another request has ended it."""
     request.session["late"] = 1
     async with AsyncClient.from_settings(request.app.state.settings) as other:
-        await other.sessions.revoke_user(request.session.user_id)
+        await other.sessions.revoke_user(request.session.user_id)  # type: ignore[attr-defined]
     return PlainTextResponse("done")
 
 

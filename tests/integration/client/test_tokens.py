@@ -29,8 +29,7 @@ from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.capabilities import full, modest_user
 from support.clients import OpenBoth, OpenClient
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_MANAGED_SERVICES = True
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from keyfleet.testing._binaries import ServerStartError, find_binary
-from support.formations import Formation
+from support.formations import Formation, Start
 
 
 def _is_here(engine: str) -> bool:
@@ -22,7 +22,6 @@ def _is_here(engine: str) -> bool:
 
 
 collect_ignore = [] if _is_here("valkey-9.1") else ["test_cluster_atomic.py"]
-Start = Callable[..., Formation]
 
 
 @pytest.fixture

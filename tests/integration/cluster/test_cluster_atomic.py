@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Start
-from support.formations import is_whole
+from support.formations import Start, is_whole
 
 pytestmark = pytest.mark.slow
 ENGINE = "valkey-9.1"

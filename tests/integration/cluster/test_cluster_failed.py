@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Start
 from keyfleet.core.errors import RefusedError, UnreachableError
-from support.formations import address, is_whole
+from support.formations import Start, address, is_whole
 
 
 def test_most_primaries_fail(start_nodes: Start) -> None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from conftest import Start
-from support.formations import Formation, address, is_whole
+from support.formations import Formation, Start, address, is_whole
 
 pytestmark = pytest.mark.slow
 ON_EVERY_SERVER = "full"

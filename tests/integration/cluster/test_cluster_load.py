@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
-from conftest import Start
 from keyfleet import Client
 from keyfleet.testing._server import Server
-from support.formations import PASSWORD, address, is_whole
+from support.formations import PASSWORD, Start, address, is_whole
 from support.load import Load
 from support.modules import Result, run_module
 

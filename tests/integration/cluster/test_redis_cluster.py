@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Start
 from keyfleet.core.errors import KeyfleetError
 from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
-from support.formations import PASSWORD, Formation, address
+from support.formations import PASSWORD, Formation, Start, address
 from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 
 

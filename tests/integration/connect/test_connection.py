@@ -27,8 +27,7 @@ from keyfleet.core.errors import (
     UnreachableError,
 )
 from keyfleet.testing.servers import Cluster, Server, start_server
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 SECRET = "hunter2-s3cret"
 

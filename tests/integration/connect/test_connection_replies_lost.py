@@ -11,8 +11,7 @@ from keyfleet.core.connect.redis_py import translated
 from keyfleet.core.errors import UnreachableError
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 # INCR, then let the client wait longer than its timeout: 0.3 s, or so many calls where a script's TIME stands still (Redis 7.2 and newer).
 SLOW_INCR = """

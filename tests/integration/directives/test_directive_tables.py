@@ -11,9 +11,7 @@ import pytest
 from keyfleet.core.directives.plan import canonical, check, table_for
 from keyfleet.core.directives.trial import engine_version, judge
 from keyfleet.core.directives.values import describe, refusal
-from support.directives import ENGINES, SAMPLES, binary, other_values
-
-from tests.unit.directives.test_directives import BAD, GOOD
+from support.directives import BAD, ENGINES, GOOD, SAMPLES, binary, other_values
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINE_DEPENDENT = {"dir"}

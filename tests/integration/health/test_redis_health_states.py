@@ -18,8 +18,7 @@ from keyfleet.core.health.report import HealthReport, wait_for_health
 from keyfleet.testing._server import free_port, wait_until
 from keyfleet.testing.servers import Server, start_cluster, start_server
 from support.modules import run_module
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 pytestmark = pytest.mark.slow
 

@@ -12,16 +12,10 @@ import pytest
 from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import Cluster, Server, start_server
 from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
+from support.targets import at
 
 PYTHONS = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current redis-py", "redis-py 4.3.4"])
 COUNTS = ("matched", "deleted", "unconfirmed")
-
-
-def at(server: Server | Cluster, **options: Any) -> dict[str, Any]:
-    """Return the options that reach *server*."""
-    if isinstance(server, Cluster):
-        return {"startup_nodes": [f"{node.host}:{node.port}" for node in server.nodes], **options}
-    return {"login_host": server.host, "login_port": server.port, **options}
 
 
 def put(server: Server | Cluster, names: Iterable[str | bytes]) -> None:

@@ -16,8 +16,7 @@ from keyfleet.core.errors import InvalidationError, RefusedError, UnreachableErr
 from keyfleet.core.keys.invalidate import invalidate, select
 from keyfleet.testing._server import free_port
 from keyfleet.testing.servers import Server, start_cluster, start_server
-
-from tests.integration.conftest import Target
+from support.targets import Target
 
 ON_MANAGED_SERVICES = True
 

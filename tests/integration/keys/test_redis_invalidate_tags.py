@@ -12,8 +12,7 @@ from keyfleet.core.connect.client import close
 from keyfleet.testing.servers import Cluster, Server
 from support.capabilities import full
 from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
-
-from tests.integration.keys.test_redis_invalidate import at
+from support.targets import at
 
 pytestmark = pytest.mark.client
 PYTHONS = pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current redis-py", "redis-py 4.3.4"])

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.replications import Replication
-
-Start = Callable[..., Replication]
+from support.replications import Replication, Start
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Start
 from keyfleet.core.errors import KeyfleetError, RefusedError
 from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
-from support.replications import PASSWORD, Replication, address
+from support.replications import PASSWORD, Replication, Start, address
 
 ON_EVERY_SERVER = True
 

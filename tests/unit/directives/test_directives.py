@@ -16,51 +16,10 @@ from keyfleet.core.directives.plan import (
     table_for,
 )
 from keyfleet.core.errors import RefusedError
+from support.directives import BAD, GOOD, HASH
 
 REDIS_7 = table_for("redis", "7.0.15")
-HASH = "#" + "0123456789abcdef" * 4
 SECRET = "hush-hush-hush"
-
-GOOD: dict[str, list[object]] = {
-    "maxmemory": ["0", 0, "100mb", "1GB", "1g", 1073741824],
-    "maxmemory-clients": ["5%", "100%", "1mb"],
-    "hz": [1, "500"],
-    "list-max-listpack-size": [-2],
-    "appendonly": [True, False, "yes", "No"],
-    "appendfsync": ["always", False, "EVERYSEC"],
-    "shutdown-on-sigint": ["save now", ["nosave", "force"], "default"],
-    "save": ["", [], "3600 1", "3600 1 300 100", ["3600 1", "300 100"], [[3600, 1], "300 100"]],
-    "client-output-buffer-limit": ["pubsub 32mb 8mb 60", ["replica 1gb 512mb 60", ["normal", 0, 0, 0]], "normal 0 0 0 slave 1 1 1"],
-    "oom-score-adj-values": ["0 200 800", [-10, 0, 2000]],
-    "latency-tracking-info-percentiles": ["", "50 99.9", [50, 99.9, 100.0]],
-    "notify-keyspace-events": ["", "KEA", "Kx$"],
-    "rename-command": [['CONFIG ""', ["DEBUG", "hidden"]], [], "FLUSHALL ''"],
-    "loadmodule": ["/opt/m.so", ["/opt/m.so ARG 1", ["/opt/n.so"]]],
-    "user": [f"app on {HASH} ~app:* &* +@read", [f"app on {HASH}", "web on nopass (+get ~x)"]],
-    "slave-priority": [0],
-    "masterauth": ["with space"],
-    "proc-title-template": ["{title} {port}"],
-    "watchdog-period": [0],
-}
-BAD: dict[str, list[object]] = {
-    "maxmemory": ["12 apples", "1.5gb", -1, "lots", True, None, "", [1], {"a": 1}, "1e9", "99999999999gb"],
-    "maxmemory-clients": ["101%", "-5%"],
-    "hz": ["ten", 1.5, True, "", " 5", "05", 2**31, -1],
-    "databases": [0, "x"],
-    "appendonly": ["true", "on", 1, None],
-    "appendfsync": ["sometimes", ["always"]],
-    "maxmemory-policy": ["lru"],
-    "shutdown-on-sigint": ["later", ["save", "later"], []],
-    "save": ["3600", ["3600 1", "300"], "0 1", "a b", [["3600"]], "3600 -1", [[[1]]]],
-    "client-output-buffer-limit": ["master 1 1 1", "pubsub 1 1", "pubsub x 1 1", [], ""],
-    "oom-score-adj-values": ["1 2", [1, 2, 3000], "a b c"],
-    "latency-tracking-info-percentiles": ["101", "x"],
-    "notify-keyspace-events": ["KQ", "K E"],
-    "rename-command": ["CONFIG", ["CONFIG a b"], 'CONFIG "'],
-    "loadmodule": ["m.so"],
-    "syslog-ident": [True, ["a"], None, "two\nlines"],
-    "list-max-ziplist-entries": [1],
-}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])

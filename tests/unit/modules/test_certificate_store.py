@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.keyfleet.redis.plugins.plugin_utils.certificate_store import HostRequest, Store, StoreError
@@ -155,7 +156,7 @@ def test_the_users_own_ca_signs(ready: HostRequest, tmp_path: Path) -> None:
     assert [tmp_path / "tls/hosts/node1.pem"] == sorted((tmp_path / "tls").rglob("*.pem"))
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "another key": ({"key_file": "other.pem", "certificate_file": "node.crt"}, "belong together"),
     "no such name": ({"announced": ["cache.example.org"]}, "clients use cache.example.org"),
     "the CA is a leaf": ({"ca_file": "node.crt"}, "redis_tls_ca_file is .* it is no CA"),
