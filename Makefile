@@ -1,7 +1,7 @@
 # Thin: each target is one script, and runs without make as scripts/NAME.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deploy destroy check test test-full bench docs site clean
+.PHONY: help deploy destroy check test test-full bench coverage docs site release clean
 
 INVENTORY ?= inventories/local
 PURGE ?= 0
@@ -32,6 +32,12 @@ bench: ## Measure deployments, clusters, and the client beside its peers; ARGS="
 
 site: ## Build the documents as a site, in .cache/site
 	@scripts/site
+
+release: ## Build the wheel and the collection into build/, and check both
+	@scripts/release
+
+coverage: ## Measure branch coverage of library, plugins and filters, and list the ten least covered files
+	@scripts/coverage
 
 docs: ## Write docs/reference anew from the specs
 	@scripts/venv dev && .venv/bin/python scripts/generate_docs.py

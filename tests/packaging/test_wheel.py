@@ -11,6 +11,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +22,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("python_lib", "LICENSES"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "setup.py", "galaxy.yml"):
+        shutil.copy(ROOT / name, folder)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder)]
     done = subprocess.run(pip, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -39,6 +41,11 @@ def test_holds_every_file_of_the_library(wheel: Path) -> None:
     library = ROOT / "python_lib"
     wanted = {str(path.relative_to(library)) for path in (library / "keyfleet").rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert wanted == {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("keyfleet/")}
+
+
+def test_has_the_version_of_the_collection(wheel: Path) -> None:
+    """One place says it."""
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"] == wheel.name.split("-")[1]
 
 
 def test_is_under_the_mit_licence_alone(wheel: Path) -> None:
