@@ -156,7 +156,7 @@ class _Order:
     Finds answers that were not given in order.
 
     Attributes:
-        found: The verdicts, corrected as far as they were looked at.
+        found: The verdicts, corrected as far as they were checked.
     """
 
     def __init__(self, members: Sequence[Member], found: list[Verdict | None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 LONGEST_DELAY_SECONDS = 2.0
-LONGEST_FAILOVER_DELAY_SECONDS = 0.2  # where another server takes over, looking for it often is what ends the outage
+LONGEST_FAILOVER_DELAY_SECONDS = 0.2  # a failover ends for the client with the first discovery after it, so discovery is frequent
 SHORTEST_ATTEMPT_SECONDS = 0.25
 
 
@@ -35,7 +35,7 @@ class CallRecord(NamedTuple):
 @dataclass(frozen=True)
 class Policy:
     """
-    How a client behaves when things go wrong; where the server is stands in Settings.
+    How a client behaves when servers fail. Their addresses are in Settings.
 
     Attributes:
         on_error: ``raise`` an UnreachableError, or ``fallback`` to the answer of an empty server: None from get, False or 0 from set,
@@ -46,7 +46,7 @@ class Policy:
             return may be old.
         max_connections: Most connections to one server; threads wait for a free one. Subscriptions and blocking calls have their own.
         max_blocking_connections: Most further connections to one server for calls that block, as `blpop`; each takes one while it waits.
-        breaker_failures: Calls in a row that must fail before further ones to the same server fail at once; 0 switches it off.
+        breaker_failures: Calls in a row that must fail before further ones to the same server fail immediately; 0 switches it off.
         breaker_seconds: How long the first such pause lasts, in seconds; it doubles up to 2 s, and one call after each pause probes.
         on_call: Called with a CallRecord when a command has ended, for metrics and traces; it must neither wait nor use the client. What
             it raises is logged, and changes no call. Without it, nothing is measured.

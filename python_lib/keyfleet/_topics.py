@@ -63,7 +63,7 @@ class Topics:
 
     Args:
         is_everywhere: Whether every server must have a topic, so that its gap lasts until all of them have it again.
-        clock, wall_clock: Tell the monotonic time, and the seconds since the epoch.
+        clock, wall_clock: Return the monotonic time, and the seconds since the epoch.
     Attributes:
         desired: In the order in which they were asked for.
         events: What came and was not taken yet.

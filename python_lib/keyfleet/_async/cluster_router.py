@@ -77,7 +77,7 @@ class ClusterRouter(DiscoveringRouter):
 
     async def _learn(self, deadline: float, is_suspect: bool) -> None:
         addresses = [*(node.address for node in [*self._primaries, *self._nodes.values(), *self._seeds]), *self._replica_nodes]
-        view = await self._ask_sources(self._sources.look(addresses, is_suspect=is_suspect), deadline)
+        view = await self._ask_sources(self._sources.survey(addresses, is_suspect=is_suspect), deadline)
         self._take(view.content)
 
     async def _view_of(self, address: Address, deadline: float) -> View:

@@ -18,7 +18,7 @@ class Router:
     The servers of a deployment as far as they are known; this one is for a single server.
 
     Attributes:
-        version: Grows when something was learned, so that a caller can tell whether what failed is still what is known.
+        version: Grows when something was learned, so that a caller sees whether the server that failed is still the known one.
         breaker: Counts calls that failed because no server was known for them.
         learned_at: When something was learned last, by the monotonic clock.
         trouble: What a call hears for whose key no server is known.
@@ -66,7 +66,7 @@ class Router:
 
     @property
     def replica_addresses(self) -> list[Address]:
-        """Addresses of the replicas, as far as a cluster told them."""
+        """Addresses of the replicas, as far as a cluster reported them."""
         return []
 
     @property
@@ -95,7 +95,7 @@ class Router:
             seen_version: The version that the caller used.
             is_suspect: Whether calls failed with what is known; else it is compared with another source.
         Raises:
-            NotSentError: with the error for the caller if nobody knows.
+            NotSentError: with the error for the caller if no server is known.
         """
         held = await self._lock.take(deadline)
         if held is None:

@@ -21,7 +21,7 @@ from .._transport.failures import NotSentError
 from ..core.errors import BreakerOpenError, KeyfleetError, UnreachableError
 from .call import Call
 from .following import RESERVED_SECONDS, Following
-from .watch import FIRST_LOOK_SECONDS, Watch
+from .watch import FIRST_CHECK_SECONDS, Watch
 
 ASKING = pack(("ASKING",))
 
@@ -37,7 +37,7 @@ class Sending(Following):
     def __init__(self, dialer: Dialer) -> None:
         super().__init__(dialer)
         self._has_others = bool(dialer.settings.cluster_nodes or dialer.settings.sentinels)
-        self._first_look = FIRST_LOOK_SECONDS if self._has_others else math.inf
+        self._first_check = FIRST_CHECK_SECONDS if self._has_others else math.inf
 
     def _groups(self, commands: Sequence[Command[Any]], reads: bool) -> dict[Node, Sequence[int]] | None:
         """Return which of *commands* go to each server, by position; None if one is not known, or calls to it have failed."""
@@ -181,7 +181,7 @@ class Sending(Following):
             return request
         give_up_at = now + attempt_seconds(deadline - now)
         request.watch = (self._watch, request.node, commands, now, give_up_at, deadline, in_order)
-        request.connect_deadline, request.look_at = give_up_at, min(give_up_at, now + self._first_look)
+        request.connect_deadline, request.check_at = give_up_at, min(give_up_at, now + self._first_check)
         return request
 
     def _watch(
@@ -189,5 +189,5 @@ class Sending(Following):
     ) -> Watch:
         watch = Watch(self.router, node, [command.name for command in commands], sent_at, give_up_at, deadline)
         if in_order and not may_repeat(commands):
-            watch.look_at = math.inf  # nothing is gained by knowing that it is lost
+            watch.check_at = math.inf  # nothing is gained by knowing that it is lost
         return watch

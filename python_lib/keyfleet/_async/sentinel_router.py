@@ -36,8 +36,8 @@ class SentinelRouter(DiscoveringRouter):
         self._sources = Sources()
         self._watch = Watch(self._service)
         self._feed: Feed | None = None
-        self._unknown: set[Address] = set()  # Sentinels that did not know the service in this look
-        self._roles: dict[Address, str] = {}  # of the primaries that were named in this look
+        self._unknown: set[Address] = set()  # Sentinels that did not know the service in this survey
+        self._roles: dict[Address, str] = {}  # of the primaries that were named in this survey
         self._needs_rediscovery = self._is_asking = self._may_listen = False
 
     def find(self, name: str | None, reads: bool) -> Node | None:
@@ -58,7 +58,7 @@ class SentinelRouter(DiscoveringRouter):
         reason, pings = watch.check()
         if pings and feed is not None:
             feed.post(PING)
-        if not watch.is_listening:  # it was silent for too long; the next look listens to another one
+        if not watch.is_listening:  # it was silent for too long, so the next survey listens to another one
             self._close_feed()
         self._needs_rediscovery = self._needs_rediscovery or reason is Reason.REDISCOVERY
         return reason is Reason.EVENT or (self._needs_rediscovery and not self._is_asking)
@@ -74,18 +74,18 @@ class SentinelRouter(DiscoveringRouter):
         has_event, needs_rediscovery = self._watch.has_event, self._needs_rediscovery
         self._needs_rediscovery = False
         if has_event or not self._primaries or (is_suspect and not needs_rediscovery):
-            await self._look(deadline, is_suspect=not has_event)
+            await self._survey(deadline, is_suspect=not has_event)
             return
         now = time.monotonic()
         self._is_asking = True  # other calls use the primary meanwhile
         try:
-            await self._look(now + min(REDISCOVERY_SECONDS, (deadline - now) / 4), is_suspect=False)
+            await self._survey(now + min(REDISCOVERY_SECONDS, (deadline - now) / 4), is_suspect=False)
         except NotSentError:  # the primary that is known is no worse for Sentinels that do not answer
             return
         finally:
             self._is_asking = False
 
-    async def _look(self, deadline: float, *, is_suspect: bool) -> None:
+    async def _survey(self, deadline: float, *, is_suspect: bool) -> None:
         """Ask Sentinels, listen to one of them, and take what they say."""
         self._may_listen = self._watch.may_listen
         self._unknown, self._roles = set(), {}
@@ -95,7 +95,7 @@ class SentinelRouter(DiscoveringRouter):
         events = self._watch.events
         reporter = self._feed.address if self._feed is not None and self._watch.has_event else None
         try:
-            view = await self._ask_sources(self._sources.look(self._sentinels, is_suspect=is_suspect, first=reporter), deadline)
+            view = await self._ask_sources(self._sources.survey(self._sentinels, is_suspect=is_suspect, first=reporter), deadline)
         except NotSentError:
             if len(self._unknown) == len(self._sentinels):
                 unknown = "no Sentinel knows this service; name one that they monitor"
@@ -106,7 +106,7 @@ class SentinelRouter(DiscoveringRouter):
                 self._watch.lost()
             self._watch.asked(events if view is not None else 0)
         if self._feed is not None and self._sources.has_trouble(self._feed.address):
-            self._stop_listening()  # the next look listens to another one
+            self._stop_listening()  # the next survey listens to another one
         self._take(view)
 
     def _take(self, view: View) -> None:
@@ -139,7 +139,7 @@ class SentinelRouter(DiscoveringRouter):
         return View((primary, replicas), watched.epoch, is_cut_off=watched.is_cut_off or role == UNREACHABLE)
 
     async def _role_of(self, address: Address, deadline: float) -> str:
-        """Return the role of the server at *address*, asked once in each look; empty if the user may not ask it."""
+        """Return the role of the server at *address*, asked once in each survey; empty if the user may not ask it."""
         if address not in self._roles:
             self._roles[address] = UNREACHABLE
             try:

@@ -29,7 +29,7 @@ class AsyncSubscription(Generic[T]):
     """
     Channels and patterns that are subscribed, and the messages that come; made by the client's `subscribe`.
 
-        async with client.subscribe("news", patterns=["user.*"]) as subscription:
+        async with client.subscribe("articles", patterns=["user.*"]) as subscription:
             async for event in subscription:
                 ...
 
@@ -49,7 +49,7 @@ class AsyncSubscription(Generic[T]):
         self._subscriber = Subscriber(engine, dialer, options)
         self._process_id, self._is_closed = os.getpid(), False
         self._turn, self._gate = Lock(), Lock()  # who uses the connections; who changes something and goes before those who wait
-        self._is_awaited = False  # whether somebody waits to change something
+        self._is_awaited = False  # whether a caller waits to change the subscription
 
     async def __aenter__(self) -> Self:
         try:
@@ -80,13 +80,13 @@ class AsyncSubscription(Generic[T]):
         Wait for the next message, or the report that a connection was lost and came back.
 
         Args:
-            timeout_seconds: Longest wait, 0 to take only what is there; None for ever. While a connection is made again, one attempt
+            timeout_seconds: Longest wait, 0 to take only what has arrived, None for no limit. While a connection is made again, one attempt
                 may take up to the client's ``timeout_seconds`` longer. Where several wait, one does so after the other.
         Returns:
             None when the time is over.
         Raises:
             UnreachableError: if it was tried to come back for as long as *give_up_seconds* of `subscribe`; calling again tries again.
-            CredentialsError, DeniedError, ServerError: if the server lets nobody come back; calling again tries again.
+            CredentialsError, DeniedError, ServerError: if the server refuses the new connection. Calling again tries again.
             DecodeError: if the message is no UTF-8; calling again returns the one after it.
             ClosedError: after `close` of the subscription or the client; ``for`` ends then.
         """

@@ -53,8 +53,8 @@ class Kind:
 NO_FALLBACK = object()
 OF_NIL: Any = object()  # the fallback is what the call returns for a key that does not exist
 _SCRIPTS = frozenset(["EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO"])
-_TELLING_NOTHING = frozenset(["SET", "MSET", "SETEX", "PSETEX", "HMSET", "FLUSHDB"])  # their answers do not depend on what was there
-_OF_TTL = frozenset(["EXPIRE", "PEXPIRE", "HEXPIRE", "HPEXPIRE", "PERSIST"])  # they change no value that others tell of
+_WITHOUT_PRIOR_STATE = frozenset(["SET", "MSET", "SETEX", "PSETEX", "HMSET", "FLUSHDB"])  # their answers do not depend on what was there
+_OF_TTL = frozenset(["EXPIRE", "PEXPIRE", "HEXPIRE", "HPEXPIRE", "PERSIST"])  # they change no value that other commands return
 
 
 class Operation(Generic[T]):
@@ -170,7 +170,7 @@ def may_repeat(lost: Sequence[Command[Any]], others: Sequence[Command[Any]] = ()
     Say whether commands that were sent in order, and got no reply, may all be sent again.
 
     They may if all of them read; or if each of them may and no command of the group reads what one of them writes. A read would
-    see the writes of the first attempt, and so would a write that tells what it found, as DEL, if another write follows it.
+    see the writes of the first attempt, and so would a write that returns what it found, as DEL, if another write follows it.
 
     Args:
         lost: The commands, in order.
@@ -186,16 +186,16 @@ def may_repeat(lost: Sequence[Command[Any]], others: Sequence[Command[Any]] = ()
     for command, mine in zip([*lost, *others], marks, strict=True):
         if command.kind.repeat is Repeat.READ and not written.isdisjoint(mine):
             return False
-    return not _tell_of_each_other(lost, marks)
+    return not _observe_each_other(lost, marks)
 
 
 def finds(command: Command[Any]) -> bool:
     """Say whether the answer, or the effect, of *command* depends on what it finds."""
-    return command.kind.repeat is not Repeat.SAME or command.kind.name not in _TELLING_NOTHING
+    return command.kind.repeat is not Repeat.SAME or command.kind.name not in _WITHOUT_PRIOR_STATE
 
 
-def _tell_of_each_other(writes: Sequence[Command[Any]], marks: Sequence[tuple[Argument, ...]]) -> bool:
-    """Say whether one of *writes* tells what it found in a key whose value one behind it changes."""
+def _observe_each_other(writes: Sequence[Command[Any]], marks: Sequence[tuple[Argument, ...]]) -> bool:
+    """Return whether one of *writes* returns what it found in a key whose value a later one changes."""
     changed: set[Argument] = set()
     for command, mine in zip(reversed(writes), reversed(marks[: len(writes)]), strict=True):
         if command.kind.repeat is Repeat.READ:

@@ -20,7 +20,7 @@ def judge_eviction(info: ServerInfo, keeps: Sequence[str]) -> Check:
     Judge whether the server may evict keys that must not vanish before their time.
 
     Args:
-        info: What the server tells.
+        info: The fields of its INFO.
         keeps: Prefixes of those keys.
     """
     policy = info.maxmemory_policy
@@ -32,7 +32,7 @@ def judge_eviction(info: ServerInfo, keeps: Sequence[str]) -> Check:
     found = {"policy": policy, "maxmemory_bytes": info.maxmemory_bytes, "keeps": kept}
     if policy == "noeviction":
         return judged("eviction", found, [])
-    which = "any key" if policy.startswith("allkeys-") else "any key with a life"
+    which = "any key" if policy.startswith("allkeys-") else "any key with a TTL"
     when = "once it has a maxmemory, which is 0 now" if info.maxmemory_bytes == 0 else "when memory is full"
     reason = f"maxmemory_policy {policy} evicts {which} {when}, and {', '.join(kept)} must stay; noeviction keeps them"
     return judged("eviction", found, [(DEGRADED, reason)])
@@ -54,11 +54,11 @@ def judge_breaker(failures: int, opened: int, is_open: bool) -> Check:
 
 
 def judge_discovery(trouble: ServerError | None) -> Check:
-    """Judge whether the deployment told which servers serve; *trouble* says why it did not."""
+    """Judge whether the deployment named its servers. *trouble* says why it did not."""
     if trouble is None:
         return Check("discovery", OK)
     reason = reason_of(trouble)
-    return Check("discovery", DEGRADED, f"nobody says which servers serve, so those known before were asked: {reason}")
+    return Check("discovery", DEGRADED, f"no source names the servers, so those known before were asked: {reason}")
 
 
 def show_counters(counters: Mapping[str, int]) -> Check:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What servers tell about themselves: the commands that ask for it, and their replies as typed values; pure."""
+"""INFO, SLOWLOG and memory of servers: the commands that ask for it, and their replies as typed values; pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPLICA = re.compile(r"slave\d+")
 @dataclass(frozen=True)
 class ServerInfo:
     """
-    What one server tells in INFO. Everything may be None: managed services hide fields, and other sections have others.
+    The INFO of one server. Everything may be None: managed services hide fields, and other sections have others.
 
     Attributes:
         engine: ``redis`` or ``valkey``.
@@ -169,10 +169,10 @@ class MemoryEstimate:
 
     Attributes:
         prefixes: The largest first; ``""`` has the names without a separator.
-        sampled_keys: Keys that were looked at, those of other prefixes than the client's included.
+        sampled_keys: Keys that were read, those of other prefixes than the client's included.
         total_keys: Keys that there are, likewise.
-        is_exact: Whether all keys were looked at, so that the numbers of keys are not estimates. Their bytes still may be: of large
-            collections the server looks at some elements only.
+        is_exact: Whether all keys were read, so that the numbers of keys are not estimates. Their bytes still may be: of large
+            collections the server samples some elements only.
     """
 
     prefixes: Mapping[str, PrefixMemory]
@@ -184,24 +184,24 @@ class MemoryEstimate:
 @dataclass(frozen=True)
 class Sample:
     """
-    The keys of one server that were looked at.
+    The keys of one server that were read.
 
     Attributes:
         sizes: Names without the client's prefix, and bytes.
-        looked_at: Keys looked at, those that are not the client's included.
+        read_count: Number of keys read, those that are not the client's included.
         key_count: Keys that the server has.
-        is_all: Whether all were looked at.
+        is_all: Whether all were read.
     """
 
     sizes: Sequence[tuple[str, int]]
-    looked_at: int
+    read_count: int
     key_count: int
     is_all: bool
 
 
 def estimate_memory(samples: Sequence[Sample], separator: str, depth: int) -> MemoryEstimate:
     """
-    Return what all keys take if those that were not looked at are like the others of the same server.
+    Return the memory of all keys, if those that were not read are like the others of the same server.
 
     Args:
         samples: One for each server.
@@ -210,7 +210,7 @@ def estimate_memory(samples: Sequence[Sample], separator: str, depth: int) -> Me
     keys: dict[str, float] = {}
     size: dict[str, float] = {}
     for sample in samples:
-        scale = 1.0 if sample.is_all else max(sample.key_count / sample.looked_at, 1.0)
+        scale = 1.0 if sample.is_all else max(sample.key_count / sample.read_count, 1.0)
         for name, taken in sample.sizes:
             prefix = "".join(part + separator for part in name.split(separator)[:-1][:depth])
             keys[prefix] = keys.get(prefix, 0.0) + scale
@@ -218,7 +218,7 @@ def estimate_memory(samples: Sequence[Sample], separator: str, depth: int) -> Me
     largest_first = sorted(keys, key=lambda prefix: -size[prefix])
     return MemoryEstimate(
         {prefix: PrefixMemory(round(keys[prefix]), round(size[prefix])) for prefix in largest_first},
-        sum(sample.looked_at for sample in samples),
+        sum(sample.read_count for sample in samples),
         sum(sample.key_count for sample in samples),
         all(sample.is_all for sample in samples),
     )
@@ -245,7 +245,7 @@ def delete_all() -> Command[bool]:
 
 
 def scan_names(cursor: int, count: int) -> Command[tuple[int, list[bytes]]]:
-    """Look at some *count* further keys, whatever their names; decodes to the next cursor and full names."""
+    """Read about *count* further keys, whatever their names; decodes to the next cursor and full names."""
     return Command(SCAN, ("SCAN", cursor, "COUNT", count), None, "", _page)
 
 

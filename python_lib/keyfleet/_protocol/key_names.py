@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Names of keys: what a key is for, then the parts that tell it from others; pure.
+Names of keys: what a key is for, then the parts that identify it; pure.
 
     Prefix.SESSION.key("42")                    session:42
     Prefix.CACHE.key("GET", "http://a/b")       cache:GET:http%3A//a/b
@@ -63,7 +63,7 @@ class KeyGroup:
     A group cannot be spread over nodes: make one of what a single user owns, not of all that is alike.
 
     Attributes:
-        tag: What the keys have in common; stands in braces in each name, as it is.
+        tag: What the keys have in common. Each name contains it in braces, unchanged.
     Raises:
         ValueError: if *tag* is empty or has a brace.
         TypeError: if it is no text.

@@ -13,7 +13,7 @@ PING = Kind("PING", Repeat.READ, fallback=NO_FALLBACK, names=None)
 GET = Kind("GET", Repeat.READ, "string")
 GET_JSON = Kind("GET", Repeat.READ, "string", OF_NIL)
 SET = Kind("SET", Repeat.SAME, fallback=False)
-SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET look at what was there
+SET_ONCE = Kind("SET", Repeat.NEVER, fallback=False)  # NX, XX and GET depend on the value before
 SET_GET = Kind("SET", Repeat.NEVER, "string", fallback=None)
 GETDEL = Kind("GETDEL", Repeat.NEVER, "string", NO_FALLBACK)  # the value is in the lost reply and nowhere else
 GETEX = Kind("GETEX", Repeat.SAME, "string")

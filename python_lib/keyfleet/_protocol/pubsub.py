@@ -21,7 +21,7 @@ NOTIFICATIONS = ("__keyspace@", "__keyevent@")
 @dataclass(frozen=True)
 class Message(Generic[T]):
     """
-    What somebody published.
+    A published message.
 
     Attributes:
         channel: Name of the channel, as the publisher wrote it; bytes that are no UTF-8 are kept as surrogates.
@@ -67,7 +67,7 @@ class Topic(NamedTuple):
 
     @property
     def is_notification(self) -> bool:
-        """Whether it is about what happens to keys, which each server of a cluster tells of its own keys only."""
+        """Whether it is about what happens to keys, which each server of a cluster reports for its own keys only."""
         return self.letter != "S" and self.name.startswith(NOTIFICATIONS)
 
     def packed(self, is_wanted: bool) -> bytes:
@@ -122,7 +122,7 @@ class Arrival(NamedTuple):
 
 
 def read(reply: Any) -> Answer | Arrival | None:
-    """Return what *reply* on a subscribed connection tells; None for the reply to PING."""
+    """Return the event in *reply* of a subscribed connection; None for the reply to PING."""
     if not isinstance(reply, list):
         return None
     kind, *rest = reply

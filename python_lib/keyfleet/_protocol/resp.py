@@ -20,7 +20,7 @@ INCOMPLETE: Any = type("Incomplete", (), {"__repr__": lambda self: "INCOMPLETE"}
 
 
 class ErrorReply(Exception):  # noqa: N818 - a reply, which the caller may turn into an error
-    """An error that the server answered; a value, raised by nobody before it is translated."""
+    """An error reply. It is a value, and is translated before it is raised."""
 
     @property
     def code(self) -> str:

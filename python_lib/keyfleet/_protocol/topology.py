@@ -2,7 +2,7 @@
 """
 Which source is asked about the topology, and whose view of it is believed; pure, the clock is a parameter.
 
-Sources are the Sentinels, or the nodes of a cluster. Each tells what it knows, which may be outdated: it was cut off from the others,
+Sources are the Sentinels, or the nodes of a cluster. Each reports what it knows, which may be outdated: it was cut off from the others,
 or has started with an old file. Five rules:
 
 1. The view with the newer epoch wins, and an older one never replaces it while others may still confirm it.
@@ -10,7 +10,7 @@ or has started with an old file. Five rules:
 3. A source that is cut off, or of which the believed view says that it has failed, is believed only where no other answers.
 4. Of different views with one epoch, the one that most sources have wins; what is believed and not suspect stays if none has most.
 5. What no source confirms any more gives way: when most sources know only older views, or none has confirmed it for a while. A cluster
-   that was made anew at the same addresses, or a service that Sentinels were told anew, begins with small epochs again.
+   that was made anew at the same addresses, or a service that was given to Sentinels anew, begins with small epochs again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class View(NamedTuple):
     What one source says about the topology.
 
     Attributes:
-        content: Who serves what.
+        content: The topology.
         epoch: Newer views have greater ones; 0 where the source does not say it.
         members: Ids of all servers; empty where there are none. Views without a common member are of different deployments.
         failed: Those of the members that have failed.
@@ -50,11 +50,11 @@ class View(NamedTuple):
 
 class Sources:
     """
-    What is remembered from one look to the next.
+    What is remembered from one survey to the next.
 
     Args:
         first_votes: Sources that must agree on the first view; None for most of them.
-        clock: Tells the time in seconds.
+        clock: Returns the time in seconds.
     Attributes:
         believed: The view that is believed; None before the first.
         is_agreed: Whether enough sources had it; else one that repeats it is no confirmation.
@@ -69,7 +69,7 @@ class Sources:
         self._trouble_at: dict[Hashable, float] = {}
         self._asked_at: dict[Hashable, float] = {}
 
-    def look(self, sources: Iterable[Hashable], *, is_suspect: bool, first: Hashable = None) -> Look:
+    def survey(self, sources: Iterable[Hashable], *, is_suspect: bool, first: Hashable = None) -> Survey:
         """
         Begin to ask.
 
@@ -91,7 +91,7 @@ class Sources:
         votes = min(len(queue) // 2 + 1, MOST_VOTES)
         if self.believed is None and self._first_votes is not None:
             votes = self._first_votes
-        return Look(self, queue, votes, is_suspect)
+        return Survey(self, queue, votes, is_suspect)
 
     def note_trouble(self, source: Hashable) -> None:
         """Ask *source* after all others: it did not answer, or its view is outdated."""
@@ -116,7 +116,7 @@ class Sources:
         return self._clock() < self.confirmed_at + UNCONFIRMED_SECONDS
 
 
-class Look:
+class Survey:
     """One round of questions; `next` names who is asked, `note` takes the answer, and `verdict` ends it."""
 
     def __init__(self, sources: Sources, queue: list[Hashable], votes_needed: int, is_suspect: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .resp import pack
 
-# What a Sentinel says when a replica was promoted, and when another Sentinel told it so; both come before the old primary is told.
+# Events of a Sentinel after it promoted a replica, and after another Sentinel reported that. Both precede the demotion of the old primary.
 EVENTS = ("+switch-master", "+promoted-slave", "+config-update-from", "+failover-state-reconf-slaves")
 SUBSCRIBE = b"".join(pack(("SUBSCRIBE", event)) for event in EVENTS)
 PING = pack(("PING",))

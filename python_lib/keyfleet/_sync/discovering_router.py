@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from .._protocol.resp import ErrorReply, pack
-from .._protocol.topology import Look, View
+from .._protocol.topology import Survey, View
 from .._transport.dialer import Address, Request, format_address
 from .._transport.failures import LostError, NotSentError
 from .._transport.thread_pool import Node, exchange_all
@@ -31,35 +31,35 @@ class Unusable(Exception):  # noqa: N818 - never leaves the routers
 class DiscoveringRouter(Router, ABC):
     """Asks Sentinels, or the nodes of a cluster, for the topology."""
 
-    def _ask_sources(self, look: Look, deadline: float) -> View:
+    def _ask_sources(self, survey: Survey, deadline: float) -> View:
         """
-        Ask one source after the other until *look* has heard enough, and return the view that is believed.
+        Ask one source after the other until *survey* has enough replies, and return the view that is believed.
 
         Raises:
             NotSentError: if no source gives one that may be believed.
         """
         trouble: KeyfleetError = UnreachableError(self._dialer.settings.address, "no server is known")
-        while (source := look.next()) is not None:
+        while (source := survey.next()) is not None:
             now = time.monotonic()
-            share = max((deadline - now) / (look.sources_left + 2), 0)  # the last one leaves half of the time for what follows
+            share = max((deadline - now) / (survey.sources_left + 2), 0)  # the last one leaves half of the time for what follows
             try:
-                view = self._view_of(source, now + (min(share, ENOUGH_SECONDS) if look.is_urgent else share))
+                view = self._view_of(source, now + (min(share, ENOUGH_SECONDS) if survey.is_urgent else share))
             except Unusable as failure:
                 trouble = failure.cause
-                look.note(source, None)
+                survey.note(source, None)
             except NotSentError as failure:
                 if not isinstance(failure.cause, UnreachableError):
                     raise
                 trouble = failure.cause
-                look.note(source, None)
+                survey.note(source, None)
             except LostError as failure:
                 trouble = UnreachableError(format_address(source), str(failure))
-                look.note(source, None)
+                survey.note(source, None)
             else:
-                look.note(source, view)
-        believed = look.verdict()
+                survey.note(source, view)
+        believed = survey.verdict()
         if believed is None:
-            known = OUTDATED if look.is_outdated else DISAGREED if look.has_candidate else None
+            known = OUTDATED if survey.is_outdated else DISAGREED if survey.has_candidate else None
             raise NotSentError(trouble if known is None else UnreachableError(self._dialer.settings.address, known))
         return believed
 

@@ -77,13 +77,13 @@ class Engine(Sending):
         if node is None or node.breaker.failures:
             return self._run_slowly(command, deadline)
         # The fast path: an answer at the first attempt needs no Call, no verdict and no Watch.
-        look_at, watch = deadline, None
+        check_at, watch = deadline, None
         if kind.is_repeatable and budget > SHORTEST_ATTEMPT_SECONDS:
-            look_at = now + min(half, self._first_look)
+            check_at = now + min(half, self._first_check)
             watch = (Watch, self.router, node, (command.name,), now, now + half, deadline)
         outcome: Any
         try:
-            outcome = node.ask(pack(command.arguments), deadline, look_at, watch)
+            outcome = node.ask(pack(command.arguments), deadline, check_at, watch)
         except (NotSentError, LostError) as failure:
             outcome = failure
         else:
@@ -212,7 +212,7 @@ class Engine(Sending):
         return wait_seconds(call.past, self._settings.retry_delay_ms / 1000, self.longest_delay_seconds, random.random)
 
     def _rediscover(self, calls: Sequence[Call], deadline: float) -> None:
-        """Look for the servers again, once for all calls that had the same reason."""
+        """Discover the servers again, once for all calls that had the same reason."""
         for call in calls:
             call.needs_rediscovery = False
         try:
@@ -253,7 +253,7 @@ class Engine(Sending):
         return self.decoded(call)  # type: ignore[no-any-return]
 
     def relearn(self, deadline: float) -> None:
-        """Look for the servers again; UnreachableError if no source names them."""
+        """Discover the servers again. UnreachableError if no source names them."""
         try:
             self.router.learn(deadline, self.router.version)
         except NotSentError as failure:

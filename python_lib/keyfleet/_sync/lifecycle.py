@@ -164,7 +164,7 @@ class ClientBase:
         Args:
             timeout_seconds: Longest wait.
         Raises:
-            CredentialsError: at once, since waiting does not heal it.
+            CredentialsError: immediately, since waiting does not correct a password.
             UnreachableError: if the time is over; it says what was missing last.
         """
         deadline = time.monotonic() + timeout_seconds

@@ -22,7 +22,7 @@ from .._transport.thread_pool import Node
 from ..core.errors import KeyfleetError, UnreachableError
 from .executor import Engine
 
-NEWS_SECONDS = 1.0  # so often it is looked whether the topology has changed
+TOPOLOGY_CHECK_SECONDS = 1.0  # interval between checks for a changed topology
 LEAVE_SECONDS = 0.1  # for taking what a server had sent before it is left
 STEADY_SECONDS = 2.0  # a connection that was lost sooner than this after it was made counts as a failed attempt
 
@@ -41,7 +41,7 @@ class Subscriber:
 
     Args:
         engine, dialer: Know the servers, and how to connect to them.
-        options: Say when to ask a silent server for a sign of life, and when to give up coming back.
+        options: When to send a silent server a heartbeat, and when to stop reconnecting.
     """
 
     def __init__(self, engine: Engine, dialer: Dialer, options: SubscribeOptions) -> None:
@@ -101,14 +101,14 @@ class Subscriber:
             return self._receive(deadline)
         if now < self._retry_at:
             return self._receive(min(deadline, self._retry_at))
-        self._mend(now + self._timeout_seconds)
+        self._reconnect(now + self._timeout_seconds)
         if not self._is_settled and self._give_up_seconds is not None and time.monotonic() >= self._unsettled_at + self._give_up_seconds:
             self._unsettled_at = time.monotonic()
             raise self._trouble
         return self._is_settled
 
     def wake(self) -> None:
-        """Let `advance` return at once, now or the next time."""
+        """Let `advance` return immediately, now or the next time."""
         self._inbox.wake()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Subscriber:
         while not self._is_settled:
             now = time.monotonic()
             if now >= self._retry_at:
-                self._mend(min(deadline, now + self._timeout_seconds))
+                self._reconnect(min(deadline, now + self._timeout_seconds))
                 is_enough = self._dialer.policy.while_disconnected == "fail" or self._retry_at >= deadline
                 if is_enough and not self._is_settled:
                     raise self._trouble
@@ -137,8 +137,8 @@ class Subscriber:
         if self._is_settled:
             self._is_settled, self._unsettled_at = False, time.monotonic()
 
-    def _mend(self, deadline: float) -> None:
-        """Make one attempt, followed at once by further ones where a server said who serves instead, or another one may."""
+    def _reconnect(self, deadline: float) -> None:
+        """Make one attempt. Further ones follow immediately if a server named its successor, or if another server may serve."""
         self._unusable.clear()
         for _unused in range(REDIRECTIONS_AT_ONCE):
             self._goes_on_at_once = False
@@ -197,7 +197,7 @@ class Subscriber:
             self._topics.note_all_confirmed()
 
     def _plan(self) -> dict[Node, set[Topic]]:
-        """Return which server is to have which topics; NotSentError if nobody is known for one of them."""
+        """Return which server is to have which topics. NotSentError if one of them has no known server."""
         plan: dict[Node, set[Topic]] = {}
         for topic in self._topics.desired:
             for node in self._servers_of(topic):
@@ -221,7 +221,7 @@ class Subscriber:
         return topic.is_notification and bool(self._dialer.settings.cluster_nodes)
 
     def _home_among(self, primaries: list[Node]) -> Node:
-        """Return the server for what is not sharded: any of a cluster, and there the same one as long as its connection lives."""
+        """Return the server for what is not sharded: any of a cluster, and there the same one as long as its connection is open."""
         home = self._home
         if (
             home in self._connections
@@ -269,7 +269,7 @@ class Subscriber:
     # From what is received to what happened
 
     def _receive(self, until: float) -> bool:
-        """Take one reply, or look after the connections if none comes; return whether one came."""
+        """Take one reply, or check the connections if none comes. Return whether one came."""
         arrival = self._inbox.next(min(until, self._check_at))
         if arrival is not None:
             self._take(*arrival)
@@ -280,7 +280,7 @@ class Subscriber:
 
     def _check(self, now: float, is_idle: bool) -> None:
         """
-        Ask silent servers for a sign of life, lose those that gave none, and notice when others serve now.
+        Send heartbeats to silent servers, close connections whose heartbeat was not answered, and detect a changed topology.
 
         Args:
             now: By the monotonic clock.
@@ -298,14 +298,14 @@ class Subscriber:
             self._unsettle()
             self._retry_at = 0.0
         alarms = [connection.alarm_at(self._ping_seconds, self._timeout_seconds) for connection in self._connections.values()]
-        self._check_at = min([now + min(self._ping_seconds, NEWS_SECONDS), *(max(alarm, now + 0.001) for alarm in alarms)])
+        self._check_at = min([now + min(self._ping_seconds, TOPOLOGY_CHECK_SECONDS), *(max(alarm, now + 0.001) for alarm in alarms)])
 
     def _verify(self, now: float) -> None:
         """
         Compare the topology with what another source says.
 
-        A server that is cut off from the others answers PING and hears no message, a primary that was replaced hears those that nobody
-        publishes there any more, and one that joins says nothing to those who do not know it.
+        A heartbeat alone would miss three cases. A server that is cut off from the others answers PING, and no message reaches it.
+        To a primary that was replaced, clients publish no more. A server that joins is unknown to this client.
         """
         router = self._engine.router
         if not (router.has_changes() or now >= self._verified_at + self._ping_seconds):
@@ -324,7 +324,7 @@ class Subscriber:
     def _is_as_planned(self) -> bool:
         try:
             return self._plan() == {node: connection.asked for node, connection in self._connections.items()}
-        except NotSentError:  # it is served as long as nobody knows better
+        except NotSentError:  # it is served as long as no other server is known
             return True
 
     def _take(self, connection: _Connection, reply: object, received_at: float) -> None:

@@ -18,38 +18,38 @@ DEAD = "no reply on this connection, and the server answers on another one"
 MOVED = "no reply, and another server serves now"
 SHORTEST_PROBE_SECONDS, LONGEST_PROBE_SECONDS = 0.1, 0.5
 GRACE_SECONDS = 0.05  # in which a reply comes that the server gave before it answered the probe
-FIRST_LOOK_SECONDS = 1.0  # where another server may take over
+FIRST_CHECK_SECONDS = 1.0  # where another server may take over
 
 
 class Watch:
     """
-    Looks after calls that wait for their replies on one connection, and may be sent again.
+    Checks calls that wait for their replies on one connection and may be sent again.
 
     Args:
         router: Knows who serves.
         node: The server that was asked.
         names: The key of each call; None where any server will do.
         sent_at: When they were sent.
-        patient_until: Until when a server that answers on another connection may still answer on this one.
+        alive_until: Until when a server that answers on another connection may still answer on this one.
         deadline: As the attribute.
     Attributes:
-        look_at: When to look next.
+        check_at: When to check next.
         deadline: When their time is over.
     """
 
     def __init__(
-        self, router: Router, node: Node, names: Sequence[str | None], sent_at: float, patient_until: float, deadline: float
+        self, router: Router, node: Node, names: Sequence[str | None], sent_at: float, alive_until: float, deadline: float
     ) -> None:
         self._router, self._node, self._names = router, node, names
-        self._looked_at, self._patient_until, self.deadline = sent_at, patient_until, deadline
+        self._checked_at, self._alive_until, self.deadline = sent_at, alive_until, deadline
         self._version = router.version
         self._answers_beside: bool | None = None
-        self.look_at = sent_at
+        self.check_at = sent_at
 
-    def look(self, link: Link) -> None:
+    def check(self, link: Link) -> None:
         """Decide whether to wait on, and until when; LostError if that is of no use."""
         now = time.monotonic()
-        since, self._looked_at = self._looked_at, now
+        since, self._checked_at = self._checked_at, now
         heard = link.heard_at > since
         found = silence(heard, self._answers_beside)
         if found is Silence.PROBE:
@@ -60,18 +60,18 @@ class Watch:
         if found is Silence.REPLACED:
             raise LostError(MOVED, timed_out=True)
         if heard:
-            self._answers_beside, self.look_at = None, now + attempt_seconds(self.deadline - now)
+            self._answers_beside, self.check_at = None, now + attempt_seconds(self.deadline - now)
 
     def _probe(self, since: float) -> Silence:
         if self._node.answers_beside(since, self._soon(LONGEST_PROBE_SECONDS)):
             now = time.monotonic()
-            if now < self._patient_until:
-                self.look_at = min(self._patient_until, now + FIRST_LOOK_SECONDS)
+            if now < self._alive_until:
+                self.check_at = min(self._alive_until, now + FIRST_CHECK_SECONDS)
             else:
-                self._answers_beside, self.look_at = True, now + GRACE_SECONDS
+                self._answers_beside, self.check_at = True, now + GRACE_SECONDS
             return Silence.WAIT
         found = silence(False, False, self._is_replaced() or self._is_replaced_now())
-        self.look_at = min(self._soon(LONGEST_PROBE_SECONDS), time.monotonic() + LONGEST_FAILOVER_DELAY_SECONDS)
+        self.check_at = min(self._soon(LONGEST_PROBE_SECONDS), time.monotonic() + LONGEST_FAILOVER_DELAY_SECONDS)
         return found
 
     def _soon(self, longest_seconds: float) -> float:

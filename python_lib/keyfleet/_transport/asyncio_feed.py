@@ -12,7 +12,7 @@ from .dialer import Address, Dialer
 
 class Feed:
     """
-    A connection whose replies are looked at now and then.
+    A connection whose replies are polled from time to time.
 
     Attributes:
         address: The server.

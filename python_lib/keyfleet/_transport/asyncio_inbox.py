@@ -69,7 +69,7 @@ class Inbox(Generic[T]):
 
     async def _wait(self, deadline: float) -> None:
         self._changed.clear()
-        # also for a deadline that has passed: the loop looks at the sockets before it looks at the clock
+        # also for a deadline that has passed: the loop polls the sockets before it reads the clock
         timer = None if deadline == math.inf else asyncio.get_running_loop().call_at(deadline, self._changed.set)
         try:
             await self._changed.wait()
@@ -78,7 +78,7 @@ class Inbox(Generic[T]):
                 timer.cancel()
 
     def wake(self) -> None:
-        """Let `next` return at once, now or the next time."""
+        """Let `next` return immediately, now or the next time."""
         self._is_woken = True
         self._changed.set()
 

@@ -28,7 +28,7 @@ _Future = asyncio.Future  # of C, whatever the loop is; its create_future is one
 
 
 class _Replies:
-    """Stands in the line of waiting futures once for each reply of several commands; its own future gets the list."""
+    """Takes one place in the line of waiting futures for each reply of several commands; its own future gets the list."""
 
     __slots__ = ("_count", "future", "replies")
 
@@ -63,13 +63,13 @@ class Link(asyncio.Protocol):
         receiver: Takes replies that no call waits for, and the LostError that ends the connection; without one such a reply ends it.
     """
 
-    def __init__(self, address: Address, generation: int, patience_seconds: float) -> None:
+    def __init__(self, address: Address, generation: int, timeout_seconds: float) -> None:
         self.address, self.generation, self.is_closed = address, generation, False
         self.is_suspect = False
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._reader = make_reader()
-        self._patience = max(patience_seconds / 2, SHORTEST_ATTEMPT_SECONDS)
+        self._silence_limit = max(timeout_seconds / 2, SHORTEST_ATTEMPT_SECONDS)
         self._line: deque[_Waiting] = deque()
         self._outbox: list[tuple[bytes, int, _Waiting]] = []
         self._is_paused = False
@@ -89,7 +89,7 @@ class Link(asyncio.Protocol):
             dialer: Knows how.
             address: Where to.
             deadline: Until when the connection has to be there.
-            generation: What the owner tells connections apart by.
+            generation: Distinguishes the connections of one owner.
             trouble: Why the attempt before failed, which is what the caller hears if the time is over.
         """
         left = deadline - time.monotonic()
@@ -204,11 +204,11 @@ class Link(asyncio.Protocol):
             while not future.done():
                 now = time.monotonic()
                 if now >= watch.deadline:
-                    self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
+                    self.is_suspect = self.is_suspect or now - self._quiet_since >= self._silence_limit
                     raise LostError("no reply in time", timed_out=True)
-                if now >= watch.look_at:
-                    await watch.look(self)
-                await asyncio.wait([future], timeout=max(min(watch.deadline, watch.look_at) - time.monotonic(), 0))
+                if now >= watch.check_at:
+                    await watch.check(self)
+                await asyncio.wait([future], timeout=max(min(watch.deadline, watch.check_at) - time.monotonic(), 0))
         except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
             if not future.done():
                 waiting.set_exception(error)
@@ -262,12 +262,12 @@ class Link(asyncio.Protocol):
             if waiting.done():
                 continue
             if deadline <= now and watch is not None:
-                if not late or waiting is not late[-1][0]:  # several replies stand in the line one behind the other
+                if not late or waiting is not late[-1][0]:  # several replies wait in the line one behind the other
                     late.append((waiting, watch))
                 self._line[position] = waiting, math.inf, None
             elif deadline <= now:
                 waiting.set_exception(LostError("no reply in time", timed_out=True))
-                self.is_suspect = self.is_suspect or now - self._quiet_since >= self._patience
+                self.is_suspect = self.is_suspect or now - self._quiet_since >= self._silence_limit
             else:
                 soonest = min(soonest, deadline)
         for _data, _count, (waiting, deadline, _watch) in self._outbox:

@@ -104,7 +104,7 @@ class _Pool:
             self._idle.pop().close()
 
     def drop(self) -> None:
-        """Close idle connections, and let those who wait for one look for the server again."""
+        """Close idle connections, and let callers who wait for one discover the server again."""
         self.close_idle()
         self._seats.send_away()
 
@@ -167,13 +167,13 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: WatchParts | None = None) -> Awaitable[Any]:
+    def ask(self, data: bytes, deadline: float, check_at: float = math.inf, watch: WatchParts | None = None) -> Awaitable[Any]:
         """
-        Send one command and return its reply; *look_at* and *watch* as for Request.
+        Send one command and return its reply; *check_at* and *watch* as for Request.
 
         A fast path: where a connection stands, what is awaited is the reply itself, which saves a coroutine.
         """
-        link, until = self._shared, deadline if watch is None else look_at
+        link, until = self._shared, deadline if watch is None else check_at
         if link is None or link.is_closed or link.is_suspect:
             return self._ask_anew(data, until, watch)
         return link.submit(data, until, watch)
@@ -306,7 +306,7 @@ class Node:
         """
         Use no present connection again: those in use are closed when they are given back, or have answered.
 
-        Callers who wait for a connection look for the server again.
+        Callers who wait for a connection discover the server again.
         """
         self.generation += 1
         if self._opening is not None:
@@ -339,7 +339,7 @@ async def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]
 
 
 async def _exchanged(link: Link, request: Request) -> list[Any]:
-    return await link.submit_many(request.data, request.reply_count, min(request.deadline, request.look_at), request.watch)
+    return await link.submit_many(request.data, request.reply_count, min(request.deadline, request.check_at), request.watch)
 
 
 async def _outcome(request: Request) -> list[Any] | Failure:

@@ -33,7 +33,7 @@ def make_watch(parts: WatchParts) -> Any:
     """
     Return what inspects a connection whose replies are late.
 
-    Its ``look`` is given the connection, and raises LostError if waiting is of no use. It is called again at its ``look_at``, until its
+    Its ``check`` gets the connection, and raises LostError if waiting is of no use. It is called again at its ``check_at``, until its
     ``deadline``.
     """
     return parts[0](*parts[1:])
@@ -51,17 +51,17 @@ class Request:
         deadline: Until when the replies must be there, ``math.inf`` for a command that waits forever.
         is_alone: Whether no other call may use the connection meanwhile.
         is_blocking: Whether the server may let the caller wait, so that the connection comes from a pool of its own.
-        look_at: When to look whether waiting is of use, if replies have not come by then.
+        check_at: When to check whether waiting is of use, if replies have not come by then.
         watch: What inspects then, as for `make_watch`; None if nothing does.
     """
 
-    __slots__ = ("connect_deadline", "data", "deadline", "is_alone", "is_blocking", "look_at", "node", "reply_count", "watch")
+    __slots__ = ("check_at", "connect_deadline", "data", "deadline", "is_alone", "is_blocking", "node", "reply_count", "watch")
 
     def __init__(self, node: Any, data: bytes, reply_count: int, deadline: float, *, is_alone: bool = False) -> None:
         self.node, self.data, self.reply_count = node, data, reply_count
         self.connect_deadline = self.deadline = deadline
         self.is_alone, self.is_blocking = is_alone, False
-        self.look_at = math.inf
+        self.check_at = math.inf
         self.watch: WatchParts | None = None
 
 

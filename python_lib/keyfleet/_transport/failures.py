@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import KeyfleetError, OutcomeUnknown, UnreachableError
 
 CLOSED = "the client was closed; connect() opens it again"
-MOVED_ON = "another server may serve now, so nobody waits for a connection to this one any longer"
+MOVED_ON = "another server may serve now, so calls no longer wait for a connection to this one"
 
 # What a caller gets when no server answered in time.
 NoAnswer = UnreachableError | OutcomeUnknown

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client reports about itself; loaded when somebody asks."""
+"""What a client reports about itself; loaded on first use."""
 
 from __future__ import annotations
 

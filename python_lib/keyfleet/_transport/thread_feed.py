@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one server sends unasked, taken without waiting, for threads: whoever comes by looks at the socket."""
+"""What one server pushes, taken without waiting, for threads: each caller polls the socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEND_SECONDS = 0.1  # a few bytes always fit, unless the server has stopped read
 
 class Feed:
     """
-    A connection whose replies are looked at now and then.
+    A connection whose replies are polled from time to time.
 
     Attributes:
         address: The server.
@@ -61,7 +61,7 @@ class Feed:
             self._lock.release()
 
     def post(self, data: bytes) -> None:
-        """Send *data* without waiting; a connection that does not take it is closed, which the next `take` tells."""
+        """Send *data* without waiting; a connection that does not take it is closed, which the next `take` reports."""
         with self._lock, contextlib.suppress(NotSentError, LostError):
             self._link.send(data, time.monotonic() + SEND_SECONDS)
             return

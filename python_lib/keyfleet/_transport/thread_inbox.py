@@ -30,7 +30,7 @@ class Inbox(Generic[T]):
         self._bell: tuple[socket.socket, socket.socket] | None = None  # what is sent to the second end wakes who waits at the first
         self._is_woken = False
         self._poll = select.poll()
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def add(self, link: Link, owner: T) -> None:
         """Take what *link* receives from now on, and call it *owner*'s."""
@@ -53,7 +53,7 @@ class Inbox(Generic[T]):
 
         Returns:
             Owner of the connection, its reply or the LostError that ended it, and when it was received, by the monotonic clock;
-            None when the time is over, or after `wake`. Of what came while nobody waited, the time is when somebody last did.
+            None when the time is over, or after `wake`. Replies that arrived unread get the time of the previous read.
         """
         if not self._arrived:
             self._receive(deadline)
@@ -69,9 +69,9 @@ class Inbox(Generic[T]):
 
     def _receive(self, deadline: float) -> None:
         bell = self._hang_bell()
-        if self._is_woken:  # looked at once there is a bell, which `wake` rings after it has noted this
+        if self._is_woken:  # read after the bell exists, because `wake` rings it after setting this
             deadline = 0.0
-        ready, received_at = self._poll.poll(0), self._looked_at
+        ready, received_at = self._poll.poll(0), self._checked_at
         if not ready:
             left = min(deadline - time.monotonic(), LONGEST_WAIT_SECONDS)
             ready = self._poll.poll(math.ceil(max(left, 0) * 1000))
@@ -82,7 +82,7 @@ class Inbox(Generic[T]):
             else:
                 bell.recv(4096)
         self._is_woken = False
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def _read(self, number: int, received_at: float) -> None:
         link, owner = self._links[number]
@@ -96,7 +96,7 @@ class Inbox(Generic[T]):
             self._arrived.append((owner, failure, received_at))
 
     def wake(self) -> None:
-        """Let `next` return at once, now or the next time."""
+        """Let `next` return immediately, now or the next time."""
         self._is_woken = True
         if self._bell is not None:
             with contextlib.suppress(OSError):  # it was closed, or rung often enough

@@ -54,7 +54,7 @@ class Link:
             dialer: Knows how.
             address: Where to.
             deadline: Until when the connection has to be there.
-            generation: What the owner tells connections apart by.
+            generation: Distinguishes the connections of one owner.
             trouble: Why the attempt before failed, which is what the caller hears if the time is over.
         """
         if deadline <= time.monotonic():
@@ -108,7 +108,7 @@ class Link:
         return bool(self._poll.poll(0))
 
     @property
-    def looks_alive(self) -> bool:
+    def seems_alive(self) -> bool:
         """Whether nothing speaks against the connection; for any thread, also while another one uses it."""
         poll = select.poll()  # one of its own, since the kept one refuses to be used by two threads
         try:
@@ -194,14 +194,14 @@ class Link:
 
         Args:
             deadline: Longest wait.
-            watch: Looks from time to time whether waiting is of use, as `make_watch` says.
+            watch: Checks from time to time whether waiting is of use, as `make_watch` says.
         """
-        reply = self.poll(deadline if watch is None else min(deadline, watch.look_at))
+        reply = self.poll(deadline if watch is None else min(deadline, watch.check_at))
         try:
             while reply is INCOMPLETE and watch is not None and time.monotonic() < deadline:
-                if time.monotonic() >= watch.look_at:
-                    watch.look(self)
-                reply = self.poll(min(deadline, watch.look_at))
+                if time.monotonic() >= watch.check_at:
+                    watch.check(self)
+                reply = self.poll(min(deadline, watch.check_at))
         except BaseException:
             self.close()
             raise
@@ -211,7 +211,7 @@ class Link:
         return reply
 
     def receive_all(
-        self, count: int, deadline: float, replies: list[Any], look_at: float = math.inf, watch: WatchParts | None = None
+        self, count: int, deadline: float, replies: list[Any], check_at: float = math.inf, watch: WatchParts | None = None
     ) -> None:
         """
         Put the next *count* replies on the list *replies*; what came before a LostError is on it.
@@ -220,14 +220,14 @@ class Link:
             count: How many replies there are to be on the list.
             deadline: Longest wait.
             replies: The list.
-            look_at, watch: When to look whether waiting is of use, and what makes who looks, as `make_watch` says.
+            check_at, watch: When to check whether waiting is of use, and the factory of the check, as for `make_watch`.
         """
-        gets, looking = self._reader.gets, None
+        gets, watching = self._reader.gets, None
         while len(replies) < count:
-            reply = self.poll(min(deadline, look_at if looking is None else looking.look_at))
+            reply = self.poll(min(deadline, check_at if watching is None else watching.check_at))
             if reply is INCOMPLETE:
-                looking = looking or (None if watch is None else make_watch(watch))
-                reply = self.receive(deadline, looking)
+                watching = watching or (None if watch is None else make_watch(watch))
+                reply = self.receive(deadline, watching)
             replies.append(reply)
             try:  # the fast path: what came with it waits for nothing
                 replies.extend(islice(iter(gets, INCOMPLETE), count - len(replies)))

@@ -47,7 +47,7 @@ class _Place:
     The place of a thread in the line for a connection.
 
     Attributes:
-        served: Set when the thread may look.
+        served: Set when the thread may proceed.
         link, seat: What it gets: a connection, or the right to open one.
         is_sent_away: Whether it gets neither, since another server may serve now.
     """
@@ -148,7 +148,7 @@ class _Pool:
             with self._lock:
                 if self._node.is_closed:
                     raise NotSentError(ClosedError(CLOSED))
-                self._line.append(place)  # before the look at the idle ones: who gives one back from now on sees the line
+                self._line.append(place)  # before the idle connections are checked: a caller who returns one from now on sees the line
                 self._serve()
             if not place.is_settled:
                 self._node.count_wait()
@@ -229,7 +229,7 @@ class _Pool:
                 self._leave(link.seat)
 
     def drop(self) -> None:
-        """Close idle connections, and let those who wait for one look for the server again."""
+        """Close idle connections, and let callers who wait for one discover the server again."""
         self.close_idle()
         with self._lock:
             for place in self._line:
@@ -266,7 +266,7 @@ class Node:
     def is_connected(self) -> bool:
         """Whether a connection stands, as far as is known without asking."""
         pools = (self._calls, self._blocking)
-        return any(link.looks_alive for pool in pools for link in pool.idle) or any(pool.in_use_count > 0 for pool in pools)
+        return any(link.seems_alive for pool in pools for link in pool.idle) or any(pool.in_use_count > 0 for pool in pools)
 
     @property
     def connection_count(self) -> int:
@@ -287,9 +287,9 @@ class Node:
         """Count a call that waits for a connection."""
         self._dialer.counters.waits += 1
 
-    def ask(self, data: bytes, deadline: float, look_at: float = math.inf, watch: WatchParts | None = None) -> Any:
-        """Send one command and return its reply; *look_at* and *watch* as for Request."""
-        pool, until = self._calls, deadline if watch is None else look_at
+    def ask(self, data: bytes, deadline: float, check_at: float = math.inf, watch: WatchParts | None = None) -> Any:
+        """Send one command and return its reply; *check_at* and *watch* as for Request."""
+        pool, until = self._calls, deadline if watch is None else check_at
         link = pool.borrow(until, deadline)
         try:
             link.send(data, deadline)
@@ -374,7 +374,7 @@ class Node:
         """
         Use no present connection again: those in use are closed when they are given back.
 
-        Callers who wait for a connection look for the server again.
+        Callers who wait for a connection discover the server again.
         """
         self.generation += 1
         for pool in (self._calls, self._blocking):
@@ -422,7 +422,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Failure]:
 def _replies(link: Link, request: Request) -> list[Any] | Failure:
     replies: list[Any] = []
     try:
-        link.receive_all(request.reply_count, request.deadline, replies, request.look_at, request.watch)
+        link.receive_all(request.reply_count, request.deadline, replies, request.check_at, request.watch)
     except LostError as failure:
         failure.replies = replies
         return failure

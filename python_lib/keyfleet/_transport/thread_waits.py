@@ -72,5 +72,5 @@ class DeadlineLock:
 
 
 def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do *work*, which waits for a server by itself."""
+    """Do *work*, which has its own wait for a server."""
     return work(*args, **kwargs)

@@ -15,7 +15,7 @@ from keyfleet.core.errors import CredentialsError, UnreachableError
     [
         (ServerInfo(maxmemory_policy="noeviction", maxmemory_bytes=0), "ok", ""),
         (ServerInfo(maxmemory_policy="allkeys-lru", maxmemory_bytes=5), "degraded", "evicts any key when memory is full, and a:, b: must"),
-        (ServerInfo(maxmemory_policy="volatile-lru", maxmemory_bytes=5), "degraded", "evicts any key with a life when"),
+        (ServerInfo(maxmemory_policy="volatile-lru", maxmemory_bytes=5), "degraded", "evicts any key with a TTL when"),
         (ServerInfo(maxmemory_policy="allkeys-random", maxmemory_bytes=0), "degraded", "once it has a maxmemory, which is 0 now"),
         (ServerInfo(maxmemory_policy="allkeys-lfu"), "degraded", "when memory is full"),
         (ServerInfo(), "skipped", "does not report maxmemory_policy"),

@@ -117,8 +117,8 @@ def test_names_that_are_no_text_have_no_slot_to_go_to() -> None:
 
 def test_an_estimate_scales_each_server_by_itself() -> None:
     """One was looked at whole, of the other a tenth."""
-    whole = Sample([("a:1", 100), ("b:1", 10)], looked_at=4, key_count=4, is_all=True)
-    tenth = Sample([("a:2", 50), ("c", 1)], looked_at=10, key_count=100, is_all=False)
+    whole = Sample([("a:1", 100), ("b:1", 10)], read_count=4, key_count=4, is_all=True)
+    tenth = Sample([("a:2", 50), ("c", 1)], read_count=10, key_count=100, is_all=False)
     found = estimate_memory([whole, tenth], ":", 1)
     assert {"a:": PrefixMemory(11, 600), "b:": PrefixMemory(1, 10), "": PrefixMemory(10, 10)} == found.prefixes
     assert (14, 104, False) == (found.sampled_keys, found.total_keys, found.is_exact)
@@ -126,7 +126,7 @@ def test_an_estimate_scales_each_server_by_itself() -> None:
 
 def test_keys_that_went_meanwhile_make_no_estimate_smaller_than_the_sample() -> None:
     """The server says that it has fewer keys than were seen."""
-    gone = Sample([("a:1", 100), ("a:2", 100)], looked_at=2, key_count=1, is_all=False)
+    gone = Sample([("a:1", 100), ("a:2", 100)], read_count=2, key_count=1, is_all=False)
     assert {"a:": PrefixMemory(2, 200)} == estimate_memory([gone], ":", 1).prefixes
 
 
@@ -136,5 +136,5 @@ def test_keys_that_went_meanwhile_make_no_estimate_smaller_than_the_sample() -> 
 )
 def test_a_prefix_ends_with_its_separator(depth: int, prefix: str) -> None:
     """The last part of a name is never in it."""
-    sample = Sample([("app::user::7::name", 1)], looked_at=1, key_count=1, is_all=True)
+    sample = Sample([("app::user::7::name", 1)], read_count=1, key_count=1, is_all=True)
     assert [prefix] == list(estimate_memory([sample], "::", depth).prefixes)

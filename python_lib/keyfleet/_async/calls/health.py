@@ -49,10 +49,10 @@ async def check_servers(
     Examine every primary, and the client itself.
 
     Args:
-        engine: Knows the primaries; it looks for them again, for at most half of the time.
+        engine: Knows the primaries. It discovers them again, in at most half of the time.
         dialer, deadline, keeps: As for `examine`; each primary gets an equal share of what is left.
         write_probe: Whether a key is written on each.
-        stats: Tells the counters of the client.
+        stats: Returns the counters of the client.
     """
     trouble: ServerError | None = None
     try:
@@ -104,7 +104,7 @@ async def _ask_sentinel(dialer: Dialer, address: Address, deadline: float) -> Se
 
 
 def _probe(engine: Engine, node: Node, prefix: str) -> Check | str:
-    """Return the name of a key that lives on *node*, or why there is none."""
+    """Return the name of a key that *node* serves, or why there is none."""
     for _attempt in range(PROBE_ATTEMPTS):
         name = probe_name(prefix)
         # Behind Sentinel `find` names no node while the topology may have changed, and one primary has every key.
@@ -126,7 +126,7 @@ async def examine(dialer: Dialer, address: Address, deadline: float, probe: Chec
 
     Args:
         dialer, address, deadline: As for `Visit.begin`.
-        probe: Name of a key that lives on this server, for a write that is read back; or the check that says why there is none.
+        probe: Name of a key that this server serves, for a write that is read back; or the check that says why there is none.
         keeps: Prefixes of keys that must not be evicted.
     """
     node = format_address(address)

@@ -16,7 +16,7 @@ class AsyncScript(PreparedScript):
     A Lua script that the server runs in one step; made by the client's `script` and called like a function, or by a pipeline's
     `run_script`.
 
-    The server is told its SHA-1, and its text only where it does not know it, so that neither SCRIPT nor anything else of @dangerous is
+    The server gets its SHA-1, and its text only where it does not know it, so that neither SCRIPT nor anything else of @dangerous is
     needed.
     """
 

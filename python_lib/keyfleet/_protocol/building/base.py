@@ -28,7 +28,7 @@ class BaseOperations:
     Args:
         prefix: Put before every key.
         is_cluster: Whether the keys of one command have to share a slot.
-        note_undecodable: Told of each value that was taken for missing because it is not what it should be.
+        note_undecodable: Called for each value that counts as missing because it cannot be decoded.
     """
 
     def __init__(self, prefix: str, is_cluster: bool = False, note_undecodable: Callable[[DecodeError], None] | None = None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT - made from _async/calls/keys.py by scripts/generate_sync.py; change that one
-"""The calls for keys and their lives, one or many."""
+"""The calls for keys and their TTLs, one or many."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class KeyCalls(ClientBase):
 
         Args:
             values: Key to value.
-            ttl_seconds: Life of each key; without it the keys stay, and lose a TTL they had.
+            ttl_seconds: TTL of each key. Without it the keys do not expire, and lose a TTL that they had.
         Returns:
             True; False if the policy falls back.
         """
@@ -304,7 +304,7 @@ class KeyCalls(ClientBase):
         Add *amount*, which may be negative, to the whole number in *key*, 0 if it does not exist, and return the sum.
 
         Args:
-            ttl_seconds: Life that the key gets when this call creates it, in the same step; one that exists keeps its own.
+            ttl_seconds: TTL of the key if this call creates it, set in the same step. A key that exists keeps its own.
         Raises:
             OutcomeUnknown: if the reply was lost; it is not counted a second time.
         """

@@ -73,8 +73,8 @@ class MessageCalls(ClientBase):
         """
         Return a subscription, to be used as a context manager; nothing is connected yet.
 
-        It has connections of its own beyond the pool: one, on a cluster one to each server that has a sharded channel of it, or tells
-        of its keys. docs/client/pubsub.md says what happens when one is lost.
+        It has connections of its own beyond the pool: one, and on a cluster one to each server that has a sharded channel of it or
+        sends notifications of its keys. docs/client/pubsub.md says what happens when one is lost.
 
         Args:
             channels: Names of channels, as they are: the key prefix is for keys.
@@ -82,9 +82,9 @@ class MessageCalls(ClientBase):
             sharded: *channels* are sharded ones, which a cluster spreads over its servers like keys; there are no patterns for them.
             as_bytes: Return messages as bytes instead of texts.
             undecodable: Whether a message that is no UTF-8 raises DecodeError, or is logged, counted and left out.
-            ping_seconds: Silence after which the server is asked for a sign of life. If none comes within ``timeout_seconds`` of the
+            ping_seconds: Silence after which the server is sent a heartbeat (PING). If it is not answered within ``timeout_seconds`` of the
                 settings the connection counts as lost.
-            give_up_seconds: How long to try to come back before that is an UnreachableError; None for ever.
+            give_up_seconds: How long to reconnect before that is an UnreachableError; None to retry forever.
         Raises:
             ValueError, TypeError: if there is nothing to subscribe, or an argument is not what it must be.
             ClosedError: after `close` of the client.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT - made from _async/calls/server.py by scripts/generate_sync.py; change that one
-"""The calls about servers: what they tell of themselves, their health, their memory, and emptying them."""
+"""The calls about servers: their INFO, health and memory, and deleting all their keys."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NAMES_IN_ONE_STEP = 1000
 
 
 class ServerCalls(ClientBase):
-    """What servers tell of themselves, and what is done to all their keys."""
+    """INFO of servers, and operations on all their keys."""
 
     def info(self, section: str = "default", *, replicas: bool = False) -> dict[str, ServerInfo]:
         """
-        Return what INFO tells, by address of the server: one entry, or one for each primary of a cluster.
+        Return the fields of INFO by address of the server: one entry, or one for each primary of a cluster.
 
         Args:
             section: Part of INFO, as ``memory``, ``everything`` or a module's; what other parts hold is None then.
@@ -124,7 +124,7 @@ class ServerCalls(ClientBase):
         time, as in ``client.within(30).memory_by_prefix(100_000)``.
 
         Args:
-            sample: Keys to look at, on all primaries together, whatever their prefix; a few more may be.
+            sample: Number of keys to read on all primaries together, whatever their prefix. A few more may be read.
             depth, separator: A prefix is the first *depth* parts of a name, each with the *separator* that ends it, as ``session:``.
         Raises:
             DeniedError: where the server does not offer MEMORY USAGE, as serverless caches.

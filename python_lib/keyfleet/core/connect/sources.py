@@ -58,7 +58,7 @@ class Votes:
 
 
 def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
-    """Stand in for ``discover_master`` of redis-py's Sentinel: of what most Sentinels say, take the newest epoch."""
+    """Replace ``discover_master`` of redis-py's Sentinel: among the answers of most Sentinels, take the newest epoch."""
     votes = Votes(service_name, len(self.sentinels))
     for sentinel in self.sentinels:
         try:

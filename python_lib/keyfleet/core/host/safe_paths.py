@@ -244,7 +244,7 @@ class Folder:
         Give a regular file or a folder to a user and group.
 
         Args:
-            most_names: A file with more hard links than this is refused, since one of them may be a file of somebody else.
+            most_names: A file with more hard links than this is refused, since one of them may be a file of another user.
         """
         descriptor = os.open(_plain(name), _READ, dir_fd=self._descriptor)
         try:

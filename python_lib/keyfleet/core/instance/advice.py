@@ -72,7 +72,7 @@ def _of_instance(instance: Instance, found: Mapping[str, Any], total_bytes: int)
 # Use, beginnings of the policies that fit, what happens with the others, and what to do.
 _POLICIES: Sequence[tuple[str, tuple[str, ...], str, str]] = (
     ("cache", ("allkeys-",), "when it is full, writes fail, or keys without a TTL stay forever", "set allkeys-lru or allkeys-lfu"),
-    ("store", ("noeviction",), "when it is full, it removes data that nobody deleted", "set noeviction"),
+    ("store", ("noeviction",), "when it is full, it removes data that no client deleted", "set noeviction"),
     (
         "mixed",
         ("volatile-",),

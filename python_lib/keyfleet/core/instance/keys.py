@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 try:
     from redis.exceptions import ResponseError
-except ImportError:  # whoever opens the connection tells the user what is missing
+except ImportError:  # the code that opens the connection reports what is missing
     ResponseError = DeniedError  # type: ignore[assignment,misc]
 
 # A run that is killed leaves writes blocked for this long at most; longer waits renew it.

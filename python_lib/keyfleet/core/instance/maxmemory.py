@@ -17,7 +17,7 @@ from ..layout import Layout
 from .config import COMPUTED_MARK
 from .model import Host, Instance
 
-SMALLEST = 16 * MIB  # an empty server needs some; less than this serves nobody
+SMALLEST = 16 * MIB  # an empty server needs some; less than this is of no use
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Memory:
         limited: Whether it is such a limit.
         default_maxmemory: Bytes by name, of instances that name no ``maxmemory``: what they have been given once, or are given now.
         new: Names of those that are given it now.
-        problems: Why the run must not go on.
+        problems: Why the run must stop.
     """
 
     total_bytes: int = 0
@@ -93,7 +93,7 @@ def _deployed_lines(layout: Layout) -> list[str]:
 
 
 def _has_data(layout: Layout) -> bool:
-    """Return whether an earlier deployment left data, which may be larger than any limit of ours."""
+    """Return whether an earlier deployment left data, which may be larger than any limit that keyfleet computes."""
     with contextlib.suppress(OSError):  # the preflight says why nothing can be there
         return set(names_in(layout.data_dir)) - {Path(layout.server_file).name} != set()
     return False
@@ -106,6 +106,6 @@ def share(total_bytes: int, percent: int, promised_bytes: int, new: int) -> Opti
 
 
 def maxmemory_in(lines: Sequence[str]) -> tuple[int, bool]:
-    """Return the ``maxmemory`` of a configuration file of ours in bytes, 0 for none, and whether it was computed."""
+    """Return the ``maxmemory`` of a configuration file of keyfleet in bytes, 0 for none, and whether it was computed."""
     found = [line.split()[1].strip('"') for line in lines if line.startswith("maxmemory ")]
     return (size(found[-1]) or 0 if found else 0), COMPUTED_MARK in lines

@@ -20,7 +20,7 @@ def hand_over(layout: Layout, owner: tuple[int, int]) -> None:
     Give data, log and run folder of a stopped instance, and what is in them, to user and group.
 
     What belongs to root stays, since the server's user cannot have made it. A file that has further names elsewhere is not given away: the
-    former user may have put it there with a hard link to a file of somebody else.
+    former user may have put it there with a hard link to a file of another user.
 
     Raises:
         RefusedError: naming a file that has names elsewhere and that the server could not read therefore.

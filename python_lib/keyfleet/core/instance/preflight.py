@@ -32,7 +32,7 @@ from .record import read_record
 from .starting import account_problems, change_problems, conditions, program_problems, root_problems, server_account
 
 # The same places as in service/starters.py: ProtectHome and PrivateTmp, ExecPaths.
-HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to look for
+HIDDEN_BY_UNIT = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names to search for
 LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib")
 
 
@@ -42,7 +42,7 @@ class HostReport:
     What was found.
 
     Attributes:
-        problems: Why the run must not go on, each with the value found and what to do.
+        problems: Why the run must stop, each with the value found and what to do.
         binary_present, engine_version: Of the server's binary.
         package_version, package_unit: Of the distribution's package.
         running: Name of each deployed instance, and whether it runs.
@@ -246,7 +246,7 @@ def _password_problems(host: Host, instance: Instance, pid: int, where: str, pas
     if instance.password is None:
         return [
             f"{where} runs, but its generated password is not in {password_file} any more. Put it back: the applications have it "
-            "(REDIS_PASSWORD in their profile). If nobody has it, stop the instance on the host (it saves what its directives say), "
+            "(REDIS_PASSWORD in their profile). If it is lost, stop the instance on the host (it saves what its directives say), "
             f"remove {password_file} if it is there, and run again: that makes a new password, and every application needs the new profile"
         ]
     problem = administration_problem(host, instance, pid)

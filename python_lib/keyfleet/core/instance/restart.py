@@ -188,6 +188,6 @@ def _save(client: redis.Redis, running: Running, data_dir: str) -> tuple[str, Op
     if config["save"]:
         return "rdb", None
     if "shutdown-on-sigterm" in config:
-        # The stop itself must save what was written since; the setting lives in the process only and ends with it.
+        # The stop itself must save what was written since; the setting is in the process only and ends with it.
         apply_live(client, {"shutdown-on-sigterm": "save"}, command=running.command)
     return "rdb for the restart only", None if existed else carrier

@@ -43,7 +43,7 @@ class Running:
 
     Attributes:
         pid: Its process.
-        orphaned: Whether no supervisor looks after it, or its manager has no note of it.
+        orphaned: Whether no supervisor runs it, or its manager has no note of it.
         command: What CONFIG is called; None if it answers none.
         active: Its directives, as CONFIG GET reports them; empty without CONFIG.
         counts: Keys of each database.
@@ -108,7 +108,7 @@ class State:
 
     @property
     def place(self) -> Place:
-        """Names under which a start would look for the data now; before a first deployment, those of the last one."""
+        """Names under which a start would search for the data now; before a first deployment, those of the last one."""
         if self.written is None and self.data is not None:
             return self.data.place
         return Place.of({**self.own, **(self.written or {})})

@@ -29,7 +29,7 @@ def stop_counted(
 
     Args:
         place: Names of its data files; the stop must save into them.
-        judge: Raises RefusedError if the server must not be stopped with these keys; writes go on then.
+        judge: Raises RefusedError if the server must not be stopped with these keys. Writes continue then.
     Returns:
         The keys; None if the server cannot pause writes, so that a count says nothing about what it ended with.
     Raises:

@@ -28,7 +28,7 @@ MOST_CLIENTS = OPEN_FILES - 96
 LONGEST_SOCKET_PATH = 107  # unix(7): sun_path holds 108 bytes, the last one is zero
 SMALLEST_MAXMEMORY = 1 << 20  # an empty server uses about as much; less is a number whose unit was forgotten
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to look for, nothing is bound here
+_LISTEN_ANY = ("*", "0.0.0.0", "::")  # noqa: S104 - names to search for, nothing is bound here
 _OPEN = "anyone who reaches the port owns the data"
 
 

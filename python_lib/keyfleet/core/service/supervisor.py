@@ -4,7 +4,7 @@ Run one server and keep it running where no init system does: start, stop, resta
 
 The file needs Python >= 3.9 on Linux and nothing else, so that the same file is a module of the library and a program on a managed host;
 that is why it is longer than others. How it stays truthful:
-    runner.lock   held (flock) by the supervisor as long as it lives: two supervisors of one instance are impossible.
+    runner.lock   held (flock) by the supervisor as long as it runs: two supervisors of one instance are impossible.
     server.lock   held through a descriptor that the server inherits, and touched only under runner.lock: a server that outlived its
                   supervisor (kill -9) is found, and the next start adopts it, without an interruption.
     status.json   names both processes by pid and start time, so that a reused pid is never taken for ours, nor signalled.
@@ -35,7 +35,7 @@ from typing import IO, Any, Optional, Union
 
 STATUS_FILE = "status.json"
 POLL_SECONDS = 0.05
-LOCK_PATIENCE_SECONDS = 0.5
+LOCK_TIMEOUT_SECONDS = 0.5
 SETTLE_SECONDS = 2.0  # a server whose sockets cannot be seen counts as up after this time
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _OF_ITS_OWN: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": CLEAN_ENVIRONMENT, "start_new_session": True}
@@ -53,7 +53,7 @@ class RunnerError(Exception):
 
 
 class RunnerTimeoutError(RunnerError):
-    """The time given ended first; what was begun goes on, and nothing was killed."""
+    """The time given ended first. The start continues, and nothing was killed."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,9 @@ class Lock:
         """Give up this descriptor; a process that inherited it keeps the lock."""
         os.close(self.descriptor)
 
-    def try_hold(self, patience_seconds: float = 0.0) -> bool:
+    def try_hold(self, timeout_seconds: float = 0.0) -> bool:
         """Take the lock if it is free, or becomes free in time."""
-        end = time.monotonic() + patience_seconds
+        end = time.monotonic() + timeout_seconds
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,8 +273,8 @@ def stop(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
 def _forget(spec: Spec, record: dict[str, Any]) -> None:
     """Leave the run directory as it is when nothing runs: locks, and the last status."""
     with suppress(OSError):
-        nobody = dict.fromkeys(("runner_pid", "runner_ticks", "server_pid", "server_ticks"))
-        write_private(spec.path(STATUS_FILE), json.dumps({**record, **nobody}, sort_keys=True).encode())
+        no_process = dict.fromkeys(("runner_pid", "runner_ticks", "server_pid", "server_ticks"))
+        write_private(spec.path(STATUS_FILE), json.dumps({**record, **no_process}, sort_keys=True).encode())
     for name in ("runner.pid", "started.conf"):
         Path(spec.path(name)).unlink(missing_ok=True)
 
@@ -285,7 +285,7 @@ def start(spec: Spec, timeout_seconds: float = float("inf")) -> bool:
 
     Raises:
         RunnerError: if the server ended first; nothing runs then, and the message holds its last words.
-        RunnerTimeoutError: if the time ends first; the start goes on.
+        RunnerTimeoutError: if the time ends first. The start continues.
     """
     end = time.monotonic() + timeout_seconds
     while True:
@@ -360,7 +360,7 @@ class Supervisor:
             signal.signal(number, lambda received, _frame: self._signals.append(received))
 
     def run(self) -> None:
-        """Supervise until told to stop, or until the first start fails."""
+        """Supervise until asked to stop, or until the first start fails."""
         self._enter("starting")
         write_private(self._spec.path("runner.pid"), b"%d\n" % os.getpid())
         if not self._adopt():
@@ -369,9 +369,9 @@ class Supervisor:
             self._wait()
             self._advance()
         _forget(self._spec, self._record)
-        self._tell(error=f"{self._spec.name} was stopped before it listened")
+        self._announce(error=f"{self._spec.name} was stopped before it listened")
 
-    def _tell(self, **outcome: str) -> None:
+    def _announce(self, **outcome: str) -> None:
         """Report the outcome of the start, once."""
         if not self._reported:
             self._reported = True
@@ -388,7 +388,7 @@ class Supervisor:
         """Wait for a signal, for output of the server, or until something is due."""
         due = {"starting": POLL_SECONDS, "backing-off": max(0.0, self._next_start - time.monotonic())}.get(self._record["state"])
         if self._record["server_pid"] and self._child is None:
-            due = 10 * POLL_SECONDS  # nothing tells us when an adopted server ends
+            due = 10 * POLL_SECONDS  # an adopted server is no child, so its end raises no signal
         ready = select.select([self._wakeup, self._stdout or self._wakeup], [], [], due)[0]
         if self._stdout in ready:
             self._read_output()
@@ -410,7 +410,7 @@ class Supervisor:
             self._after_end(None)
         elif state == "starting" and (listens(self._record["server_pid"]) or time.monotonic() - self._started > SETTLE_SECONDS):
             self._enter("running")
-            self._tell(state="running")
+            self._announce(state="running")
         elif state == "backing-off" and time.monotonic() >= self._next_start:
             self._record["restarts"] += 1
             self._launch()
@@ -422,7 +422,7 @@ class Supervisor:
                 _end(self._spec, lock, "server", float("inf"), lock.holders)
                 return False
         self._enter("running")
-        self._tell(state="running")
+        self._announce(state="running")
         return True
 
     def _launch(self) -> None:
@@ -444,7 +444,7 @@ class Supervisor:
             for pid in lock.holders():  # a background save of the dead server could later replace newer data
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            if not lock.try_hold(10 * LOCK_PATIENCE_SECONDS):
+            if not lock.try_hold(10 * LOCK_TIMEOUT_SECONDS):
                 raise OSError(f"{self._spec.path('server.lock')} is held by another process")
         child = subprocess.Popen(  # noqa: S603 - the argument list of the specification
             self._spec.argv, stdin=subprocess.DEVNULL, cwd=self._spec.working_dir, pass_fds=(lock.descriptor,), **_OF_ITS_OWN
@@ -486,7 +486,7 @@ class Supervisor:
         elif not self._reported:
             self._enter("failed")
             words = f": {' | '.join(self._words)}" if self._words else ""
-            self._tell(error=f"{self._spec.name} ended before it listened (status {exit_status}){words}")
+            self._announce(error=f"{self._spec.name} ended before it listened (status {exit_status}){words}")
         else:
             self._delay_seconds = next_delay(self._spec, self._delay_seconds, time.monotonic() - self._started)
             self._next_start = time.monotonic() + self._delay_seconds
@@ -509,7 +509,7 @@ def supervise() -> None:
     try:
         log = Log(spec.log_file, spec.log_max_bytes)
         with Lock(spec.path("runner.lock")) as lock:
-            if not lock.try_hold(LOCK_PATIENCE_SECONDS):
+            if not lock.try_hold(LOCK_TIMEOUT_SECONDS):
                 report({"busy": True})
                 return
             os.dup2(log.descriptor, 2)
@@ -526,7 +526,7 @@ def prepare(spec: Spec) -> None:
             _refuse_replaceable(folder.parent)
             folder.mkdir(parents=True)
             _refuse_replaceable(folder)  # a parent that was missing until now
-            folder.chmod(0o755)  # clients of another group reach a socket in it; all files of ours are 0600
+            folder.chmod(0o755)  # clients of another group reach a socket in it; all files of keyfleet are 0600
             os.chown(folder, *(user or (-1, -1)))
     if spec.nofile:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
