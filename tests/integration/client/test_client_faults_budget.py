@@ -229,4 +229,4 @@ def processes(target: Target) -> list[Server]:
     """Return all servers of a deployment, Sentinels among them."""
     if isinstance(target, Cluster):
         return target.nodes
-    return [*target.servers, *target.sentinels] if isinstance(target, SentinelGroup) else [target]
+    return [*target.servers, *target.sentinels] if isinstance(target, SentinelGroup) else [target]  # type: ignore[list-item]

@@ -10,7 +10,7 @@ _resolve = socket.getaddrinfo
 _names = json.loads(Path(os.environ["KEYFLEET_TEST_NAMES"]).read_text(encoding="utf-8"))
 
 
-def _answer(host, *rest, **more):
+def _answer(host, *rest, **more):  # type: ignore[no-untyped-def]
     return [found for address in _names.get(host, [host]) for found in _resolve(address, *rest, **more)]
 
 
