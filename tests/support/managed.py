@@ -71,7 +71,7 @@ def resolved(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
 @dataclass
 class Managed:
     """
-    a running emulation; a context manager that stops it.
+    A running emulation; a context manager that stops it.
 
     Attributes:
         shape, style: Of `SHAPES` and `STYLES`.

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster": {"connect", "health", "errors"},  # health, since a cluster proves itself
     "rolling": {"cluster", "connect", "replication", "errors"},
     "tls": {"host", "layout"},
+    "managed": {"errors"},
     "service": {"host", "layout", "errors"},
     "sentinel": {"connect", "host", "layout", "replication", "service", "errors"},  # host and service, since it runs a process
     "install": {"directives", "host", "errors"},
@@ -71,7 +72,7 @@ CLIENT_MAY_IMPORT: dict[str, set[str]] = {  # rooms of the client; of the core o
     "_capabilities": {"_protocol", "core/errors", "core/keys"},  # of the keys, the names of the counters of tags
     "_async": ROOMS_OF_A_CLIENT,
     "_sync": ROOMS_OF_A_CLIENT,
-    "contrib": {"_capabilities", "_protocol", "_async", "_sync", "core/errors"},
+    "contrib": {"_capabilities", "_protocol", "_async", "_sync", "core/errors", "core/managed"},  # managed for tokens of IAM
     "testing": {"core/errors", "core/connect"},
     "__init__": {"_policy", "_capabilities", "_protocol", "_transport", "_async", "_sync", "core/errors", "core/connect", "core/health"},
 }

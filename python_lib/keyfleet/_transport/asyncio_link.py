@@ -76,6 +76,7 @@ class Link(asyncio.Protocol):
         self._quiet_since = self.heard_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        self._retirement: asyncio.TimerHandle | None = None  # when a new connection, which logs in anew, replaces it
         self.receiver: Callable[[Any], None] | None = None
         self._end: LostError | None = None
         self._inspections: set[asyncio.Task[None]] = set()  # a loop keeps no tasks alive
@@ -110,6 +111,8 @@ class Link(asyncio.Protocol):
                 await asyncio.wait([attempt])  # its socket is closed then
             raise
         dialer.counters.connections_opened += 1
+        if dialer.login.connection_seconds < math.inf:
+            link._retirement = link._loop.call_later(dialer.login.connection_seconds, link.close_when_idle)
         return link
 
     async def _begin(self, dialer: Dialer, deadline: float) -> None:
@@ -141,7 +144,7 @@ class Link(asyncio.Protocol):
 
     async def _greet(self, dialer: Dialer, deadline: float) -> None:
         """Authenticate and choose the database; a password that is refused is asked for again, once."""
-        login = dialer.login.known or await self._ask_login(dialer, None)
+        login = dialer.login.to_try or await self._ask_login(dialer, None)
         trouble = await self._say_hello(dialer, login, deadline)
         if trouble is not None and isinstance(trouble.cause, CredentialsError) and dialer.login.is_renewable:
             renewed = await self._ask_login(dialer, login)
@@ -327,8 +330,9 @@ class Link(asyncio.Protocol):
         if self._end is not None:
             return
         self._end, self.is_closed = failure, True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._retirement):
+            if timer is not None:
+                timer.cancel()
         if self._transport is not None:
             self._transport.abort()
         for waiting, _deadline, _watch in self._line:

@@ -87,8 +87,9 @@ class _Pool:
     def _pop(self) -> Link | None:
         while self._idle:
             link = self._idle.pop()
-            if not link.is_closed:
+            if not link.is_closed and not link.is_suspect:
                 return link
+            link.close()
         return None
 
     def _put_back(self, link: Link) -> None:

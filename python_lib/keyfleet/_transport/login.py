@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 import os
 import threading
 import weakref
@@ -80,7 +81,11 @@ class LoginSource:
     Args:
         settings: Name the user, and hold the password where there is no provider.
         provider: Returns a password, or a user name and a password; it is asked for the first connection, and once more for each one
-            that is refused.
+            that is refused; for every connection, if it has a true attribute ``per_connection``. With an attribute
+            ``connection_seconds``, a connection is replaced after that time.
+
+    Attributes:
+        connection_seconds: For how long a connection is used, in seconds; ``math.inf`` for no limit.
     """
 
     def __init__(self, settings: Settings, provider: CredentialsProvider | None = None) -> None:
@@ -90,6 +95,8 @@ class LoginSource:
             self._login = Login(settings.username, settings.password)
             provider = PasswordFile(settings.password_file) if settings.password_file else None
         self._provider = provider
+        self._is_per_connection = bool(getattr(provider, "per_connection", False))
+        self.connection_seconds = float(getattr(provider, "connection_seconds", math.inf))
         self._asking = threading.Lock()
         _sources.add(self)
 
@@ -97,6 +104,11 @@ class LoginSource:
     def known(self) -> Login | None:
         """What was let in last, or is to be tried first; None where the provider has to be asked."""
         return self._login
+
+    @property
+    def to_try(self) -> Login | None:
+        """The login for the next connection; None where the provider has to be asked."""
+        return None if self._is_per_connection else self._login
 
     @property
     def is_renewable(self) -> bool:
@@ -111,15 +123,17 @@ class LoginSource:
     def ask(self, refused: Login | None = None) -> Login:
         """Return the login to use in place of *refused*; many callers at a time ask the provider once."""
         with self._asking:
-            if self._login is None or self._login == refused:
-                self._login = self._checked(self._asked())
-            return self._login
+            known = self._login
+            if known is None or self._is_per_connection or known == refused:
+                known = self._login = self._checked(self._asked())
+            return known
 
     async def ask_waiting(self, refused: Login | None = None) -> Login:
         """Do as `ask` where the provider has to be awaited."""
-        if self._login is None or self._login == refused:
-            self._login = self._checked(await self._asked())
-        return self._login
+        known = self._login
+        if known is None or self._is_per_connection or known == refused:
+            known = self._login = self._checked(await self._asked())
+        return known
 
     def _asked(self) -> Any:
         if self._provider is None:

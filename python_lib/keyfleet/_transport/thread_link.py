@@ -32,6 +32,7 @@ class Link:
     def __init__(self, connection: socket.socket, address: Address, generation: int = 0) -> None:
         self.address, self.generation, self.is_closed = address, generation, False
         self.heard_at = -math.inf  # when a part of a reply came
+        self.retire_at = math.inf  # when it is to be replaced by a new one, which logs in anew
         self.seat: object = None  # of its pool, which is free again when nothing refers to it
         self._socket = connection
         self._is_encrypted = isinstance(connection, ssl.SSLSocket)
@@ -62,6 +63,7 @@ class Link:
         try:
             link = cls(_connect(dialer, address, deadline), address, generation)
             link._greet(dialer, deadline)
+            link.retire_at = time.monotonic() + dialer.login.connection_seconds
         except NotSentError as failure:
             if failure.__cause__ is None or not certificate_problem(failure.__cause__):
                 raise
@@ -80,7 +82,7 @@ class Link:
     def _greet(self, dialer: Dialer, deadline: float) -> None:
         """Authenticate and choose the database; a password that is refused is asked for again, once."""
         try:
-            login = dialer.login.known or self._ask_login(dialer, None)
+            login = dialer.login.to_try or self._ask_login(dialer, None)
             trouble = self._say_hello(dialer, login, deadline)
             if trouble is not None and isinstance(trouble.cause, CredentialsError) and dialer.login.is_renewable:
                 renewed = self._ask_login(dialer, login)
@@ -104,8 +106,8 @@ class Link:
         return dialer.refusal(commands, replies, self.address)
 
     def is_stale(self) -> bool:
-        """Say whether the server closed the connection, or sent an unrequested reply; for the thread that uses it."""
-        return bool(self._poll.poll(0))
+        """Say whether the connection is too old, closed by the server, or got an unrequested reply; for the thread that uses it."""
+        return bool(self._poll.poll(0)) or (self.retire_at < math.inf and time.monotonic() >= self.retire_at)
 
     @property
     def seems_alive(self) -> bool:
