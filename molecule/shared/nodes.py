@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Instance:
 
     @property
     def needles(self) -> list[str]:
-        """What to look for when the secret is searched: itself, and the parts that no quoting changes."""
+        """What to search for: the secret itself, and the parts that no quoting changes."""
         return [self.password, *re.findall(r"[A-Za-z0-9]{10,}", self.password)]
 
     def cli(self, *command: str, password: str | None = None) -> str:
@@ -52,7 +52,7 @@ class Instance:
         environ = {**os.environ, "REDISCLI_AUTH": self.password if password is None else password}
         program = ["docker", "exec", "--env", "REDISCLI_AUTH", self.host.backend.name, f"{self.bin_dir}/{self.engine}-cli"]
         program += ["-p", str(self.port), *command]
-        done = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+        done = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
         return (done.stdout + done.stderr).strip()
 
     def info(self, section: str) -> dict[str, str]:
@@ -75,17 +75,17 @@ class Instance:
     def restart(self) -> None:
         """Restart the unit and wait until the server answers and has its data."""
         self.host.check_output("systemctl restart %s", self.unit)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.info("persistence").get("loading") != "0":
             assert time.monotonic() < deadline, f"{self.unit} does not come back: {self.cli('PING')}"
             time.sleep(0.1)
 
     def files_with(self, secrets: list[str], *paths: str) -> list[str]:
-        """Return the files below *paths* that user nobody can read and that contain one of *secrets*, which travel on standard input."""
-        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "grep", "-rslF", "-f", "-", *paths]
-        program = ["docker", "exec", "--interactive", self.host.backend.name, *as_nobody]
+        """Return files below *paths* that an unprivileged user can read and that contain a secret; *secrets* go through standard input."""
+        unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "grep", "-rslF", "-f", "-", *paths]
+        program = ["docker", "exec", "--interactive", self.host.backend.name, *unprivileged]
         return subprocess.run(
-            program, input="\n".join(secrets), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+            program, input="\n".join(secrets), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
         ).stdout.split()
 
 
@@ -100,5 +100,5 @@ def password_of(scenario: Path, container: str) -> str:
     host = container.removeprefix(os.environ["KEYFLEET_CONTAINER_PREFIX"] + "-")
     message = ["ansible.builtin.debug", "-a", "msg={{ server_password | b64encode }}"]
     command = ["ansible", "-i", str(scenario / "inventory"), "-c", "local", "-m", *message, host]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True).stdout
     return b64decode(re.search(r'"msg": "([^"]+)"', shown)[1]).decode()  # type: ignore[index]  # debug always shows it

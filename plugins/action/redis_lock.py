@@ -22,7 +22,7 @@ from ..module_utils.controller_files import make_private_folder
 
 
 def _started_at(pid: int) -> Optional[str]:
-    """Return a text that tells this process from a later one of the same number; None if there is no such process."""
+    """Return a text that distinguishes this process from a later one of the same number; None if there is no such process."""
     try:
         # Field 22 of /proc/PID/stat, counted after the command name, which may hold blanks and brackets.
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
@@ -38,7 +38,7 @@ def _started_at(pid: int) -> Optional[str]:
 
 
 def _holder(text: str) -> Optional[dict[str, Any]]:
-    """Return who holds the lock, or None if nobody does any more."""
+    """Return who holds the lock, or None if it is free."""
     try:
         record: dict[str, Any] = json.loads(text)
         if record["host"] == socket.gethostname() and _started_at(record["pid"]) != record["started_at"]:

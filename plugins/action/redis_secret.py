@@ -125,7 +125,7 @@ class ActionModule(ActionBase):
         changed = secret is None or old is not None
         if changed and not self._task.check_mode:
             secret = self._keep(path, former if old else None)
-        # In check mode, a secret that is never written stands in for the one that a run would make.
+        # In check mode, a secret that is never written replaces the one that a run would make.
         return {**result, "changed": changed, "secret": secret or old or _random(), "next": _read(_next_of(path))}
 
     def _keep(self, path: Path, former: Optional[Path]) -> Optional[str]:

@@ -10,9 +10,9 @@ module: redis_files
 short_description: Write all files of a host in one step
 description:
   - Makes many files, directories and links what they should be, in one round trip, where one task for each costs several.
-  - Looks at every path first. If one cannot become what it should be, nothing is written and the message names them all.
-  - A file is written beside the old one, with its final owner and mode, and renamed over it, so that nobody ever sees half of it, or sees
-    it with wider permissions. The last component of a path is never followed if it is a symbolic link.
+  - Reads every path first. If one cannot become what it should be, nothing is written and the message names them all.
+  - A file is written beside the old one, with its final owner and mode, and renamed over it, so that no process reads half of it, or
+    reads it with wider permissions. The last component of a path is never followed if it is a symbolic link.
   - Never makes missing parent directories; list them, above what they hold.
   - Extended attributes and access control lists of a replaced file are not kept.
 author:
@@ -31,8 +31,8 @@ options:
       state:
         description:
           - V(file) has exactly the given content, owner, group and mode.
-          - V(seed) is a file that is written if it is missing and left alone as it is if it is there, since another program owns it then.
-          - V(directory) exists with the given owner, group and mode; what it holds is left alone.
+          - V(seed) is a file that is written if it is missing and kept as it is if it is there, since another program owns it then.
+          - V(directory) exists with the given owner, group and mode; what it holds is kept.
           - V(link) is a symbolic link to O(files[].target).
           - V(absent) is not there; a directory must be empty, or O(files[].recurse) be true.
         type: str
@@ -145,7 +145,7 @@ CONTENTS = ("content", "secret_content")
 
 
 def main() -> None:
-    """Look, plan, write, report."""
+    """Observe, plan, write, report."""
     entry = {
         "path": {"type": "str", "required": True},
         "state": {"type": "str", "choices": list(STATES), "default": "file"},

@@ -10,8 +10,8 @@ module: redis_kernel
 short_description: Make the kernel ready for Redis or Valkey, now and after a reboot
 description:
   - Sets kernel settings and transparent huge pages, and keeps them in a file of C(sysctl.d) and in a systemd unit, in one round trip.
-  - What a host does not allow, as in most containers, is left alone and named in RV(left_alone). It is no failure.
-  - A user who is not root changes nothing, which is one entry of RV(left_alone).
+  - What a host does not allow, as in most containers, is not applied and named in RV(not_applied). It is no failure.
+  - A user who is not root changes nothing, which is one entry of RV(not_applied).
 author:
   - keyfleet maintainers (@keyfleet)
 options:
@@ -30,7 +30,7 @@ options:
     type: str
     choices: [madvise, never]
   service_manager:
-    description: What runs the host. Only with V(systemd) a unit is written; with V(auto) the host is looked at.
+    description: What runs the host. Only with V(systemd) a unit is written; with V(auto) the module detects it.
     type: str
     choices: [auto, systemd, process]
     default: auto
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 - name: Say what the host does not allow
   ansible.builtin.debug:
-    msg: "{{ kernel.left_alone | map(attribute='reason') | unique }}"
+    msg: "{{ kernel.not_applied | map(attribute='reason') | unique }}"
 """
 
 RETURN = r"""
@@ -90,7 +90,7 @@ changed_paths:
   type: list
   elements: str
   sample: [/etc/sysctl.d/90-keyfleet.conf]
-left_alone:
+not_applied:
   description: What was left as it is, and why.
   returned: always
   type: list
@@ -116,13 +116,13 @@ def report(found: KernelPlan) -> dict[str, Any]:
         "changed": found.changed,
         "applied": [{"name": setting.name, "before": setting.before, "after": setting.after} for setting in found.settings],
         "changed_paths": found.files.changed_paths,
-        "left_alone": kept_as_they_are(found),
+        "not_applied": kept_as_they_are(found),
         "units_changed": any(path.endswith(".service") for path in found.files.changed_paths),
     }
 
 
 def main() -> None:
-    """Look, change, report."""
+    """Observe, change, report."""
     module = AnsibleModule(argument_spec=kernel_argument_spec(), supports_check_mode=True)
     try:
         found = plan_kernel(kernel_settings(module.params))

@@ -14,7 +14,7 @@ description:
   - Reads only. Inspects the system, the program, the user of the servers and what it may enter and run, who holds the ports, the
     addresses of the host, the passwords of running instances, and asks a throw-away server of the installed version about every
     directive, as that user and within the limits that the servers will have.
-  - Fails with all problems at once.
+  - Fails with all problems in one message.
   - Compares the host with what it shall be, area by area, with the code of the steps that carry the areas out. An area that is equal need
     not be carried out; one that cannot be judged yet counts as different.
   - Where nothing differs and O(prove=true), asks every instance for its health, writes a value and reads it back.
@@ -218,7 +218,7 @@ package_version:
   returned: always
   type: str
 package_unit:
-  description: "State of the package's own unit: C(in_the_way) if it would take a port of ours, or is not there yet and comes
+  description: "State of the package's own unit: C(in_the_way) if it would take a port of an instance, or is not there yet and comes
     with the package that the run installs."
   returned: always
   type: dict

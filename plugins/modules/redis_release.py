@@ -46,7 +46,7 @@ options:
     elements: str
     default: []
   systemd:
-    description: Whether the server shall tell systemd when it is ready, which a unit of the type C(notify) needs.
+    description: Whether the server shall notify systemd when it is ready, which a unit of the type C(notify) needs.
     type: bool
     default: false
   keep:
@@ -162,7 +162,7 @@ def diff(found: ReleasePlan) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Look, build, switch, report."""
+    """Observe, build, switch, report."""
     module = AnsibleModule(
         argument_spec={
             "engine": {"type": "str", "required": True, "choices": ["redis", "valkey"]},

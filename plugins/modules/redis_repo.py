@@ -12,7 +12,7 @@ short_description: Set up an apt repository for the packages of Redis or Valkey,
 version_added: "0.1.0"
 description:
   - Writes the source, its key and a pin with which apt takes O(packages) from the repository and nothing else, in one round trip.
-  - A new repository is tried first, by apt itself in a temporary folder. If it cannot be reached, is signed by somebody else, or lacks
+  - A new repository is tried first, by apt itself in a temporary folder. If it cannot be reached, has another signature, or lacks
     the packages or the version, nothing is touched. Where all is set up and the version is installed, no repository is asked.
   - Installs nothing; it says in RV(install) what is to be installed.
 options:
@@ -113,7 +113,7 @@ from ..module_utils.keyfleet.install.repository import APT_DIR, Repository, Repo
 
 
 def findings_of(params: dict[str, Any]) -> RepositoryPlan:
-    """Look, as the module's parameters say."""
+    """Observe, as the module's parameters say."""
     if params["state"] == "absent":
         return RepositoryPlan(absent(params["engine"], params["apt_dir"]))
     names = ("engine", "uri", "suite", "key", "version", "apt_dir")
@@ -122,7 +122,7 @@ def findings_of(params: dict[str, Any]) -> RepositoryPlan:
 
 
 def main() -> None:
-    """Look, write, report."""
+    """Observe, write, report."""
     module = AnsibleModule(
         argument_spec={
             "engine": {"type": "str", "required": True, "choices": ["redis", "valkey"]},

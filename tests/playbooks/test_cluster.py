@@ -80,7 +80,7 @@ def killed(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *steps: str)
     return codes
 
 
-def test_created_proven_and_left_alone(deployment: Deployment) -> None:
+def test_created_proven_and_kept(deployment: Deployment) -> None:
     """Check mode shows the plan; the run carries it out; the next one asks each host once and the cluster once, and changes nothing."""
     foreseen = deployment.run("--check", "--diff").ok().result("redis_cluster")
     created = deployment.run().ok()

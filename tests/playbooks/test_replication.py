@@ -18,7 +18,7 @@ def replication(deployment: Deployment) -> int:
     return describe_replication(deployment)
 
 
-def test_created_proven_and_left_alone(deployment: Deployment, replication: int) -> None:
+def test_created_proven_and_kept(deployment: Deployment, replication: int) -> None:
     """Check mode shows the steps; the run takes them; the next one asks each host once and the replication once, and changes nothing."""
     foreseen = deployment.run("--check", "--diff").ok().result("redis_replication")
     created = deployment.run().ok()

@@ -170,7 +170,7 @@ def test_absent_instance_leaves_the_other_alone(deployment: Deployment, port: in
         assert "yes" == client.get("kept")
 
 
-def test_unlisted_instance_is_reported_and_left_alone(deployment: Deployment, port: int) -> None:
+def test_unlisted_instance_is_reported_and_kept(deployment: Deployment, port: int) -> None:
     """An instance that the inventory does not list any more goes on running, and the run says so."""
     other = free_port()
     deployment.run(redis_server_instances=[{"name": "default", "port": port}, {"name": "extra", "port": other}]).ok()

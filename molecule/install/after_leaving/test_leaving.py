@@ -12,7 +12,7 @@ PROGRAM = "/usr/bin/redis-check-rdb"
 
 
 def test_server_runs_from_the_package(instance: Instance) -> None:
-    """With its data, and apt has no file of ours."""
+    """With its data, and apt has no file of keyfleet."""
     packaged = replace(instance, bin_dir="/usr/bin")
     assert PROGRAM == instance.host.check_output("readlink /proc/%s/exe", str(packaged.pid()))
     assert "" != packaged.cli("GET", "molecule:pid")

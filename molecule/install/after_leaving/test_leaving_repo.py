@@ -7,5 +7,5 @@ from nodes import Instance
 
 
 def test_package_stays(instance: Instance) -> None:
-    """apt does not go back by itself."""
+    """apt does not downgrade automatically."""
     assert "6:7.0.15-1example2" == instance.host.package("redis-server").version

@@ -34,7 +34,7 @@ done
 # What must never come from here: a package of the distribution in a version that apt would take for an upgrade.
 rm -rf deb
 mkdir -p deb/DEBIAN
-printf 'Package: procps\nVersion: 99:1\nArchitecture: amd64\nMaintainer: nobody <nobody@example.org>\nDescription: an intruder\n' >deb/DEBIAN/control
+printf 'Package: procps\nVersion: 99:1\nArchitecture: amd64\nMaintainer: intruder <intruder@example.org>\nDescription: an intruder\n' >deb/DEBIAN/control
 packed deb
 
 cd "$top"

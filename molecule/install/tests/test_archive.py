@@ -7,7 +7,7 @@ from nodes import Instance
 
 
 def test_unit_runs_the_release_in_use(instance: Instance) -> None:
-    """It is started through the link, told systemd that it is ready, and speaks TLS; no package of the engine is there."""
+    """It is started through the link, reported readiness to systemd, and speaks TLS; no package of the engine is there."""
     release = instance.host.check_output("readlink /opt/keyfleet/redis/current")
     assert f"/opt/keyfleet/redis/{release}/bin/redis-server" == instance.host.check_output("readlink /proc/%s/exe", str(instance.pid()))
     assert "/opt/keyfleet/redis/current/bin/redis-server" in instance.property("ExecStart")

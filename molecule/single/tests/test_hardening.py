@@ -25,7 +25,7 @@ def test_exposure_of_the_unit_is_low(instance: Instance) -> None:
 
 
 def test_process_has_no_privileges(instance: Instance) -> None:
-    """The engine's own user, no capabilities and no way to gain some, files for nobody else."""
+    """The engine's own user, no capabilities and no way to gain some, files for no other user."""
     found = status(instance)
     user = str(instance.host.user(instance.engine).uid)
     assert ([user] * 4, "0" * 16, "0" * 16, "1", "2", "0077") == (

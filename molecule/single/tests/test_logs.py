@@ -7,7 +7,7 @@ from nodes import Instance
 
 
 def test_logrotate_leaves_the_server_running(instance: Instance) -> None:
-    """As root, which takes on the server's user: the process stays, and goes on in a new file that nobody else can read."""
+    """As root, which takes on the server's user: the process stays, and continues in a new file that no other user can read."""
     log = f"/var/log/keyfleet/{instance.name}/server.log"
     pid = instance.pid()
     instance.host.check_output("logrotate --force --state /tmp/logrotate.state %s", f"/etc/logrotate.d/keyfleet-{instance.name}")
@@ -19,5 +19,5 @@ def test_logrotate_leaves_the_server_running(instance: Instance) -> None:
 
 
 def test_logrotate_is_called_by_the_system(instance: Instance) -> None:
-    """Its timer is on, so that nobody has to think of it."""
+    """Its timer is on."""
     assert instance.host.service("logrotate.timer").is_enabled

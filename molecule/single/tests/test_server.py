@@ -41,7 +41,7 @@ def test_directives_of_the_inventory_are_active(instance: Instance) -> None:
 
 
 def test_is_secure_by_default(instance: Instance) -> None:
-    """Loopback only, protected, and nobody gets in without the password."""
+    """Loopback only, protected, and no login without the password."""
     assert ("yes", "127.0.0.1 -::1") == (instance.config("protected-mode"), instance.config("bind"))
     assert instance.cli("PING", password="").startswith("NOAUTH")
     assert "WRONGPASS" in instance.cli("PING", password="wrong")

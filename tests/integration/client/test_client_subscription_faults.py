@@ -45,7 +45,7 @@ def test_a_black_hole_is_noticed(proxy: FaultProxy, redis_server: Server, open_c
         expect(other, "x")
 
 
-def test_a_quiet_server_is_left_alone(proxy: FaultProxy, open_client: OpenClient) -> None:
+def test_a_quiet_server_is_kept(proxy: FaultProxy, open_client: OpenClient) -> None:
     """Signs of life come, and nothing is told."""
     client = open_client(proxy.settings(**QUICK))
     with client.subscribe("a", ping_seconds=0.05) as subscription:

@@ -43,7 +43,7 @@ def test_create_repeat_change_absent_absent_again(tmp_path: Path, wished: dict[s
     removed_again = assert_check_predicts("redis_kernel", nothing, python=python)
 
     assert ["vm.overcommit_memory", "net.core.somaxconn", "transparent_hugepage"] == [entry["name"] for entry in made["applied"]]
-    assert (True, [], False, []) == (made["units_changed"], made["left_alone"], again.changed, again["applied"])
+    assert (True, [], False, []) == (made["units_changed"], made["not_applied"], again.changed, again["applied"])
     assert [{"name": "transparent_hugepage", "before": "madvise", "after": "never"}] == changed["applied"]
     assert ("1\n", "1024\n", "never\n") == tuple(
         (tmp_path / name).read_text() for name in ("proc/vm/overcommit_memory", "proc/net/core/somaxconn", "thp")

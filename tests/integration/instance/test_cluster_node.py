@@ -30,7 +30,7 @@ def whoami(live: LiveInstance) -> str:
         return str(client.execute_command("CLUSTER", "MYID"))
 
 
-def test_a_node_is_deployed_and_left_alone(node: LiveInstance) -> None:
+def test_a_node_is_deployed_and_kept(node: LiveInstance) -> None:
     """With bus port, nodes.conf beside its data, and the user of replicas; the second run changes nothing."""
     assert "started" == node.settle().action
     wanted = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": str(node.options["port"] + 10_000)}

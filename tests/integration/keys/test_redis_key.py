@@ -250,7 +250,7 @@ def test_only_if_exists(redis_server: Server, key: Run) -> None:
     assert "unchanged" == action(key(key="k", value=1, only_if="exists"))
 
 
-def test_ttl_within_tolerance_is_left_alone(redis_server: Server, key: Run) -> None:
+def test_ttl_within_tolerance_is_kept(redis_server: Server, key: Run) -> None:
     """The second run is unchanged while the TTL runs down within the tolerance; below it is renewed, above it is cut."""
     client = redis_server.client()
     wish = {"key": "k", "value": 1, "ttl_seconds": 1000, "ttl_tolerance_seconds": 100}

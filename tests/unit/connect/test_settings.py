@@ -432,7 +432,7 @@ def test_a_misspelt_variable_is_told(name: str, meant: str) -> None:
         {"CELERY_REDIS_PASSWROD": "a"},
     ],
 )
-def test_foreign_variables_are_left_alone(environ: dict[str, str]) -> None:
+def test_foreign_variables_are_kept(environ: dict[str, str]) -> None:
     """Warnings are errors in these tests, so one would fail this."""
     assert "h" == Settings.from_env({"REDIS_HOST": "h", **environ}).host
 

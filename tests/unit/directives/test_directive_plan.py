@@ -18,7 +18,7 @@ def test_named_directives_are_enforced() -> None:
     assert {"databases": ("16", "32"), "dbfilename": ("dump.rdb", "a.rdb")} == found.restart
 
 
-def test_directives_never_named_are_left_alone() -> None:
+def test_directives_never_named_are_kept() -> None:
     """What an operator sets by hand survives a run."""
     assert DirectivePlan() == plan(DEFAULTS, {**DEFAULTS, "hz": "50"}, ["maxmemory"], [], REDIS)
 

@@ -119,7 +119,7 @@ def test_a_mode_or_content_that_differs_is_a_change(tmp_path: Path) -> None:
     assert (0o640, "y\n") == (mode_of(path), path.read_text())
 
 
-def test_a_seed_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_a_seed_that_is_there_is_kept(tmp_path: Path) -> None:
     """Its content, mode and owner belong to the program that writes it."""
     path = tmp_path / "server.conf"
     path.write_text("rewritten\n")
