@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every capability is tried with: servers that are full, users with few rights, another primary."""
+"""What every capability is tried with: servers that are full, users with few rights, deployments that fail over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Union
 
 from keyfleet.core.connect.client import close
 from keyfleet.testing._replication import clients_of
+from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 
 from .managed import Managed
@@ -54,3 +55,10 @@ def full(server: Server) -> Iterator[None]:
     finally:
         raw.config_set("maxmemory", 0)
         close(raw)
+
+
+def replicated(factory: RedisFactory, topology: str) -> Any:
+    """Return a deployment of *topology*, ``sentinel`` or ``cluster``, that fails over within a second or two."""
+    if topology == "sentinel":
+        return factory.sentinel(down_after_ms=500)
+    return factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})

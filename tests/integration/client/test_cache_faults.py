@@ -13,7 +13,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once
-from support.capabilities import full, modest_user
+from support.capabilities import full, modest_user, replicated
 from support.clients import OpenBoth, OpenClient
 from support.targets import Target
 
@@ -149,10 +149,7 @@ def test_a_server_that_forgot_the_scripts_gets_them_again(redis_server: Server, 
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_raises_nothing(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """What was replicated is served by the new primary, everything else is loaded."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     for client in clients:
         client.cache.set("k", 1, HOUR, tags=["t"])

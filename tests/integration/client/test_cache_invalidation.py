@@ -15,7 +15,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, Server
 from support.caches import Loader
-from support.capabilities import full, modest_user, servers_of
+from support.capabilities import full, modest_user, replicated, servers_of
 from support.clients import OpenBoth, OpenClient
 from support.targets import Target
 
@@ -279,10 +279,7 @@ def test_a_server_that_goes_down_is_reported_with_what_was_deleted(redis_server:
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_leaves_nothing_old(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """By tag and key callers with time see no error; a prefix may be one, and is complete when it is run again."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     writer = clients[0]
     writer.set_many({f"p:{number}": 1 for number in range(3000)})

@@ -17,7 +17,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.caches import Loader, at_once, eventually
-from support.capabilities import full, modest_user, servers_of
+from support.capabilities import full, modest_user, replicated, servers_of
 from support.clients import OpenClient
 from support.targets import Target
 
@@ -313,10 +313,7 @@ def test_a_forked_process_has_a_tier_of_its_own(redis_server: Server) -> None:
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_serves_nothing_old(redis_factory: RedisFactory, open_client: OpenClient, topology: Any) -> None:
     """The new primary's reports are followed."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     client, other = (open_client(target.settings(timeout_seconds=15.0, retry_delay_ms=10)) for _unused in range(2))
     cache = opened(client)
     cache.set("k", 1, HOUR)

@@ -14,7 +14,7 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
-from support.capabilities import full, modest_user
+from support.capabilities import full, modest_user, replicated
 from support.clients import OpenBoth, OpenClient
 from support.locks import KINDS
 from support.targets import Target
@@ -183,10 +183,7 @@ def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClien
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_keeps_a_lock_that_was_replicated(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """Of each kind: the holder renews at the new primary, the numbers rise further, and waiting callers see no error."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     held = {kind: it.make(clients[0], ttl_seconds=30.0) for kind, it in KINDS.items() if kind != "write_lock"}
     for lock in held.values():

@@ -12,7 +12,7 @@ from keyfleet.core.connect.client import close
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
-from support.capabilities import full, modest_user
+from support.capabilities import full, modest_user, replicated
 from support.clients import OpenBoth, OpenClient
 from support.targets import Target
 
@@ -150,10 +150,7 @@ def test_a_server_that_forgot_the_script_gets_it_again(redis_server: Server, ope
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_raises_nothing_and_admits_no_more(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """What was replicated is counted; callers with ten seconds see no error."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     for client in clients:
         assert client.rate_limits.check("a", 100, DAY, cost=20)

@@ -19,7 +19,7 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Cluster, Server
-from support.capabilities import full, modest_user
+from support.capabilities import full, modest_user, replicated
 from support.clients import OpenBoth, OpenClient
 from support.targets import Target
 
@@ -393,10 +393,7 @@ def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClien
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_logs_no_user_out(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """What was replicated is there, what was ended stays ended; callers with time see no error."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     made = [clients[0].sessions.create("ada", sliding=True) for _unused in range(3)]
     clients[0].sessions.destroy(made[0].id)

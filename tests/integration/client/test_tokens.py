@@ -27,7 +27,7 @@ from keyfleet.testing._server import wait_until
 from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
-from support.capabilities import full, modest_user
+from support.capabilities import full, modest_user, replicated
 from support.clients import OpenBoth, OpenClient
 from support.targets import Target
 
@@ -305,10 +305,7 @@ def test_a_user_with_few_rights_is_enough(target: Target, open_client: OpenClien
 @pytest.mark.parametrize("topology", ["sentinel", "cluster"])
 def test_a_failover_keeps_what_was_replicated(redis_factory: RedisFactory, open_both: OpenBoth, topology: Any) -> None:
     """The old token gives the same new one at the new primary; callers with time see no error."""
-    if topology == "sentinel":
-        target: Any = redis_factory.sentinel(down_after_ms=500)
-    else:
-        target = redis_factory.cluster(shards=3, replicas=1, directives={"cluster-node-timeout": 500})
+    target = replicated(redis_factory, topology)
     clients = open_both(target.settings(timeout_seconds=15.0, retry_delay_ms=10))
     first = clients[0].tokens.store("ada")
     second = clients[0].tokens.rotate(first.token, grace_seconds=60)
