@@ -140,6 +140,11 @@ options:
         type: str
         choices: [single, replication, cluster]
         default: single
+      peers:
+        description: Of a member of a replication, C(service), C(own), C(others) and C(sentinels), which the program reads that is run
+          before each start. Empty outside of a replication.
+        type: dict
+        default: {}
       secret_directives:
         description: Directives of the inventory whose values are secrets.
         type: dict

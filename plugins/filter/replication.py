@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.keyfleet.connect.values import split_address
-from ..module_utils.keyfleet.replication.inventory import groups_of, inventory_problems, service_of
+from ..module_utils.keyfleet.replication.inventory import groups_of, inventory_problems, peers_of, service_of
 
 
 def replication_hosts(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
@@ -32,6 +32,13 @@ def replication_problems(hosts: Mapping[str, Any]) -> list[str]:
 def replication_groups(hosts: Mapping[str, Any], deployment: str) -> list[dict[str, Any]]:
     """Return the replications of a deployment, as options of the module redis_replication; arguments as for `replication_hosts`."""
     return groups_of(deployment, replication_hosts(hosts, deployment))
+
+
+def replication_peers(
+    nodes: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]], deployment: str, sentinels: int
+) -> dict[str, dict[str, Any]]:
+    """Return the other members of the replication of each instance of a host; arguments as for `peers_of`."""
+    return peers_of(deployment, nodes, own, sentinels)
 
 
 def replication_endpoints(
@@ -67,5 +74,6 @@ class FilterModule:
             "replication_hosts": replication_hosts,
             "replication_problems": replication_problems,
             "replication_groups": replication_groups,
+            "replication_peers": replication_peers,
             "replication_endpoints": replication_endpoints,
         }

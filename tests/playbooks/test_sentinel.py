@@ -9,6 +9,7 @@ import signal
 import pytest
 from keyfleet.core.connect.settings import Settings
 from keyfleet.testing._server import wait_until
+from support.hammer import Hammer
 from support.playbooks import Deployment
 from support.replicated import address, ask, describe_replication, pids, roles
 from support.replications import Writer
@@ -50,7 +51,10 @@ def test_a_failover_is_kept_and_no_write_is_lost(deployment: Deployment, sentine
     os.kill(pids(deployment)["node1"], signal.SIGKILL)
     wait_until(lambda: settled(deployment, ["node2", "node3"]), "a replica to take over", 30)
     promoted = next(host for host in ("node2", "node3") if ask(deployment, host, "ROLE")[0] == "master")
-    healed = deployment.run().ok()
+    with Hammer("127.0.0.1", sentinels, deployment.password()) as hammer:
+        healed = deployment.run().ok()
+    # As a replica from its first moment on: a primary without replicas would answer -NOREPLICAS.
+    assert (0, {"-READONLY"}) == (hammer.acknowledged, set(hammer.answers) - {"-LOADING", "-MASTERDOWN"})
     assert {"node1"} == {record["host"] for record in healed.records if record["outcome"] == "changed"}
     assert promoted == primary_of(deployment)
     assert ["1"] * 3 == [ask(deployment, host, "GET", "kept") for host in deployment.hosts]

@@ -113,6 +113,16 @@ class Layout:
         return str(PurePosixPath(self.root) / "usr/local/libexec/keyfleet/runner.py")
 
     @property
+    def role_program(self) -> str:
+        """What is run before each start, one for all instances below the root."""
+        return str(PurePosixPath(self.runner_file).parent / "start_role.py")
+
+    @property
+    def peers_file(self) -> str:
+        """The other members of the instance's replication, for `role_program` (JSON)."""
+        return f"{self.config_dir}/peers.json"
+
+    @property
     def spec_file(self) -> str:
         """What the runner is to run for this instance."""
         return f"{self.config_dir}/runner.json"
@@ -140,5 +150,6 @@ def runner_spec(layout: Layout, binary: str, nofile: int, user: Optional[str] = 
         "nofile": nofile,
         "config_file": layout.config_file,
         "own_file": layout.server_file,
+        "before_start": [layout.role_program, layout.peers_file, layout.server_file, layout.config_file],
     }
     return {**spec, **({"user": user, "group": group} if user else {})}

@@ -403,3 +403,33 @@ def test_root_gives_up_its_rights_for_supervisor_and_server() -> None:
     assert {str(account.pw_gid)} == {value for line in lines if line[0] == "Gid:" for value in line[1:]}
     assert [[], []] == [line[1:] for line in lines if line[0] == "Groups:"]
     assert ({account.pw_uid}, "stopped") == (owners, stopped["state"])
+
+
+def test_what_runs_before_each_start(make: Callable[..., Instance], tmp_path: Path) -> None:
+    """It runs before the first start and before each restart, its words are in the log, and its failure keeps no server from starting."""
+    program = tmp_path / "before.py"
+    program.write_text("import sys\nprint('ran with', sys.argv[1])\nraise SystemExit(1)\n", encoding="utf-8")
+    instance = make(before_start=[str(program), "this"])
+    pid = instance.ok("start")["server_pid"]
+    os.kill(pid, signal.SIGKILL)
+    instance.wait(lambda found: found["state"] == "running" and found["server_pid"] not in (None, pid))
+    log = (instance.folder / "log/runner.log").read_text(encoding="utf-8")
+    assert 2 == log.count("before the start: ran with this\n")
+    instance.ok("stop")
+    program.unlink()
+    assert "running" == instance.ok("start")["state"]
+
+
+def test_stopped_while_something_runs_before_the_start(make: Callable[..., Instance], tmp_path: Path) -> None:
+    """The server is not started any more."""
+    program, ran = tmp_path / "before.py", tmp_path / "ran"
+    program.write_text(f"import pathlib, time\npathlib.Path('{ran}').touch()\ntime.sleep(1)\n", encoding="utf-8")
+    instance = make(before_start=[str(program)])
+    starting = subprocess.Popen(instance.command("start"), stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + WAIT_SECONDS
+    while not ran.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert (0, "stopped") == (instance.run("stop")[0], instance.status()["state"])
+    assert "was stopped before it listened" in starting.communicate(timeout=WAIT_SECONDS)[0]
+    assert None is instance.status()["server_pid"]

@@ -70,6 +70,7 @@ def test_instances_have_the_options_as_fields() -> None:
         "tls_pem": "",
         "tls_ca": "",
         "tls_directives": {},
+        "peers": {},
     }
     assert {**options, **added} == defaults
 

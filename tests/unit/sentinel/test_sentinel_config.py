@@ -76,3 +76,4 @@ def test_the_unit_is_that_of_the_servers_for_a_sentinel() -> None:
     assert "StateDirectory=keyfleet-sentinel/sentinel\n" in unit
     assert "%i" not in unit
     assert "NoNewPrivileges=true" in unit
+    assert not [word for word in ("python", "start_role", "/bin/cp") if word in unit]

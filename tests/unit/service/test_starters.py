@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from keyfleet.core.service import supervisor
-from keyfleet.core.service.starters import runner_text, unit_text
+from keyfleet.core.service import start_role, supervisor
+from keyfleet.core.service.starters import runner_text, start_role_text, unit_text
 
 
 @pytest.mark.parametrize("engine", ["redis", "valkey"])
@@ -23,6 +23,7 @@ def test_systemd_reads_the_unit_without_a_complaint(tmp_path: Path, engine: str)
     assert [] == [line for line in done.stderr.splitlines() if line.startswith(f"{unit}:")]
 
 
-def test_the_runner_is_the_file_of_the_library() -> None:
-    """Byte by byte, wherever it was imported from."""
+def test_the_programs_are_files_of_the_library() -> None:
+    """Byte by byte, wherever they were imported from."""
+    assert Path(start_role.__file__).read_text(encoding="utf-8") == start_role_text()
     assert Path(supervisor.__file__).read_text(encoding="utf-8") == runner_text()

@@ -96,15 +96,17 @@ def administrator(passwords: Iterable[str]) -> User:
 
 def replicator(passwords: Iterable[str]) -> User:
     """
-    Return the user as whom replicas follow their primary, with the rights for that and no other.
+    Return the user as whom replicas follow their primary, with the rights for that, and for reading what Sentinels publish.
 
     Args:
         passwords: Of the administrative user, from which those of this one follow (`replication_password`).
     Source:
-        https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/ for the commands that a replica sends.
+        https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/ for the commands that a replica sends;
+        `service.start_role` for SUBSCRIBE.
     """
     hashes = frozenset(digest(replication_password(password)) for password in passwords)
-    return User(REPLICATION, enabled=True, hashes=hashes, own=Permissions(("-@all", "+ping", "+psync", "+replconf")))
+    permissions = Permissions(("-@all", "+ping", "+psync", "+replconf", "+subscribe"), channels=frozenset({"__sentinel__:hello"}))
+    return User(REPLICATION, enabled=True, hashes=hashes, own=permissions)
 
 
 def replication_password(admin_password: str) -> str:

@@ -192,6 +192,7 @@ def _remove(host: Host, instance: Instance, alone: bool, check: bool) -> Converg
         for folder in [*doomed, layout.run_dir]:
             remove_tree(folder)
         if alone and not host.deployed_names():
-            remove_file(UNIT_FILE if host.service_manager == "systemd" else layout.runner_file)
+            for path in (UNIT_FILE if host.service_manager == "systemd" else layout.runner_file, layout.role_program):
+                remove_file(path)
             manager.reload_units()
     return Converged(instance.name, "removed")

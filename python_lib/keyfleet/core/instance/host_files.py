@@ -18,7 +18,8 @@ from ..acl.model import replication_password
 from ..host.file_entries import FileEntry, parse
 from ..host.files import FilePlan, plan
 from ..layout import UNIT_FILE, Layout, runner_spec
-from ..service.starters import runner_text, unit_text
+from ..service.start_role import peers_text
+from ..service.starters import runner_text, start_role_text, unit_text
 from .config import HEADER, starter_digest
 from .log_rotation import rotation_text
 from .maxmemory import Memory
@@ -74,6 +75,7 @@ def host_files(host: Host, instances: Sequence[Instance], keep_days: int) -> lis
     starter = _unit_text(host) if systemd else runner_text()
     entries: list[dict[str, Any]] = [
         *({"path": str(folder), "state": "directory", "mode": "0755"} for folder in _parents(host.root, place)),
+        {"path": host.layout("any").role_program, "content": start_role_text(), "mode": "0644"},
         {"path": place, "content": starter, "mode": "0644"},
     ]
     for instance in present:
@@ -106,6 +108,10 @@ def _instance_files(host: Host, instance: Instance, keep_days: int) -> list[dict
     if host.service_manager == "process":
         found.append({"path": layout.run_dir, "state": "directory", **theirs, "mode": "0755"})
         found.append({"path": layout.spec_file, "content": _starter_text(host, layout), **ours, "mode": "0640"})
+    if instance.peers:
+        found.append({"path": layout.peers_file, "content": peers_text(instance.peers), **ours, "mode": "0640"})
+    else:
+        found.append({"path": layout.peers_file, "state": "absent"})
     if instance.tls_pem:  # without TLS they go once the server does without them; see the step ``forget_tls``
         found.append({"path": layout.tls_ca_file, "content": instance.tls_ca, **ours, "mode": "0640"})
         found.append({"path": layout.tls_file, "secret_content": instance.tls_pem, **ours, "mode": "0640"})
@@ -121,7 +127,7 @@ def _instance_files(host: Host, instance: Instance, keep_days: int) -> list[dict
 def _parents(root: str, place: str) -> list[PurePosixPath]:
     """Return the folders that a bare root lacks, outermost first; those of the system itself are there."""
     layout = Layout(root, "any")
-    wanted = {PurePosixPath(place).parent, PurePosixPath(layout.rotation_file).parent}
+    wanted = {PurePosixPath(path).parent for path in (place, layout.role_program, layout.rotation_file)}
     wanted |= {PurePosixPath(folder).parent for folder in (layout.config_dir, layout.data_dir, layout.log_dir, layout.run_dir)}
     below = {folder for leaf in wanted for folder in (leaf, *leaf.parents) if folder.is_relative_to(root)}
     return sorted(below - _STANDARD, key=lambda folder: len(folder.parts))

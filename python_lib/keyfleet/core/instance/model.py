@@ -142,6 +142,8 @@ OPTIONS = (
     ),
     # What the instances of the deployment are together: one for all, ``redis_server_topology``.
     _choice("topology", *TOPOLOGIES, default=SINGLE, in_role=False),
+    # Of a member of a replication, the others (``replication.inventory.peers_of``).
+    Option("peers", "dict", {}, in_role=False),
     # The role splits these from the directives: their values are secrets.
     Option("secret_directives", "dict", {}, in_role=False, secret=True),
     # What the controller made for the host: key, certificate and chain; certificates of the CAs; what is asked of clients.
@@ -155,7 +157,7 @@ ROLE_OPTIONS = {option.name: option for option in OPTIONS if option.in_role}
 MODULE_OPTIONS = {option.name: option for option in OPTIONS if option.in_modules}
 COMMON_OPTIONS = tuple(option.name for option in OPTIONS if option.common)
 # Fields of an instance that are not options of the inventory.
-_ADDED = ("topology", "maxmemory_computed", "tls_pem", "tls_ca", "tls_directives")
+_ADDED = ("topology", "peers", "maxmemory_computed", "tls_pem", "tls_ca", "tls_directives")
 # What redis_server_NAME says of the instance ``default`` alone, which most hosts have and no other.
 DEFAULT_INSTANCE = "default"
 DEFAULT_INSTANCE_OPTIONS = ("port", "tls_port")
@@ -184,6 +186,7 @@ class Instance:
         use: What it is for, for advice alone.
         directives: Everything else, by the server's own names.
         topology: What the instances of its deployment are together: ``single`` nodes, a ``replication`` or a ``cluster``.
+        peers: The other members of its replication, as ``service.start_role`` takes them; empty outside of one.
         users: Declared users, as ``acl.declared`` takes them; modules get their rules in the place of them.
         user_rules: Users as name and rules; see ``rules_of``.
         starter: Digest of what starts the process (``config.starter_digest``); another one needs a restart.
@@ -208,6 +211,7 @@ class Instance:
     use: str = ""
     directives: Mapping[str, Any] = field(default_factory=dict)
     topology: str = MODULE_OPTIONS["topology"].default
+    peers: Mapping[str, Any] = field(default_factory=dict)
     users: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     user_rules: tuple[str, ...] = field(default=(), repr=False)
     starter: str = ""
@@ -303,8 +307,9 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
     Merge the role's variables with the options of each instance.
 
     Args:
-        variables: ``instances`` (list of options), ``topology``, ``tls_material`` (``pem``, ``ca`` and ``directives`` of the host), and
-            COMMON_OPTIONS, which hold for every instance that does not say otherwise; directives are merged by name.
+        variables: ``instances`` (list of options), ``topology``, ``tls_material`` (``pem``, ``ca`` and ``directives`` of the host),
+            ``peers`` (of members of a replication, by name of the instance), and COMMON_OPTIONS, which hold for every instance that does
+            not say otherwise; directives are merged by name.
             DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
         default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
@@ -323,9 +328,9 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
         topology = variables.get("topology") or Instance.topology
         if {**common, **options}.get("tls", "off") != "off":
             common.update({f"tls_{name}": value for name, value in (variables.get("tls_material") or {}).items()})
-        found.append(
-            from_options({**common, **options, "directives": directives, "topology": topology, "maxmemory_computed": bool(computed)})
-        )
+        added = {"directives": directives, "topology": topology, "maxmemory_computed": bool(computed)}
+        added["peers"] = (variables.get("peers") or {}).get(options["name"], {})
+        found.append(from_options({**common, **options, **added}))
     return found
 
 

@@ -72,8 +72,9 @@ class Work:
         node.persist()
 
     def attach(self, member: str, source: str) -> None:
-        """Let the server *member* copy *source*; it is not waited for."""
+        """Let the server *member* copy *source*, which is not waited for; the files of both say it (`service.start_role` reads them)."""
         node, primary = self.nodes[member], self.nodes[source]
+        primary.persist()
         node.change(("REPLICAOF", primary.settings.host, primary.settings.port), problem=f"cannot become a replica of {primary.address}")
         node.persist()
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..connect.values import split_address
@@ -19,6 +19,25 @@ DEFAULT_INSTANCE = "default"
 def service_of(deployment: str, name: str) -> str:
     """Return the name of the replication that the instances *name* form, as profiles name them."""
     return deployment if name == DEFAULT_INSTANCE else f"{deployment}-{name}"
+
+
+def peers_of(
+    deployment: str, nodes: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]], sentinels: int
+) -> dict[str, dict[str, Any]]:
+    """
+    Return, by instance of a host, the other members of its replication, as `service.start_role.Peers`; none for one that is alone.
+
+    Args:
+        nodes, own: ``name`` and ``address`` of the instances that stay in the deployment, and of those of the host.
+        sentinels: Number of Sentinels.
+    """
+    found = {}
+    for node in own:
+        others = [one["address"] for one in nodes if one["name"] == node["name"] and one["address"] != node["address"]]
+        if others:
+            service = service_of(deployment, node["name"])
+            found[node["name"]] = {"service": service, "own": node["address"], "others": others, "sentinels": sentinels}
+    return found
 
 
 def groups_of(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What starts the servers: the systemd unit that all instances share, and the program of the ``process`` manager; pure."""
+"""What starts the servers: the systemd unit that all instances share, the program of the ``process`` manager, and what both run before."""
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import sys
+from types import ModuleType
 
-PROGRAM = "supervisor.py"
+from ..layout import Layout
+from . import start_role, supervisor
+
+# The unit hides /root and /home, where a virtual environment may be.
+INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 
 UNIT = """\
 #
@@ -25,6 +32,8 @@ Type=notify
 ExecStartPre=/bin/cp --no-preserve=all /etc/keyfleet/%i/keyfleet.conf /run/keyfleet/%i/started.conf
 # CONFIG REWRITE copies loadmodule lines, and a module loaded twice ends the server.
 ExecStartPre=/bin/sed -i "/^loadmodule /d" /var/lib/keyfleet/%i/server.conf
+# A primary whose replication has another one by now must not take writes. Whatever becomes of this, the server starts.
+ExecStartPre=-{python} -I {role_program} /etc/keyfleet/%i/peers.json /var/lib/keyfleet/%i/server.conf /etc/keyfleet/%i/keyfleet.conf
 ExecStart={binary} /var/lib/keyfleet/%i/server.conf --include /etc/keyfleet/%i/keyfleet.conf
 Restart=always
 RestartSec=1
@@ -71,7 +80,7 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 NoExecPaths=/
-ExecPaths={binary} /bin/cp /bin/sed /usr/lib /lib -/lib64 -/usr/local/lib
+ExecPaths={binary} {python} /bin/cp /bin/sed /usr/lib /lib -/lib64 -/usr/local/lib
 
 [Install]
 WantedBy=multi-user.target
@@ -80,12 +89,32 @@ WantedBy=multi-user.target
 
 def unit_text(engine: str, binary: str, user: str, group: str) -> str:
     """Return the systemd unit of the instances, a template unit."""
-    return UNIT.format(engine=engine, title=engine.capitalize(), binary=binary, user=user, group=group)
+    python = next((path for path in INTERPRETERS if os.access(path, os.X_OK)), os.path.realpath(sys.executable))
+    return UNIT.format(
+        engine=engine,
+        title=engine.capitalize(),
+        binary=binary,
+        user=user,
+        group=group,
+        python=python,
+        role_program=Layout("/", "any").role_program,
+    )
 
 
 def runner_text() -> str:
-    """Return the program that supervises servers where there is no init system; a module reads it from the archive that Ansible sends."""
-    data = pkgutil.get_data(__package__, PROGRAM)
+    """Return the program that supervises servers where there is no init system."""
+    return _text_of(supervisor)
+
+
+def start_role_text() -> str:
+    """Return the program that is run before each start."""
+    return _text_of(start_role)
+
+
+def _text_of(program: ModuleType) -> str:
+    """Return a file of the library; a module reads it from the archive that Ansible sends, which has it since it is imported here."""
+    name = program.__name__.rpartition(".")[2]
+    data = pkgutil.get_data(__package__, f"{name}.py")
     if data is None:
-        raise FileNotFoundError(f"{PROGRAM} of {__package__} cannot be read")
+        raise FileNotFoundError(f"{name}.py of {__package__} cannot be read")
     return data.decode()

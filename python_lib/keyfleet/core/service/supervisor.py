@@ -36,6 +36,7 @@ from typing import IO, Any, Optional, Union
 STATUS_FILE = "status.json"
 POLL_SECONDS = 0.05
 LOCK_TIMEOUT_SECONDS = 0.5
+BEFORE_START_SECONDS = 20.0
 SETTLE_SECONDS = 2.0  # a server whose sockets cannot be seen counts as up after this time
 CLEAN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _OF_ITS_OWN: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": CLEAN_ENVIRONMENT, "start_new_session": True}
@@ -68,6 +69,8 @@ class Spec:
         nofile: Limit of open files; without the right to raise it, at most the hard limit in force.
         config_file: Copied to ``RUN_DIR/started.conf`` (0600) each time the server starts.
         own_file: The server's own configuration file, the target of CONFIG REWRITE.
+        before_start: A program in Python and its arguments, run before each start and for BEFORE_START_SECONDS at most; the server
+            starts whatever becomes of it.
         restart_delay_seconds, restart_delay_max_seconds, stable_seconds: The delay doubles at each restart up to the maximum, and is the
             first one again after the server ran for the stable time.
     """
@@ -82,6 +85,7 @@ class Spec:
     nofile: Optional[int] = None
     config_file: Optional[str] = None
     own_file: Optional[str] = None
+    before_start: Optional[list[str]] = None
     restart_delay_seconds: float = 0.2
     restart_delay_max_seconds: float = 30.0
     stable_seconds: float = 10.0
@@ -428,6 +432,9 @@ class Supervisor:
     def _launch(self) -> None:
         """Start the server, or note why it cannot be started."""
         self._prepare_files()
+        self._run_before_start()
+        if signal.SIGTERM in self._signals or signal.SIGINT in self._signals:
+            return  # came meanwhile, and ends the supervision before anything runs
         self._started = time.monotonic()
         try:
             with Lock(self._spec.path("server.lock")) as lock:
@@ -463,6 +470,19 @@ class Supervisor:
                 write_private(self._spec.own_file, re.sub(rb"(?m)^loadmodule .*\n", b"", content))
         except OSError as error:  # no reason not to start
             self._log.write(f"cannot prepare the files: {error}")
+
+    def _run_before_start(self) -> None:
+        """Run what the specification names before each start, and log what it says."""
+        if not self._spec.before_start:
+            return
+        words = [sys.executable, "-I", *self._spec.before_start]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, cwd="/", timeout=BEFORE_START_SECONDS, check=False, **_OF_ITS_OWN)  # noqa: S603 - of the specification
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self._log.write(f"before the start: {error}")
+        else:
+            for line in done.stdout.decode(errors="replace").splitlines():
+                self._log.write(f"before the start: {line}")
 
     def _read_output(self) -> None:
         """Log what the server printed, line by line."""
