@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keyfleet.core.acl.model import sentinel_password, watcher
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import RefusedError, ServerError
 from keyfleet.core.replication.converge import ReplicationOutcome, converge
@@ -22,9 +23,19 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def group(tmp_path: Path, redis_engine: str) -> Iterator[SentinelGroup]:
-    """A primary with two replicas, and three Sentinels."""
-    with start_sentinel(tmp_path, replicas=2, password=PASSWORD, engine=redis_engine) as started:
+    """A primary with two replicas, and three Sentinels that log in as the user that keyfleet makes for them."""
+    user = watcher([PASSWORD])
+    users = {"user": [f"{user.name} {' '.join(user.words())}"]}
+    with start_sentinel(tmp_path, replicas=2, password=PASSWORD, engine=redis_engine, directives=users) as started:
+        with clients_of(started.sentinels) as sentinels:
+            for name, value in (("auth-user", user.name), ("auth-pass", sentinel_password(PASSWORD))):
+                for sentinel in sentinels:
+                    sentinel.execute_command("SENTINEL", "SET", started.service, name, value)
+        started.wait_until_in_sync()
         yield started
+        with clients_of([server for server in started.servers if server.is_running()]) as servers:
+            denied = [entry for server in servers for entry in server.acl_log() if entry["username"] == user.name]
+            assert [] == [entry for entry in denied if entry["reason"] != "auth"]  # while it had no password yet
 
 
 def form(group: SentinelGroup, *, check: bool = False, wait_seconds: float = 30, **options: Any) -> ReplicationOutcome:
@@ -38,7 +49,7 @@ def form(group: SentinelGroup, *, check: bool = False, wait_seconds: float = 30,
 
 
 def test_handover_loses_no_write(group: SentinelGroup) -> None:
-    """Twice, while a client writes: no call fails, and every acknowledged write is there."""
+    """Twice, while a client writes: no call fails, and every acknowledged write is there. By COORDINATED, where the Sentinels know it."""
     assert [] == form(group).steps
     with Writer(group.settings(timeout_seconds=10.0)) as writer:
         former = group.primary()
@@ -46,6 +57,9 @@ def test_handover_loses_no_write(group: SentinelGroup) -> None:
         assert address(former) != first.primary
         assert first.primary != form(group, hands_over=True).primary
     assert [] == writer.failures
+    with clients_of([former, group.sentinels[0]]) as (led, sentinel):
+        knows = any(b"COORDINATED" in line.upper() for line in sentinel.execute_command("SENTINEL", "HELP"))
+        assert knows == ("cmdstat_failover" in led.info("commandstats"))
     with clients_of([group.primary()]) as (client,):
         present = {name.decode() for name in client.scan_iter(count=1000)}
     assert set() == set(writer.acknowledged) - present

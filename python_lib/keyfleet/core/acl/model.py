@@ -125,8 +125,8 @@ def watcher(passwords: Iterable[str]) -> User:
     Args:
         passwords: Of the administrative user, from which those of this one follow (`sentinel_password`).
     Source:
-        https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Redis Access Control List authentication"; FAILOVER is
-        what SENTINEL FAILOVER … COORDINATED sends.
+        https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, "Redis Access Control List authentication"; FAILOVER and
+        CLIENT PAUSE are what SENTINEL FAILOVER … COORDINATED sends.
     """
     hashes = frozenset(digest(sentinel_password(password)) for password in passwords)
     return User(SENTINEL, enabled=True, hashes=hashes, own=Permissions(_OF_SENTINELS, channels=frozenset("*")))
@@ -134,7 +134,7 @@ def watcher(passwords: Iterable[str]) -> User:
 
 _OF_SENTINELS = (
     *("-@all", "+multi", "+exec", "+slaveof", "+replicaof", "+failover", "+ping", "+subscribe", "+publish", "+role", "+info"),
-    *("+config|rewrite", "+client|setname", "+client|kill", "+script|kill"),
+    *("+config|rewrite", "+client|setname", "+client|kill", "+client|pause", "+client|unpause", "+script|kill"),
 )
 
 
