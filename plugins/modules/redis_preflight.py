@@ -244,6 +244,10 @@ unlisted:
   returned: always
   type: list
   elements: str
+sentinel:
+  description: Whether a Sentinel was deployed below the root.
+  returned: always
+  type: bool
 redis_py:
   description: Whether the host has redis-py.
   returned: always

@@ -18,7 +18,8 @@ description:
   - Its file is written once and is then its own. What no command can change, such as the port, is edited while it is stopped. Let hosts
     take turns, so that the quorum is kept.
   - The primary that a Sentinel knows is kept; O(watches[].primary) is for one that does not watch it yet.
-  - Servers that have left and are silent are forgotten with SENTINEL RESET, while the primary answers and no failover is in progress.
+  - Servers and Sentinels that have left and are silent are forgotten with SENTINEL RESET, while the primary answers and no failover is in
+    progress.
     The module waits until all others are found again.
 attributes:
   check_mode:
@@ -94,11 +95,13 @@ options:
     default: false
     description:
       - Whether clients are given host names.
-  others:
-    type: int
-    default: 0
+  sentinels:
+    type: list
+    elements: str
+    default: []
     description:
-      - Number of the other Sentinels, which are waited for after a reset.
+      - Addresses of all Sentinels of the same replications, this one included. Others that it knows are forgotten when they do not answer.
+      - Empty forgets none.
   wait_seconds:
     type: float
     default: 60
@@ -167,7 +170,7 @@ EXAMPLES = r"""
     group: redis
     bind: ["10.0.0.1"]
     password: "{{ sentinel_password }}"
-    others: 2
+    sentinels: ["10.0.0.1:26379", "10.0.0.2:26379", "10.0.0.3:26379"]
     watches:
       - service: orders
         primary: 10.0.0.1:6379
@@ -264,7 +267,7 @@ def main() -> None:
             "announce_ip": {"type": "str", "default": ""},
             "resolve_hostnames": {"type": "bool", "default": False},
             "announce_hostnames": {"type": "bool", "default": False},
-            "others": {"type": "int", "default": 0},
+            "sentinels": {"type": "list", "elements": "str", "default": []},
             "wait_seconds": {"type": "float", "default": 60.0},
             "watches": {"type": "list", "elements": "dict", "default": [], "options": watch},
         },
@@ -280,7 +283,7 @@ def main() -> None:
         user=params["user"],
         group=params["group"],
         wait_seconds=params["wait_seconds"],
-        others=params["others"],
+        sentinels=frozenset(place_of(address, keeps_names=params["resolve_hostnames"]) for address in params["sentinels"]),
     )
     options = SentinelOptions(
         port=params["port"],

@@ -74,6 +74,16 @@ def test_a_failover_is_kept_and_no_write_is_lost(deployment: Deployment, sentine
     assert [] == list(deployment.folder.glob("*/run/keyfleet*/*/status.json"))
 
 
+def test_an_even_number_is_warned_of(deployment: Deployment, sentinels: int) -> None:
+    """Before anything is touched, and it is no refusal; three are not warned of."""
+    for hosts, count in ((["node1", "node2"], 1), (["node1", "node2", "node3"], 0)):
+        deployment.sentinels = hosts
+        validated = deployment.run(playbook="playbooks/validate.yml").ok()
+        warned = [record for record in validated.records if "Warn of an even number" in record["task"] and record["outcome"] == "ok"]
+        assert count == len(warned)
+        assert all("2 Sentinels fail over as long as 2 of them work" in record["result"]["msg"] for record in warned)
+
+
 def settled(deployment: Deployment, hosts: list[str]) -> bool:
     """Whether one of the hosts is the primary, and the others follow it."""
     found = [ask(deployment, host, "ROLE") for host in hosts]

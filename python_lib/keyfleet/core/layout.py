@@ -9,6 +9,12 @@ from typing import Any, Optional
 
 UNIT_TEMPLATE = "keyfleet@.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT_TEMPLATE}"
+SENTINEL_FOLDER = "keyfleet-sentinel"
+
+
+def sentinel_file(root: str) -> str:
+    """Return the path of the file of a host's Sentinel, its configuration and state; it is there until the Sentinel is removed."""
+    return str(PurePosixPath(root) / "var/lib" / SENTINEL_FOLDER / "sentinel/sentinel.conf")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Group:
             "root": str(root),
             "port": self.ports[number],
             "password": OWN,
-            "others": 2,
+            "sentinels": [f"127.0.0.1:{port}" for port in self.ports],
             "wait_seconds": 30,
             "watches": [{**watch, "down_after_ms": 500, **changes.pop("watch", {})}],
             **changes,
@@ -100,7 +100,7 @@ def group(tmp_path: Path, redis_engine: str) -> Iterator[Group]:
 
 
 def test_a_sentinel_from_its_seed_to_its_end(group: Group) -> None:
-    """Check mode foresees; the second run changes nothing; settings change by commands, the port while it is stopped; servers leave."""
+    """Foreseen by check mode; unchanged by a second run; settings change by commands, the port in the file; servers and Sentinels leave."""
     assert ["write the files of the Sentinel", "start the Sentinel", f"watch {SERVICE}"] == group.run(0, check=True)["steps"]
     for number in range(3):
         assert group.run(number).changed
@@ -127,6 +127,11 @@ def test_a_sentinel_from_its_seed_to_its_end(group: Group) -> None:
     assert group.run(2, state="absent").changed
     assert not group.run(2, state="absent").changed
     assert [] == list((group.folder / "sentinel2").rglob("*.conf"))
+    for number in range(2):
+        staying = {"sentinels": [f"127.0.0.1:{port}" for port in group.ports[:2]]}
+        assert f"the Sentinel 127.0.0.1:{group.ports[2]} of {SERVICE}" in group.run(number, **staying)["steps"][-1]
+        wait_until(lambda: group.knows(0, 2, 2), "the Sentinel to know what stays", 30)
+        assert [] == group.run(number, **staying)["steps"]
 
 
 def test_what_it_watches_by_hand_stays(group: Group) -> None:

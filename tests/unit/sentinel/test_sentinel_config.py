@@ -62,6 +62,21 @@ def test_what_is_forgotten() -> None:
         assert count == len([step for step in steps if step.forgets])
 
 
+def test_which_sentinels_are_forgotten() -> None:
+    """A silent one that is not listed; one that answers has not left, and a failover is not disturbed."""
+    gone, there = ("10.0.0.8", 26379), ("10.0.0.9", 26379)
+    for known, silent, is_settled, count in (
+        ({gone, there}, {gone}, True, 1),
+        ({gone, there}, {gone}, False, 0),
+        ({gone, there}, set(), True, 0),
+        ({there}, {there}, True, 0),
+        ({gone, there}, {gone, there}, True, 1),
+    ):
+        found = Watching(A, SETTINGS, frozenset({B}), sentinels=frozenset(known), silent_sentinels=frozenset(silent), is_settled=is_settled)
+        steps, _warnings = plan_watches([WATCH], {"orders": found}, sentinels=frozenset({there}), credentials=KNOWN)
+        assert ["forget the Sentinel 10.0.0.8:26379 of orders"] * count == [step.phrase for step in steps]
+
+
 def test_what_leaves_the_inventory() -> None:
     """What keyfleet let it watch is removed, anything else is named."""
     steps, warnings = plan_watches([], {"orders": Watching(A, SETTINGS), "other": Watching(A, SETTINGS)}, made=["orders"])

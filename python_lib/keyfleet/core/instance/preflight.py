@@ -21,8 +21,10 @@ from ..host.accounts import Account, has_user
 from ..host.commands import run
 from ..host.identity import identity_of, network_identity
 from ..host.ports import listener, unix_listener
+from ..host.safe_paths import status_of
 from ..install.package import Package, PackageUnit, installed_version, package_unit
 from ..install.repository import repository_files
+from ..layout import sentinel_file
 from ..service.manager import ServiceStatus
 from ..service.systemd import parse_properties
 from .access import administration_problem
@@ -49,6 +51,7 @@ class HostReport:
         unlisted: Deployed instances that the inventory does not list.
         redis_py, user_known: Whether the host has redis-py, and the user that shall run the servers.
         repository: Whether the host has an apt repository that keyfleet set up for the engine.
+        sentinel: Whether a Sentinel was deployed below the root.
         place: Which root of which machine it is, see ``host/identity.py``.
         network: Which ports of which machine it has.
         listens: ``name``, ``port`` and ``bind`` of each present instance.
@@ -64,6 +67,7 @@ class HostReport:
     redis_py: bool = HAS_REDIS
     user_known: bool = False
     repository: bool = False
+    sentinel: bool = False
     place: str = ""
     network: str = ""
     listens: list[dict[str, Any]] = field(default_factory=list)
@@ -101,6 +105,7 @@ def inspect_host(
     judged = found.binary_present and not found.problems
     _inspect_package(host, package, instances, found, installs=not binary_required)
     found.repository = any(Path(path).exists() for path in repository_files(host.engine))
+    found.sentinel = status_of(sentinel_file(host.root)) is not None
     deployed, listed = host.deployed_names(), [instance.name for instance in instances]
     statuses = {name: host.manager(name).status() for name in sorted({*deployed, *listed})}  # one may have lost its files, and run
     pids = {name: status.pid for name, status in statuses.items()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ from .plan import Watching, login_digest, plan_watches
 from .unit import UNIT_FILE, sentinel_unit
 
 POLL_SECONDS = 0.1
+TRY_SECONDS = 1.0
 OPEN_FILES = 10_240
 
 
@@ -39,7 +41,7 @@ class SentinelHost:
         root: Folder that all paths derive from.
         user, group: Who runs it, if root manages the host.
         wait_seconds: Longest wait for its start, and until it knows all others.
-        others: Number of other Sentinels of the same replications.
+        sentinels: Host and port of every Sentinel of the same replications, this one included; empty if that is not known.
     """
 
     binary: str
@@ -48,7 +50,7 @@ class SentinelHost:
     user: str = ""
     group: str = ""
     wait_seconds: float = 60.0
-    others: int = 0
+    sentinels: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def layout(self) -> SentinelLayout:
@@ -194,9 +196,9 @@ def _watch(
     *,
     check: bool,
 ) -> None:
-    found, record = read_watching(sentinel), _read_record(host.layout)
+    found, record = read_watching(sentinel, watches, host.sentinels), _read_record(host.layout)
     _set_flags(sentinel, options, outcome, check=check)
-    steps, outcome.warnings = plan_watches(watches, found, made=list(record), credentials=record)
+    steps, outcome.warnings = plan_watches(watches, found, sentinels=host.sentinels, made=list(record), credentials=record)
     outcome.steps += [step.phrase for step in steps]
     outcome.watched = [watch.service for watch in watches]
     if check:
@@ -208,7 +210,9 @@ def _watch(
         for command in step.commands:
             sentinel.change(command, problem=f"cannot {step.phrase}", ignore="Duplicate|No such")
         if step.forgets:
-            _wait_until_whole(host, sentinel, next(watch for watch in watches if watch.service == step.service))
+            known = found[step.service]
+            staying = len(known.sentinels - (known.silent_sentinels - host.sentinels))
+            _wait_until_whole(host, sentinel, next(watch for watch in watches if watch.service == step.service), staying)
     if wanted != record:
         _write_record(host.layout, wanted)
 
@@ -223,35 +227,64 @@ def _set_flags(sentinel: Sentinel, options: SentinelOptions, outcome: SentinelOu
                 sentinel.change(("SENTINEL", "CONFIG", "SET", name, value), problem=f"cannot set {name}")
 
 
-def read_watching(sentinel: Sentinel) -> dict[str, Watching]:
-    """Return what the Sentinel watches, by service."""
+def read_watching(
+    sentinel: Sentinel, watches: Iterable[Watch] = (), sentinels: frozenset[tuple[str, int]] = frozenset()
+) -> dict[str, Watching]:
+    """
+    Return what the Sentinel watches, by service.
+
+    A Sentinel notices only after some seconds that a server is silent. Servers that *watches* do not list and Sentinels that *sentinels*
+    does not are tried from here, so that one that was stopped a moment ago is known as silent.
+    """
     (primaries,) = sentinel.ask(("SENTINEL", "MASTERS"), problem="cannot be asked what it watches")
+    listed = {watch.service: watch.servers for watch in watches}
     found = {}
     for primary in map(as_mapping, primaries):
-        (reply,) = sentinel.ask(("SENTINEL", "REPLICAS", primary["name"]), problem="cannot be asked for replicas")
-        replicas = {(one["ip"], int(one["port"])): one["flags"] for one in map(as_mapping, reply)}
-        found[primary["name"]] = Watching(
+        name = primary["name"]
+        asked = (("SENTINEL", command, name) for command in ("REPLICAS", "SENTINELS"))
+        replicas, others = map(_flags_by_place, sentinel.ask(*asked, problem="cannot be asked for what it knows"))
+        leaving = replicas.keys() - listed.get(name, replicas.keys())
+        found[name] = Watching(
             primary=(primary["ip"], int(primary["port"])),
             settings={name: primary[name] for name in SETTINGS},
             replicas=frozenset(replicas),
-            silent=frozenset(place for place, flags in replicas.items() if "s_down" in flags.split(",")),
+            silent=_silent(replicas, leaving),
+            sentinels=frozenset(others),
+            silent_sentinels=_silent(others, others.keys() - (sentinels or others.keys())),
             is_settled=primary["flags"] == "master",
         )
     return found
 
 
-def _wait_until_whole(host: SentinelHost, sentinel: Sentinel, watch: Watch) -> None:
+def _flags_by_place(reply: Sequence[Any]) -> dict[tuple[str, int], list[str]]:
+    return {(one["ip"], int(one["port"])): one["flags"].split(",") for one in map(as_mapping, reply)}
+
+
+def _silent(known: Mapping[tuple[str, int], Sequence[str]], tried: Collection[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+    return frozenset(place for place, flags in known.items() if "s_down" in flags or (place in tried and not _accepts(place)))
+
+
+def _accepts(place: tuple[str, int]) -> bool:
+    """Return whether anything listens there."""
+    try:
+        socket.create_connection(place, TRY_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _wait_until_whole(host: SentinelHost, sentinel: Sentinel, watch: Watch, others: int) -> None:
     """Wait until a Sentinel has found all replicas and Sentinels again; until then, the next one must not forget them."""
     deadline = time.monotonic() + host.wait_seconds
     while True:
         (reply,) = sentinel.ask(("SENTINEL", "MASTER", watch.service), problem="cannot be asked")
         found = as_mapping(reply)
-        if int(found["num-slaves"]) >= len(watch.servers) - 1 and int(found["num-other-sentinels"]) >= host.others:
+        if int(found["num-slaves"]) >= len(watch.servers) - 1 and int(found["num-other-sentinels"]) >= others:
             return
         if time.monotonic() > deadline:
             raise ServerError(
                 f"found {found['num-slaves']} replicas and {found['num-other-sentinels']} other Sentinels of {watch.service} in "
-                f"{host.wait_seconds:g} s, of {len(watch.servers) - 1} and {host.others}; run it again when the reason is found",
+                f"{host.wait_seconds:g} s, of {len(watch.servers) - 1} and {others}; run it again when the reason is found",
                 sentinel.address,
             )
         time.sleep(POLL_SECONDS)

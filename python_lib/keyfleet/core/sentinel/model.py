@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from ..layout import Layout
+from ..layout import SENTINEL_FOLDER, Layout, sentinel_file
 
 DEFAULT_PORT = 26379
 SETTINGS = ("quorum", "down-after-milliseconds", "failover-timeout", "parallel-syncs")
@@ -20,12 +20,12 @@ class SentinelLayout(Layout):
         super().__init__(root, "sentinel")
 
     def _below(self, top: str) -> str:
-        return str(PurePosixPath(self.root) / top / "keyfleet-sentinel" / self.name)
+        return str(PurePosixPath(self.root) / top / SENTINEL_FOLDER / self.name)
 
     @property
     def sentinel_file(self) -> str:
         """Configuration and state, in one file that the Sentinel rewrites."""
-        return f"{self.data_dir}/sentinel.conf"
+        return sentinel_file(self.root)
 
     @property
     def record_file(self) -> str:

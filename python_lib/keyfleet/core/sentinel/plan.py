@@ -20,7 +20,9 @@ class Watching:
         primary: Host and port.
         settings: SETTINGS.
         replicas: Host and port of those that it knows.
-        silent: Those of them that do not answer it.
+        silent: Those of them that do not answer.
+        sentinels: Host and port of the other Sentinels that it knows.
+        silent_sentinels: Those of them that do not answer.
         is_settled: Whether the primary answers it and no failover is in progress.
     """
 
@@ -28,6 +30,8 @@ class Watching:
     settings: Mapping[str, str]
     replicas: frozenset[tuple[str, int]] = frozenset()
     silent: frozenset[tuple[str, int]] = frozenset()
+    sentinels: frozenset[tuple[str, int]] = frozenset()
+    silent_sentinels: frozenset[tuple[str, int]] = frozenset()
     is_settled: bool = True
 
 
@@ -49,13 +53,19 @@ class SentinelStep:
 
 
 def plan_watches(
-    desired: Iterable[Watch], found: Mapping[str, Watching], *, made: Collection[str] = (), credentials: Optional[Mapping[str, str]] = None
+    desired: Iterable[Watch],
+    found: Mapping[str, Watching],
+    *,
+    sentinels: frozenset[tuple[str, int]] = frozenset(),
+    made: Collection[str] = (),
+    credentials: Optional[Mapping[str, str]] = None,
 ) -> tuple[list[SentinelStep], list[str]]:
     """
     Return the steps, and warnings about what stays as it is.
 
     Args:
         found: What the Sentinel watches, by service.
+        sentinels: Host and port of those that stay; empty if that is not known.
         made: Services that keyfleet let it watch; those that are not desired any more are removed.
         credentials: Digest of the login that it has for each service, as keyfleet recorded it.
     """
@@ -67,7 +77,7 @@ def plan_watches(
         steps += _settings(watch, found[name])
         if (credentials or {}).get(name) != login_digest(watch):
             steps.append(SentinelStep(f"set the login of {name}", tuple(_login(watch)), name))
-        steps += _forget(watch, found[name])
+        steps += _forget(watch, found[name], sentinels)
     for name in found:
         if name not in wanted and name in made:
             steps.append(SentinelStep(f"stop watching {name}", (("SENTINEL", "REMOVE", name),), name))
@@ -106,14 +116,16 @@ def _settings(watch: Watch, found: Watching) -> list[SentinelStep]:
     return [SentinelStep(f"set {words} of {watch.service}", commands, watch.service)]
 
 
-def _forget(watch: Watch, found: Watching) -> list[SentinelStep]:
+def _forget(watch: Watch, found: Watching, staying: frozenset[tuple[str, int]]) -> list[SentinelStep]:
     """
-    Forget servers that have left, which only RESET can, and everything else with them for a moment.
+    Forget servers and Sentinels that have left, which only RESET can, and everything else with them for a moment.
 
-    It is safe while the primary answers and no failover is in progress; a server that still answers has not left.
+    It is safe while the primary answers and no failover is in progress; what still answers has not left.
     """
-    gone = found.silent - watch.servers
-    if not gone or not found.is_settled:
+    servers = found.silent - watch.servers
+    sentinels = found.silent_sentinels - staying if staying else frozenset()
+    if not (servers or sentinels) or not found.is_settled:
         return []
-    names = ", ".join(f"{host}:{port}" for host, port in sorted(gone))
-    return [SentinelStep(f"forget {names} of {watch.service}", (("SENTINEL", "RESET", watch.service),), watch.service, forgets=True)]
+    names = [*(f"{host}:{port}" for host, port in sorted(servers)), *(f"the Sentinel {host}:{port}" for host, port in sorted(sentinels))]
+    commands = (("SENTINEL", "RESET", watch.service),)
+    return [SentinelStep(f"forget {', '.join(names)} of {watch.service}", commands, watch.service, forgets=True)]
