@@ -104,7 +104,7 @@ def _folder_problem(folder: str, own: list[str]) -> str:
 
 
 def _desired(options: Mapping[str, Any]) -> Desired:
-    ca_file = options["ca_path"] or _ca_file(options)
+    ca_file = options["ca_path"] or (_ca_file(options) if options["ca"] else "")  # without one, those of the system count
     instances = [{**endpoint, "ca_file": ca_file} for endpoint in options["instances"]]
     taken = ("deployment", "host", "hosts", "absent", "kept", "knows_all", "key_prefix", "forms", "users")
     return Desired(

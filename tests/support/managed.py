@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,9 +129,7 @@ class Managed:
 
     def in_processes(self, folder: Path) -> dict[str, str]:
         """Return the variables with which a Python process resolves the names as they are now; a file in *folder* holds them."""
-        file = folder / "names.json"
-        file.write_text(json.dumps(self.names), encoding="utf-8")
-        return {"KEYFLEET_TEST_NAMES": str(file), "PYTHONPATH": str(Path(__file__).parent / "resolver")}
+        return names_in_processes([self], folder)
 
     def fail_over(self) -> None:
         """Promote the replica of the shape ``disabled`` and let the names follow, as the service does."""
@@ -142,6 +140,13 @@ class Managed:
             wait_until(lambda: bool(becomes.info("replication")["role"] == "master"), "the replica to be promoted")
         self.names[self.endpoint], self.names[self.reader] = [new.host], [old.host]
         self.nodes[:2] = [new, old]
+
+
+def names_in_processes(services: Iterable[Managed], folder: Path) -> dict[str, str]:
+    """Return the variables with which Python processes resolve the names of *services*, as they are now; a file in *folder* holds them."""
+    file = folder / "names.json"
+    file.write_text(json.dumps({name: hosts for one in services for name, hosts in one.names.items()}), encoding="utf-8")
+    return {"KEYFLEET_TEST_NAMES": str(file), "PYTHONPATH": str(Path(__file__).parent / "resolver")}
 
 
 def _hash(secret: str) -> str:

@@ -41,8 +41,8 @@ def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[st
     Args:
         endpoint: ``host`` and ``port``, ``unix_socket``, or ``cluster_nodes``, a list of ``host:port``; or ``sentinels``, such a list,
             with ``service`` and ``sentinel_password``; ``username``, empty for ``default``; ``password``, empty for none; ``tls``, with
-            which the port is one of TLS unless it is ``off``; and ``ca_file``, where the application reads the certificates that it
-            trusts.
+            which the port is one of TLS unless it is ``off``; ``ca_file``, where the application reads the certificates that it trusts; and
+            ``tls_server_name``, the name that the server's certificate has in place of the host.
     """
     values = {"REDIS_URL": f"unix://{endpoint['unix_socket']}"} if endpoint.get("unix_socket") else {}
     if endpoint.get("cluster_nodes"):
@@ -51,9 +51,10 @@ def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[st
         values = {"REDIS_SENTINELS": ",".join(endpoint["sentinels"]), "REDIS_SENTINEL_SERVICE": str(endpoint["service"])}
     if not values:
         values = {"REDIS_HOST": str(endpoint["host"]), "REDIS_PORT": str(endpoint["port"])}
-    if values.get("REDIS_HOST") and endpoint.get("tls", "off") != "off":
+    if "REDIS_URL" not in values and endpoint.get("tls", "off") != "off":
         values["REDIS_TLS_ENABLED"] = "true"
         values.update({"REDIS_TLS_CA_FILE": str(endpoint["ca_file"])} if endpoint.get("ca_file") else {})
+        values.update({"REDIS_TLS_SERVER_NAME": str(endpoint["tls_server_name"])} if endpoint.get("tls_server_name") else {})
     further = {
         "REDIS_USERNAME": endpoint.get("username"),
         "REDIS_KEY_PREFIX": key_prefix,
