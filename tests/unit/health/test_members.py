@@ -86,6 +86,17 @@ def test_what_is_wrong_is_named(nodes: Nodes, reasons: list[str]) -> None:
     assert [] == [reason for reason in reasons if reason not in check.reason], check.reason
 
 
+@pytest.mark.parametrize(("least", "status", "reasons"), [(0, "ok", ""), (1, "degraded", "has 0 of 1"), (2, "degraded", "has 1 of 2")])
+def test_shards_have_the_replicas_that_are_expected(least: int, status: str, reasons: str) -> None:
+    """Each shard that has fewer is named once, with both numbers."""
+    nodes = Nodes(without={"c1"})
+    check = judge_members(nodes.tables(), nodes.online(), least)
+    assert (status, True) == (check.status, reasons in check.reason)
+    lacking = [name for name in SHARDS if int(name != "c") < least]
+    assert [check.reason.count(f"the shard of {address(name)} has") for name in SHARDS] == [int(name in lacking) for name in SHARDS]
+    assert [address("c")] * (least > 0) == check.found["without_replica"]
+
+
 def test_a_replica_that_is_not_connected_is_counted() -> None:
     """The table lists it, and INFO of its primary does not."""
     check = judge_members(Nodes().tables(), {**Nodes().online(), address("b"): 0})

@@ -11,7 +11,7 @@ from typing import Optional
 from ..connect.settings import Settings
 from ..connect.values import split_address
 from ..errors import KeyfleetError
-from ..health.model import DEGRADED, FAILED, Check, Expect, judged
+from ..health.model import FAILED, Check, Expect, judged
 from ..health.report import HealthReport, wait_for_health
 from .carry_out import disagreement
 from .model import LISTED, ClusterState, Desired
@@ -41,7 +41,7 @@ def prove_cluster(
     through = replace(settings, cluster_nodes=tuple(split_address(node.address) for node in desired.nodes))
     report = wait_for_health(
         through,
-        expect=Expect(engine=engine, role="primary"),
+        expect=Expect(engine=engine, role="primary", shard_replicas=desired.replicas),
         write_probe=write_probe,
         timeout_seconds=max(end - time.monotonic(), 0.0),
     )
@@ -61,12 +61,12 @@ def _check_inventory(settings: Settings, desired: Desired) -> Check:
         return Check(INVENTORY, FAILED, str(error), node="the cluster")
     finally:
         observed.close()
-    return replace(judge_inventory(state, desired, difference), node="the cluster")
+    return replace(judge_inventory(state, difference), node="the cluster")
 
 
-def judge_inventory(state: ClusterState, desired: Desired, difference: str) -> Check:
+def judge_inventory(state: ClusterState, difference: str) -> Check:
     """
-    Judge what all nodes say together; pure.
+    Judge what all nodes say together; pure. The check ``members`` has the replicas of each shard.
 
     Args:
         difference: What they do not agree on; empty if they agree.
@@ -77,13 +77,11 @@ def judge_inventory(state: ClusterState, desired: Desired, difference: str) -> C
     lost = [node.address for node in owners if not node.is_reachable]
     strangers = [node.address for node in members if node.kind == LISTED and node.primary is None and node not in owners]
     unowned = sum(owner is None for owner in state.owners)
-    few = {node.address: replicas[node.id] for node in owners if replicas[node.id] < desired.replicas}
     problems = [
         (FAILED, difference),
         (FAILED, f"{unowned} slots belong to no node" if unowned else ""),
         (FAILED, f"{', '.join(lost)}: owners of slots that do not answer" if lost else ""),
         (FAILED, f"{', '.join(strangers)}: primaries without slots" if strangers else ""),
-        *((DEGRADED, f"the shard of {name} has {count} of {desired.replicas} replicas") for name, count in few.items()),
     ]
     found = {"shards": len(owners), "nodes": len(state.members), "replicas": sum(replicas.values())}
     return judged(INVENTORY, found, [problem for problem in problems if problem[1]])

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from ..connect.members import ListedNode
 from ..errors import DeniedError, ServerError
@@ -16,28 +17,33 @@ NO_SENTINELS = Check("sentinels", SKIPPED, "no Sentinel is configured")
 Table = Sequence[ListedNode]
 
 
-def judge_members(tables: Mapping[str, Union[Table, ServerError]], online_replicas: Mapping[str, int]) -> Check:
+def judge_members(
+    tables: Mapping[str, Union[Table, ServerError]], online_replicas: Mapping[str, int], shard_replicas: Optional[int] = None
+) -> Check:
     """
     Judge whether the nodes of a cluster agree and reach each other, and whether its shards have their replicas.
 
     Args:
         tables: Reply of CLUSTER NODES of each primary that was asked, by its address, or the error that answered.
         online_replicas: How many replicas are connected to each primary and in sync, where INFO says so.
+        shard_replicas: How many each shard should have at least. If not given, one where another shard has one.
     """
     known = {asked: table for asked, table in tables.items() if not isinstance(table, ServerError)}
     if not known:
         errors = [table for table in tables.values() if isinstance(table, ServerError)]
         return Check("members", SKIPPED, reason_of(errors[0])) if errors else NO_MEMBERS
     failed, suspected = _flagged(known, "fail"), _flagged(known, "fail?")
-    lone, found = _without_replica(known), _counted(known)
+    few, found = _few_replicas(known, shard_replicas), _counted(known)
     links = [(asked, node) for asked, table in known.items() for node in table if not node.is_linked and not _is_excused(node)]
     problems: list[Problem] = [(DEGRADED, text) for text in _disagreements(known)]
     problems += [(DEGRADED, f"node {name} has failed, {_say(by, known)}") for name, by in failed.items()]
     problems += [(DEGRADED, f"node {name} may have failed, {_say(by, known)}") for name, by in suspected.items()]
     problems += [(DEGRADED, f"node {asked} has no link to node {_name(node)}") for asked, node in links]
-    problems += [(DEGRADED, f"the shard of {name} has no replica") for name in lone]
+    for name, count in few.items():
+        number = "no replica" if shard_replicas is None else f"{count} of {shard_replicas} replicas"
+        problems.append((DEGRADED, f"the shard of {name} has {number}"))
     problems += [(DEGRADED, text) for text in _missing_replicas(known, online_replicas)]
-    found.update(failed=sorted(failed), suspected=sorted(suspected), without_replica=lone)
+    found.update(failed=sorted(failed), suspected=sorted(suspected), without_replica=[name for name, count in few.items() if not count])
     return judged("members", found, problems)
 
 
@@ -85,13 +91,14 @@ def _first_slot(slots: str) -> tuple[int, str]:
     return int(slots.partition("-")[0]), slots
 
 
-def _without_replica(known: Mapping[str, Table]) -> list[str]:
-    """Return the primaries without a replica that has not failed; none where no shard was given one."""
+def _few_replicas(known: Mapping[str, Table], least: Optional[int]) -> dict[str, int]:
+    """Return how many replicas that have not failed each primary with fewer than *least* has; see `judge_members` for None."""
     table = next(iter(known.values()))
-    replicated = {node.primary for node in table if node.primary and "fail" not in node.flags}
-    if all(node.primary is None for node in table):
-        return []
-    return sorted(_name(node) for node in table if node.slots and "fail" not in node.flags and node.id not in replicated)
+    counts = Counter(node.primary for node in table if "fail" not in node.flags)
+    if least is None:
+        least = int(any(node.primary is not None for node in table))
+    serving = sorted((node for node in table if node.slots and "fail" not in node.flags), key=_name)
+    return {_name(node): counts[node.id] for node in serving if counts[node.id] < least}
 
 
 def _missing_replicas(known: Mapping[str, Table], online_replicas: Mapping[str, int]) -> Iterator[str]:

@@ -61,12 +61,14 @@ class Expect:
         engine: ``redis`` or ``valkey``.
         version: Whole version or its first parts: ``7.0`` holds for 7.0.15 and not for 7.02.
         replicas: Exact number of replicas that are connected and in sync, for each node asked.
+        shard_replicas: Least number of replicas of each shard of a cluster; fewer degrade the verdict.
     """
 
     role: Optional[str] = None
     engine: Optional[str] = None
     version: Optional[str] = None
     replicas: Optional[int] = None
+    shard_replicas: Optional[int] = None
 
     def of_check(self, check: str) -> dict[str, Any]:
         """Return the expectations that the named check has to verify, as ``{name: value}``."""

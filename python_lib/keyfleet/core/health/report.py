@@ -96,7 +96,7 @@ def check_health(
         return silent_deployment(error, settings.address)
     reports = [_examine(client, node, settings, thresholds, expect, write_probe) for node in nodes]
     checks = [check for report in reports for check in report.checks]
-    whole = placed((_check_members(nodes, settings, checks), _check_sentinels(client, settings)), settings.address)
+    whole = placed((_check_members(nodes, settings, checks, expect), _check_sentinels(client, settings)), settings.address)
     return HealthReport((*checks, *whole), any(report.refused for report in reports))
 
 
@@ -162,7 +162,7 @@ def _examine(
     return HealthReport(placed(checks, node.address))
 
 
-def _check_members(nodes: Sequence[Primary], settings: Settings, checks: Sequence[Check]) -> Check:
+def _check_members(nodes: Sequence[Primary], settings: Settings, checks: Sequence[Check], expect: Expect) -> Check:
     """Ask every node of a cluster for its table, but those that give no answers."""
     if not settings.cluster_nodes:
         return NO_MEMBERS
@@ -176,7 +176,7 @@ def _check_members(nodes: Sequence[Primary], settings: Settings, checks: Sequenc
             continue
         except ServerError as error:
             tables[node.address] = error
-    return judge_members(tables, online_replicas(checks))
+    return judge_members(tables, online_replicas(checks), expect.shard_replicas)
 
 
 def online_replicas(checks: Iterable[Check]) -> dict[str, int]:
