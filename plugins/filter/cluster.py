@@ -14,12 +14,13 @@ from ..module_utils.keyfleet.cluster.inventory import cluster_options, inventory
 
 def cluster_hosts(hosts: Mapping[str, Any], deployment: str) -> dict[str, Any]:
     """
-    Return what the hosts of a deployment say.
+    Return what the hosts of a deployment say, those that leave last: any other one can do the work.
 
     Args:
         hosts: By name, what ``validate.yml`` of the role registered; those of other topologies have skipped it.
     """
-    return {name: said for name, said in hosts.items() if said.get("deployment") == deployment}
+    found = [(name, said) for name, said in hosts.items() if said.get("deployment") == deployment]
+    return dict(sorted(found, key=lambda pair: bool(pair[1]["is_retired"])))
 
 
 def cluster_problems(hosts: Mapping[str, Any]) -> list[str]:

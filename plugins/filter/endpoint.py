@@ -27,7 +27,8 @@ def server_endpoints(
     """
     Return where each present instance is reached: ``name``, ``tls``, ``host``, ``port`` (of TLS if it has it), ``unix_socket``,
     ``password``, hashes of its ``users``, and
-    ``default_enabled``, whether a client that names no user can log in. Of a cluster also ``cluster_nodes``, of which the own one is first.
+    ``default_enabled``, whether a client that names no user can log in. Of a cluster also ``cluster_nodes``, as they announce themselves;
+    the own one is first.
 
     The password is empty for none, and None while it is not known.
 
@@ -35,13 +36,14 @@ def server_endpoints(
         plan: From `server_plan`.
         public_address: Address of the host for clients elsewhere, for an instance that listens on all addresses; without it the
             answer is for a client on the host itself.
-        cluster_nodes: Addresses of all nodes, if the instances are nodes of a cluster.
+        cluster_nodes: Where clients reach all nodes, if the instances are nodes of a cluster.
     """
     found: list[dict[str, Any]] = []
     for options in plan:
         if options["state"] != "present":
             continue
-        secure = from_options(options).secure_port
+        instance = from_options(options)
+        secure = instance.secure_port
         tcp = options["port"] != 0 or secure != 0
         found.append(
             {
@@ -56,16 +58,24 @@ def server_endpoints(
             }
         )
         if cluster_nodes:
-            own = format_nodes(((found[-1]["host"], found[-1]["port"]),))
+            own = format_nodes((instance.cluster_place(found[-1]["host"]),))
             found[-1]["cluster_nodes"] = [own, *(node for node in cluster_nodes if node != own)]
     return found
 
 
 def server_nodes(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
-    """Return ``name``, ``address`` (``host:port``) and ``bus_port`` of each present instance that has a port; arguments as above."""
-    bus_ports = {options["name"]: from_options(options).bus_port for options in plan}
+    """
+    Return ``name``, ``address`` (``host:port``), ``bus_port`` and ``announced``, where clients are sent to, of each present instance that
+    has a port; arguments as above.
+    """
+    instances = {options["name"]: from_options(options) for options in plan}
     return [
-        {"name": one["name"], "address": format_nodes(((one["host"], one["port"]),)), "bus_port": bus_ports[one["name"]]}
+        {
+            "name": one["name"],
+            "address": format_nodes(((one["host"], one["port"]),)),
+            "bus_port": instances[one["name"]].bus_port,
+            "announced": format_nodes((instances[one["name"]].cluster_place(one["host"]),)),
+        }
         for one in server_endpoints(plan, root, public_address)
         if one["port"]
     ]
@@ -78,9 +88,12 @@ def server_tls_hosts(plan: list[dict[str, Any]], public_address: Optional[str] =
     Args:
         plan, public_address: As for `server_endpoints`.
     """
-    binds = [options["bind"] for options in plan if options["state"] == "present" and options["tls"] != "off"]
-    announced = [address for bind in binds for address in (client_address(bind, public_address), own_address(bind))]
-    return {"announced": announced, "bound": [address for bind in binds for address in bind]}
+    secure = [options for options in plan if options["state"] == "present" and options["tls"] != "off"]
+    announced: list[str] = []
+    for options in secure:
+        address = client_address(options["bind"], public_address)
+        announced += dict.fromkeys((address, own_address(options["bind"]), from_options(options).cluster_place(address)[0]))
+    return {"announced": announced, "bound": [address for options in secure for address in options["bind"]]}
 
 
 def _hashes(users: Iterable[str]) -> dict[str, list[str]]:
@@ -100,6 +113,8 @@ def server_summary(
         forms, folder: Further forms of the profiles, and where they are.
         notes: What `redis_profiles` said of profiles.
     """
+    if report["is_gone"]:
+        return [f"{host} could not be reached, and has left the deployment. If its machine runs, stop there: {', '.join(report['listed'])}"]
     endpoints = report["endpoints"]
     proven = [(result, next(one for one in endpoints if one["name"] == result["name"])) for result in report["health"]]
     names = {result["name"] for result in report["health"]}

@@ -19,17 +19,18 @@ def host_conflicts(reports: Mapping[str, Mapping[str, Any]], host: str, root: st
     Return how other inventory names of its machine are in the way of a host: with the same root, or with the same port.
 
     Args:
-        reports: Results of redis_preflight, by inventory name.
+        reports: Results of redis_preflight, by inventory name; hosts that were not asked have skipped it.
         root: ``redis_server_root`` of *host*.
     """
-    same_root = twins({name: report["place"] for name, report in reports.items()})
+    asked = {name: report for name, report in reports.items() if "place" in report}
+    same_root = twins({name: report["place"] for name, report in asked.items()})
     found = [
         f"{' and '.join(names)} are one machine with one redis_server_root ({root}): list all of its instances under one name, or give "
         "each name another redis_server_root"
         for names in same_root
         if host in names
     ]
-    return [*found, *shared_ports(reports)]
+    return [*found, *shared_ports(asked)]
 
 
 class FilterModule:

@@ -69,6 +69,12 @@ options:
     description:
       - Addresses of nodes that shall leave. Their slots move to others, or a replica takes over from them. Then all members forget them,
         and they are reset to empty nodes, which may be stopped. One that the cluster calls failed need not answer.
+  announced:
+    type: dict
+    default: {}
+    description:
+      - Where the cluster knows nodes of O(retired) that announce another address or name than the one given there, as V(host:port) by the
+        address given. Needed for those that do not answer.
   replicas:
     type: int
     default: 1
@@ -235,6 +241,7 @@ def main() -> None:
             **credentials_argument_spec(),
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
             "retired": {"type": "list", "elements": "str", "default": []},
+            "announced": {"type": "dict", "default": {}},
             "replicas": {"type": "int", "default": 1},
             "shards": {"type": "int"},
             "rebalance": {"type": "bool", "default": False},
@@ -259,6 +266,7 @@ def main() -> None:
             shards=params["shards"],
             rebalance=params["rebalance"],
             assign_lost_slots=params["assign_lost_slots"],
+            announced=params["announced"],
         )
         limits = parse_limits(params["batch_keys"], params["batch_slots"], params["wait_seconds"])
         credentials = {name: params[name] for name in credentials_argument_spec()}

@@ -23,16 +23,19 @@ from support.playbooks import Deployment
 MOST_HOSTS = 8
 
 
-def describe_cluster(deployment: Deployment, count: int = 6, **variables: Any) -> None:
-    """Let an inventory describe a cluster with a node on each of its hosts, all with one port."""
-    port = free_port(*[f"127.0.0.{number}" for number in range(1, MOST_HOSTS + 1)], bus=True)
+def describe_cluster(deployment: Deployment, count: int = 6, each: int = 1, **variables: Any) -> None:
+    """Let an inventory describe a cluster of *count* hosts with *each* nodes, which have the same ports on all hosts."""
+    ports: dict[int, str] = {}
+    while len(ports) < each:
+        port = free_port(*[f"127.0.0.{number}" for number in range(1, MOST_HOSTS + 1)], bus=True)
+        ports.setdefault(port, "default" if not ports else f"node{len(ports) + 1}")
     deployment.variables = {"redis_topology": "cluster", **variables}
     for number in range(1, MOST_HOSTS + 1):
         own = f"127.0.0.{number}"
         # Without it all nodes would reach each other from 127.0.0.1, and take themselves for one.
         directives = {"bind-source-addr": own, "cluster-node-timeout": 5000, "repl-diskless-sync-delay": 0}
-        instance = {"name": "default", "port": port, "directives": directives}
-        deployment.host_variables[f"node{number}"] = {"ansible_host": own, "redis_server_bind": [own], "redis_server_instances": [instance]}
+        instances = [{"name": name, "port": port, "directives": dict(directives)} for port, name in ports.items()]
+        deployment.host_variables[f"node{number}"] = {"ansible_host": own, "redis_server_bind": [own], "redis_server_instances": instances}
     deployment.hosts = [f"node{number}" for number in range(1, count + 1)]
 
 
@@ -43,8 +46,14 @@ def port_of(deployment: Deployment) -> int:
 
 def admin_settings(deployment: Deployment) -> Settings:
     """Return how keyfleet itself logs in."""
-    secret = (deployment.inventory / ".keyfleet/redis/redis_server_admin_password").read_text(encoding="utf-8").strip()
+    folder = deployment.inventory / ".keyfleet" / name_of(deployment)
+    secret = (folder / "redis_server_admin_password").read_text(encoding="utf-8").strip()
     return Settings(username=ADMIN, password=secret, timeout_seconds=5.0)
+
+
+def name_of(deployment: Deployment) -> str:
+    """Return the name of the deployment."""
+    return str(deployment.variables.get("redis_deployment", "redis"))
 
 
 def addresses(deployment: Deployment) -> list[str]:
@@ -67,7 +76,8 @@ def shape(deployment: Deployment) -> dict[str, tuple[int, int]]:
 
 def client_settings(deployment: Deployment) -> Settings:
     """Return the settings of an application."""
-    return Settings(cluster_nodes=tuple(map(split_address, addresses(deployment))), password=deployment.password(), timeout_seconds=10.0)
+    nodes = tuple(map(split_address, addresses(deployment)))
+    return Settings(cluster_nodes=nodes, password=deployment.password(name_of(deployment)), timeout_seconds=10.0)
 
 
 def wait_until_whole(deployment: Deployment) -> None:

@@ -218,12 +218,21 @@ class Deployment:
 
     def stop_everything(self) -> None:
         """End what runs, by its recorded pid, and remove the folder."""
-        for status in self.folder.glob("*/run/keyfleet*/*/status.json"):  # Sentinels, too
+        self.kill_servers()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill_servers(self, host: str = "*") -> None:
+        """Kill the servers of a host, or of all, and what would start them again."""
+        for status in self.folder.glob(f"{host}/run/keyfleet*/*/status.json"):  # Sentinels, too
             record = json.loads(status.read_text(encoding="utf-8"))
             for kind in ("runner_pid", "server_pid"):
                 if record.get(kind):
                     _end(int(record[kind]), str(self.folder))
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def lose(self, host: str) -> None:
+        """Let a machine be lost: its servers are dead, and nothing answers to SSH there."""
+        self.kill_servers(host)
+        self.host_variables[host].update(ansible_connection="ssh", ansible_port=free_port())
 
 
 def _end(pid: int, folder: str) -> None:

@@ -24,7 +24,8 @@ SAID = {
 
 def said(deployment: str, address: str, **changes: Any) -> dict[str, Any]:
     """Return what a host with one node says."""
-    return {**SAID, "deployment": deployment, "instances": [{"name": "a", "address": address, "bus_port": 17000}], **changes}
+    node = {"name": "a", "address": address, "bus_port": 17000, "announced": address}
+    return {**SAID, "deployment": deployment, "instances": [node], **changes}
 
 
 def test_deployments_are_judged_each_alone() -> None:
@@ -36,4 +37,6 @@ def test_deployments_are_judged_each_alone() -> None:
     assert problem.startswith("the deployment cache cannot be a cluster")
     assert [] == cluster_problems({**hosts, "x": said("cache", "192.0.2.9:7000", is_partial=True)})
     nodes = cluster_module({**hosts, **others}, "orders")["nodes"]
+    leaving = {"h0": {**hosts["h0"], "is_retired": True}, **{name: hosts[name] for name in ("h1", "h2")}}
+    assert ["h1", "h2", "h0"] == list(cluster_hosts(leaving, "orders")), "one that stays does the work"
     assert [3, 1] == [len(cluster_handovers(nodes, chosen)) for chosen in ([], ["h1"])]

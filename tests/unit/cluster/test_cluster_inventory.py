@@ -24,7 +24,7 @@ COMMON = {
 
 def node(address: str, name: str = "default") -> dict[str, Any]:
     """Return an instance."""
-    return {"name": name, "address": address, "bus_port": int(address.rpartition(":")[2]) + 10_000}
+    return {"name": name, "address": address, "bus_port": int(address.rpartition(":")[2]) + 10_000, "announced": address}
 
 
 def six(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -40,6 +40,9 @@ def test_hosts_are_one_cluster() -> None:
     assert {"address": "192.0.2.1:7000", "host": "h1", "zone": "a", "weight": 2.0} == options["nodes"][0]
     assert (5, ["192.0.2.6:7000"], 1, None) == (len(options["nodes"]), options["retired"], options["replicas"], options["shards"])
     assert [] == inventory_problems("redis", six())
+    assert {} == options["announced"]
+    translated = six(h6={"is_retired": True, "instances": [{**node("192.0.2.6:7000"), "announced": "node6.example.org:7100"}]})
+    assert {"192.0.2.6:7000": "node6.example.org:7100"} == cluster_options(translated)["announced"]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,21 @@ def test_a_node_has_the_directives_of_a_cluster() -> None:
     assert [] == [name for name in single if name.startswith(("cluster", "master"))]
 
 
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({}, ("10.0.0.1", 7000)),
+        ({"cluster-announce-ip": "192.0.2.1"}, ("192.0.2.1", 7000)),
+        ({"cluster-announce-ip": "192.0.2.1", "cluster-announce-port": 7100}, ("192.0.2.1", 7100)),
+        ({"cluster-announce-hostname": "a.example.org"}, ("10.0.0.1", 7000)),
+        ({"cluster-announce-hostname": "a.example.org", "cluster-preferred-endpoint-type": "hostname"}, ("a.example.org", 7000)),
+    ],
+)
+def test_clients_are_sent_where_it_announces(options: dict[str, object], place: tuple[str, int]) -> None:
+    """To a name only where names are preferred, as the server does."""
+    assert place == node(directives=options).cluster_place("10.0.0.1")
+
+
 def test_replicas_have_a_user() -> None:
     """Only where there are replicas."""
     assert {ADMIN, REPLICATION, DEFAULT} == rules_by_name(node(), ["of the administrator"]).keys()

@@ -20,7 +20,8 @@ def cluster_options(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     Return the options of the module redis_cluster for one deployment.
 
     Args:
-        hosts: What each host says: ``instances`` (each with its ``address``), ``is_retired``, ``zone``, ``weight``, and OF_ALL.
+        hosts: What each host says: ``instances`` (each with ``address`` and ``announced``), ``is_retired``, ``zone``, ``weight``, and
+            OF_ALL.
     """
     nodes = [
         {"address": instance["address"], "host": name, "zone": host["zone"], "weight": float(host["weight"])}
@@ -28,9 +29,15 @@ def cluster_options(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         if not host["is_retired"]
         for instance in host["instances"]
     ]
-    retired = [instance["address"] for host in hosts.values() if host["is_retired"] for instance in host["instances"]]
+    leaving = [instance for host in hosts.values() if host["is_retired"] for instance in host["instances"]]
+    announced = {node["address"]: node["announced"] for node in leaving if node["announced"] != node["address"]}
     first = next(iter(hosts.values()))
-    return {"nodes": nodes, "retired": retired, **{name: first[name] for name in OF_ALL}}
+    return {
+        "nodes": nodes,
+        "retired": [node["address"] for node in leaving],
+        "announced": announced,
+        **{name: first[name] for name in OF_ALL},
+    }
 
 
 def inventory_problems(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:

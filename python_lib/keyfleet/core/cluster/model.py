@@ -38,6 +38,7 @@ class Desired:
     Attributes:
         nodes: All members.
         retired: Addresses of nodes that shall leave.
+        announced: Addresses at which the others know nodes of *retired*, where they are not the same.
         replicas: Least number of replicas of each shard.
         shards: Number of shards; None for as many as the nodes allow.
         rebalance: Whether slots are spread anew by weight, or only given to new shards and taken from those that leave.
@@ -50,6 +51,7 @@ class Desired:
     shards: Optional[int] = None
     rebalance: bool = False
     assign_lost_slots: bool = False
+    announced: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Observed:
     Attributes:
         nodes: Connections.
         kinds: LISTED, RETIRED or UNLISTED for each.
-        gone: Retired addresses that do not answer, names also as what they resolve to.
+        gone: Retired addresses that do not answer, as given and as the others know them; names also as what they resolve to.
         expected: Addresses of desired nodes that do not run yet and will be empty, by what stands for the id; in check mode alone.
         answered: Who answers at addresses that tables have, by host and port; also nodes that are none of these.
     """
@@ -61,7 +61,9 @@ def connect_nodes(settings: Settings, desired: Desired, expected: Collection[str
     _refuse_unusable({address: error for address, error in opened.items() if error is not None}, len(opened))
     retired = _open(settings, desired.retired, RETIRED, observed)
     _refuse_unusable({address: error for address, error in retired.items() if isinstance(error, CredentialsError)}, len(retired))
-    observed.gone = tuple(place for address, error in retired.items() if error is not None for place in _places(address))
+    silent = [address for address, error in retired.items() if error is not None]
+    names = [*silent, *(desired.announced[address] for address in silent if address in desired.announced)]
+    observed.gone = tuple(place for name in names for place in _places(name))
     tables = [node.report.table for node in observed.nodes.values()]
     unknown = [entry for table in tables for entry in table.values() if entry.id not in observed.nodes and entry.host]
     places = dict.fromkeys(format_nodes([(entry.host, entry.port)]) for entry in unknown)

@@ -19,12 +19,14 @@ def parse_desired(
     shards: Optional[int] = None,
     rebalance: bool = False,
     assign_lost_slots: bool = False,
+    announced: Optional[Mapping[str, str]] = None,
 ) -> Desired:
     """
     Return the desired cluster.
 
     Args:
         nodes: Each with ``address``, and perhaps ``host``, ``zone`` and ``weight``.
+        announced: Of nodes in *retired*, where the others know them.
     Raises:
         SettingsError: for every problem: no address, an address twice, a weight that is not above 0, too few nodes.
     """
@@ -37,13 +39,15 @@ def parse_desired(
         if address in seen:
             problems.append(f"{name} is {address}, and so is {seen[address]}; name each node once")
         seen.setdefault(address, name)
+    known = {address: _parse_address(place, f"announced[{address}]", problems) for address, place in (announced or {}).items()}
+    problems += [f"announced has {address}, which is not in retired" for address in known if address not in leaving]
     if replicas < 0:
         problems.append(f"replicas is {replicas}; allowed: 0 or more")
     if shards is not None and shards < SMALLEST_CLUSTER:
         problems.append(f"shards is {shards}; allowed: {SMALLEST_CLUSTER} or more")
     if problems:
         raise SettingsError(*problems)
-    return Desired(tuple(parsed), tuple(leaving), replicas, shards, rebalance, assign_lost_slots)
+    return Desired(tuple(parsed), tuple(leaving), replicas, shards, rebalance, assign_lost_slots, known)
 
 
 def parse_limits(keys: int, slots: int, wait_seconds: float) -> Limits:

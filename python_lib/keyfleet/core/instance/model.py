@@ -250,6 +250,16 @@ class Instance:
             return 0
         return int(str(self.directives.get("cluster-port", 0))) or self.port + BUS_OFFSET
 
+    def cluster_place(self, host: str) -> tuple[str, int]:
+        """Return where a node of a cluster says that clients reach it: host and port that it announces, else *host* and its own port."""
+        said = {name: str(value) for name, value in self.directives.items()}
+        if said.get("cluster-preferred-endpoint-type") == "hostname":
+            host = said.get("cluster-announce-hostname") or host
+        else:
+            host = said.get("cluster-announce-ip") or host
+        announced = said.get("cluster-announce-tls-port" if self.secure_port else "cluster-announce-port", "0")
+        return host, int(announced) or self.secure_port or self.port
+
     def port_lines(self) -> dict[str, str]:
         """Return the directives that open the ports; a server that knows nothing of TLS knows no ``tls-port`` either."""
         lines = {"port": str(self.plain_port)}
