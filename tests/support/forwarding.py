@@ -55,6 +55,8 @@ class Forwarder:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _turn in range(3):  # of the loop, in which cancelled pumps end and aborted connections close
+            await asyncio.sleep(0)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Place) -> None:
         try:
