@@ -4,7 +4,8 @@ Measure clusters: the planner alone on simulated ones, then the library and ``si
 
 Usage: scripts/bench cluster [NODES ...]     (nodes of simulated clusters; default: 10 100 1000)
 The planner is timed for creating a cluster of so many nodes, for growing it by a tenth, and for finding nothing to do. Moved slots are
-beside the fewest that the new shares allow. ``site.yml`` is measured beside bare pings of the same six hosts; rows beyond a bar are marked.
+beside the fewest that the new shares allow. ``site.yml`` is measured beside bare pings of the same six hosts with 6, 12 and 30 nodes; rows
+beyond a bar are marked.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from keyfleet.core.cluster.plan import ClusterPlan, plan_cluster
 from keyfleet.core.cluster.steps import Move
 from support.clusters import describe_cluster
 from support.formations import Formation
-from support.playbooks import deployments
+from support.playbooks import Deployment, Run, deployments
 
 RUNS = 3
-CREATE_SECONDS, RERUN_PINGS = 12.0, 7.0
+CREATE_SECONDS, RERUN_PINGS = 12.0, 7.0  # bars for three shards with a replica each
+NODES_ON_A_HOST = (1, 2, 5)  # of six hosts
 PING = "- hosts: redis\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
 
 
@@ -46,10 +48,10 @@ def desired(members: dict[str, Member]) -> Desired:
     return Desired(tuple(DesiredNode(node.address, node.host, node.zone) for node in members.values()))
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
     """Return the median seconds of some runs, and the last result."""
     seconds = []
-    for _run in range(RUNS):
+    for _run in range(runs):
         started = time.perf_counter()
         result = work()
         seconds.append(time.perf_counter() - started)
@@ -104,29 +106,32 @@ def measure_servers() -> None:
 
 
 def measure_playbooks() -> None:
-    """Print what ``site.yml`` takes to create a cluster of six hosts, to find nothing to do, and to grow it to eight."""
-    for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
-        describe_cluster(deployment)
-        deployment.write()
-        ping = deployment.folder / "ping.yml"
-        ping.write_text(PING, encoding="utf-8")
-        base, _run = timed(lambda: deployment.run(playbook=str(ping)).ok())  # noqa: B023 - called in this round
-        print(f"site.yml  bare ping of 6 hosts  {base:6.2f} s", flush=True)
-        started = time.perf_counter()
-        created = deployment.run().ok()
-        seconds = time.perf_counter() - started
-        _print_run("create 3x2", seconds, base, len(created.execs), seconds > CREATE_SECONDS)
-        seconds, again = timed(lambda: deployment.run().ok())  # noqa: B023 - called in this round
-        _print_run("re-run with proof", seconds, base, len(again.execs), seconds / base > RERUN_PINGS)
+    """Print what ``site.yml`` takes to create clusters of six hosts, to find nothing to do, and to grow the smallest and the largest."""
+    for each in NODES_ON_A_HOST:
+        for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
+            describe_cluster(deployment, each=each)
+            _measure_deployment(deployment, each)
+
+
+def _measure_deployment(deployment: Deployment, each: int) -> None:
+    deployment.write()
+    ping = deployment.folder / "ping.yml"
+    ping.write_text(PING, encoding="utf-8")
+    is_smallest = each == NODES_ON_A_HOST[0]
+
+    def row(what: str, hosts: int, measured: tuple[float, Run], is_beyond: Callable[[float], bool] = lambda _seconds: False) -> None:
+        seconds, run = measured
+        name, mark = f"{what} {each * hosts // 2}x2", "  beyond the bar" if is_smallest and is_beyond(seconds) else ""
+        numbers = f"{seconds:6.2f} s  {seconds / base:5.1f} pings  {len(run.execs):3d} executions  {len(run.records):4d} results"
+        print(f"site.yml  {name:24}  {numbers}{mark}", flush=True)
+
+    base, pinged = timed(lambda: deployment.run(playbook=str(ping)).ok())
+    print(f"site.yml  bare ping of 6 hosts      {base:6.2f} s {'':12}{len(pinged.execs):3d} executions", flush=True)
+    row("create", 6, timed(lambda: deployment.run().ok(), runs=1), lambda seconds: seconds > CREATE_SECONDS)
+    row("re-run with proof", 6, timed(lambda: deployment.run().ok()), lambda seconds: seconds / base > RERUN_PINGS)
+    if each in (NODES_ON_A_HOST[0], NODES_ON_A_HOST[-1]):
         deployment.hosts = [f"node{number}" for number in range(1, 9)]
-        started = time.perf_counter()
-        grown = deployment.run().ok()
-        _print_run("grow to 4x2", time.perf_counter() - started, base, len(grown.execs), False)
-
-
-def _print_run(what: str, seconds: float, base: float, executions: int, is_beyond: bool) -> None:
-    mark = "  beyond the bar" if is_beyond else ""
-    print(f"site.yml  {what:20}  {seconds:6.2f} s  {seconds / base:5.1f} pings  {executions:3d} executions{mark}", flush=True)
+        row("grow to", 8, timed(lambda: deployment.run().ok(), runs=1))
 
 
 def main() -> None:
