@@ -16,6 +16,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import IO, Any, BinaryIO, Callable, Optional
 
 from ..errors import KeyfleetError, RefusedError, describe
@@ -82,15 +84,29 @@ class _LostError(KeyfleetError):
     """The connection to the throw-away server ended, or no answer came in time."""
 
 
+def file_identity(path: str) -> tuple[int, ...]:
+    """Return numbers that change when another file is at *path*, or other content in it; none without a file."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def engine_version(binary: str, conditions: Conditions = AS_THIS_PROCESS) -> tuple[str, str]:
     """
-    Return engine and version of a server binary, such as ``("redis", "7.0.15")``.
+    Return engine and version of a server binary, such as ``("redis", "7.0.15")``; the same file is asked once under each conditions.
 
     Args:
         conditions: State of the process that runs it.
     Raises:
         RefusedError: if the file cannot be run or is no such server.
     """
+    return _engine_version(binary, conditions, file_identity(binary))
+
+
+@cache
+def _engine_version(binary: str, conditions: Conditions, _identity: tuple[int, ...]) -> tuple[str, str]:
     try:
         done = subprocess.run(  # noqa: S603
             [binary, "--version"], capture_output=True, text=True, timeout=START_SECONDS, check=False, preexec_fn=conditions.take_on

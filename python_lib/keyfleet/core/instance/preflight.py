@@ -15,7 +15,7 @@ from typing import Any, Optional
 from ..connect.redis_py import HAS_REDIS
 from ..directives.throwaway import config_get, throwaway
 from ..directives.trial import engine_version, judge, limit_problems
-from ..directives.values import to_lines
+from ..directives.values import Problem, to_lines
 from ..errors import KeyfleetError
 from ..host.accounts import Account, has_user
 from ..host.commands import run
@@ -112,6 +112,7 @@ def inspect_host(
     found.running = {name: pid is not None for name, pid in pids.items() if pid is not None or name in deployed}
     found.unlisted = sorted(set(deployed) - set(listed))
     found.problems += _change_problems(host, instances, statuses, account)
+    judged_before: dict[str, list[Problem]] = {}
     for instance in instances:
         if instance.present:
             pid = pids.get(instance.name)
@@ -119,14 +120,22 @@ def inspect_host(
             found.problems += _tls_problems(host, instance) if judged else []
             found.problems += _listen_problems(host, instance, pids, package, found)
             if judged:
-                found.problems += _directive_problems(host, instance, account)
+                found.problems += _directive_problems(host, instance, account, judged_before)
     return found
 
 
-def _directive_problems(host: Host, instance: Instance, account: Optional[Account]) -> list[str]:
-    """Return what a server of the installed version refuses, as the user and within the limits that it will have."""
-    state = conditions(host, account)
-    problems = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
+def _directive_problems(host: Host, instance: Instance, account: Optional[Account], judged_before: dict[str, list[Problem]]) -> list[str]:
+    """
+    Return what a server of the installed version refuses, as the user and within the limits that it will have.
+
+    Args:
+        judged_before: What was found for the directives of other instances; many have the same.
+    """
+    state, key = conditions(host, account), repr(sorted(instance.directives.items()))
+    if key not in judged_before:
+        found = [*judge(host.binary, instance.directives, state).problems, *limit_problems(host.binary, instance.directives, state)]
+        judged_before[key] = found
+    problems = judged_before[key]
     if problems:  # a server that does not start with them cannot judge users
         return [f"redis_server_instances[{instance.name}].directives: {problem}" for problem in problems]
     return [f"redis_server_instances[{instance.name}]: {problem}" for problem in user_problems(host, instance)]

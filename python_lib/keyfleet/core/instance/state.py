@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Optional
 
 from ..acl.live import read_users
@@ -15,7 +16,7 @@ from ..acl.model import User, users_in
 from ..acl.plan import UserPlan
 from ..directives.live import read_active
 from ..directives.plan import config_command_in
-from ..directives.throwaway import config_get, throwaway
+from ..directives.throwaway import config_get, file_identity, throwaway
 from ..directives.trial import engine_version, judge
 from ..directives.values import Table, table_for
 from ..errors import DeniedError, ServiceError
@@ -184,7 +185,12 @@ def _with_data(host: Host, state: State, layout: Layout) -> State:
 
 
 def program_format(binary: str) -> str:
-    """Return the format of RDB files that a program writes, such as ``REDIS0010``."""
+    """Return the format of RDB files that a program writes, such as ``REDIS0010``; the same file is asked once."""
+    return _program_format(binary, file_identity(binary))
+
+
+@cache
+def _program_format(binary: str, _identity: tuple[int, ...]) -> str:
     with throwaway(binary, []) as ask:
         ask("SAVE")
         return DataFolder(config_get(ask, "dir")["dir"]).data_format(Place())
