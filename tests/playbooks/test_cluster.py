@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -70,14 +71,18 @@ def holds(deployment: Deployment) -> bool:
     return found == KEYS and len(KEYS) == sum(run_on(deployment, primary, "DBSIZE") for primary in primaries)
 
 
-def killed(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *steps: str) -> list[int]:
-    """Run site.yml once for each of *steps*, killed before it: the name of a step, or the number of a change. Return the results."""
-    codes = []
+def killed(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:
+    """
+    Run site.yml once for each of *steps*, the name of one or the number of a change.
+
+    The module is killed before it, and ansible-playbook with it, before another task runs.
+    """
     for step in steps:
         monkeypatch.setenv(KILL_VARIABLE, step)
-        codes.append(deployment.run().rc)
+        run = deployment.finish(deployment.start(kill_after="failed:1"))
+        assert -signal.SIGKILL == run.rc, f"the run did not get to {step}: {run.output[-3000:]}"
+        assert run.records[-1]["result"]["rc"] in (-signal.SIGKILL, 128 + signal.SIGKILL), f"before {step}: {run.failures}"
     monkeypatch.delenv(KILL_VARIABLE)
-    return codes
 
 
 def test_created_proven_and_kept(deployment: Deployment) -> None:
@@ -148,38 +153,34 @@ def test_grown_shrunk_and_restarted_under_load(cluster: Deployment, capsys: pyte
     assert ([], [1, 1, 1]) == (cluster.run().ok().changed, [replicas for _slots, replicas in shape(cluster).values()])
 
 
-def chosen(request: pytest.FixtureRequest, *steps: str) -> list[str]:
-    """Return the steps before which a run is killed: with ``--full`` all, else every second one."""
-    return list(steps) if request.config.getoption("full") else list(steps[1::2])
+def chosen(request: pytest.FixtureRequest, steps: str, more: str = "") -> list[str]:
+    """Return the steps before which a run is killed, with ``--full`` also *more* of them."""
+    return [*(more.split() if request.config.getoption("full") else []), *steps.split()]
 
 
-def test_killed_while_it_is_created(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Before the servers start, and before each kind of step of the cluster; the next run finishes it."""
-    steps = chosen(request, "start", "assign", "meet", "replicate")
-    assert [2] * len(steps) == killed(deployment, monkeypatch, *steps)
+def test_killed_at_ten_steps(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """
+    While it is created, grown and shrunk, a run is killed before each kind of step, and the next run is killed one step further.
+
+    The run after that finishes it: keys and slots are all there. Changes of a number are in the midst of moving slots.
+    """
+    killed(deployment, monkeypatch, chosen(request, "start assign meet replicate"))
     deployment.run().ok()
     assert [1, 1, 1] == [replicas for _slots, replicas in shape(deployment).values()]
-    assert [] == deployment.run().ok().changed
-
-
-def test_killed_while_it_grows_and_shrinks(cluster: Deployment, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Also in the midst of moving slots, and before the hosts that left are stopped: keys and slots are all there."""
-    fill(cluster)
-    cluster.hosts = EIGHT
-    steps = chosen(request, "meet", "reserve", "move", "150")
-    assert [2] * len(steps) == killed(cluster, monkeypatch, *steps)
-    assert holds(cluster)
-    cluster.run().ok()
-    assert ([(4096, 1)] * 4, True) == (list(shape(cluster).values()), holds(cluster))
-    cluster.retired = EIGHT[6:]
-    steps = chosen(request, "move", "150", "forget", "leave")
-    assert [2] * len(steps) == killed(cluster, monkeypatch, *steps)
-    assert holds(cluster)
-    assert [2] == killed(cluster, monkeypatch, "stop")
-    cluster.run().ok()
-    cluster.hosts, cluster.retired = SIX, ()
-    assert ([], True) == (cluster.run().ok().changed, holds(cluster))
-    found = shape(cluster).values()
+    fill(deployment)
+    deployment.hosts = EIGHT
+    killed(deployment, monkeypatch, chosen(request, "reserve move 150", more="meet"))
+    assert holds(deployment)
+    deployment.run().ok()
+    assert ([(4096, 1)] * 4, True) == (list(shape(deployment).values()), holds(deployment))
+    deployment.retired = EIGHT[6:]
+    killed(deployment, monkeypatch, chosen(request, "150 forget", more="move"))
+    assert holds(deployment)
+    killed(deployment, monkeypatch, chosen(request, "stop", more="leave"))
+    deployment.run().ok()
+    deployment.hosts, deployment.retired = SIX, ()
+    assert ([], True) == (deployment.run().ok().changed, holds(deployment))
+    found = shape(deployment).values()
     assert (16384, [1, 1, 1]) == (sum(slots for slots, _replicas in found), [replicas for _slots, replicas in found])
 
 
