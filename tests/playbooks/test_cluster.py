@@ -158,6 +158,7 @@ def chosen(request: pytest.FixtureRequest, steps: str, more: str = "") -> list[s
     return [*(more.split() if request.config.getoption("full") else []), *steps.split()]
 
 
+@pytest.mark.timeout(3600)  # 16 runs of six hosts and more, half an hour on a crowded machine
 def test_killed_at_ten_steps(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """
     While it is created, grown and shrunk, a run is killed before each kind of step, and the next run is killed one step further.
