@@ -10,16 +10,21 @@ import pytest
 from support.collection import ansible
 from support.playbooks import ROOT
 
+# Examples of services that others run, and the variables of the controller that hold their passwords.
+MANAGED = {"elasticache": {"ORDERS_AUTH_TOKEN": "This-is-a-sample-token", "SESSIONS_PASSWORD": "This-is-a-sample-password"}}
 EXAMPLES = sorted(path.name for path in (ROOT / "inventories").iterdir())
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_is_accepted(name: str, tmp_path: Path) -> None:
     """Every host of the group passes the validation."""
-    role = {"name": "keyfleet.redis.redis_server", "tasks_from": "validate"}
-    play = {"hosts": "redis", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}
+    group = "redis_managed" if name in MANAGED else "redis"
+    role = {"name": f"keyfleet.redis.{'redis_managed' if name in MANAGED else 'redis_server'}", "tasks_from": "validate"}
+    play = {"hosts": group, "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}
     (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
     inventory = ROOT / "inventories" / name / "hosts.yml"
-    output = ansible("playbook", "-i", str(inventory), "play.yml", folder=tmp_path, collections=ROOT / ".collections")
+    output = ansible(
+        "playbook", "-i", str(inventory), "play.yml", folder=tmp_path, collections=ROOT / ".collections", environ=MANAGED.get(name, {})
+    )
     assert "failed=0" in output
     assert "changed=0" in output
