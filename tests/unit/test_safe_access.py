@@ -2,8 +2,8 @@
 """
 What runs as root opens files only through ``host/safe_paths``: the server's user owns data, log and run folder, and can put links there.
 
-The supervisor (``service/supervisor.py``) is not listed: it gives up root before it touches them, which tests/integration/service shows.
-What it does before that is tested in tests/unit/service/test_runner.py.
+Two programs of ``service`` are not listed. The supervisor gives up root before it touches these folders, which tests/integration/service
+shows, and what it does before that is tested in tests/unit/service/test_runner.py. ``start_role.py`` is run as the server's user.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.imports import CORE, ROOT
 
 ROOMS = [*sorted((CORE / "instance").glob("*.py")), *sorted((CORE / "service").glob("*.py"))]
 FILES = [
-    *(path for path in ROOMS if path.name != "supervisor.py"),
+    *(path for path in ROOMS if path.name not in {"supervisor.py", "start_role.py"}),
     *(CORE / "host" / name for name in ("files.py", "text_files.py", "accounts.py")),
     *(ROOT / "plugins" / "modules" / f"redis_{name}.py" for name in ("files", "instances", "preflight", "restart")),
 ]
@@ -39,6 +39,8 @@ ALLOWED: dict[tuple[str, str], str] = {  # file and call -> why no link of anoth
     ("starting.py", "Path(folder).exists"): "asks who can write in the folders above the root, and refuses",
     ("starting.py", "Path(folder).stat"): "as above",
     ("program.py", "os.path.realpath"): "the program's name, to be compared",
+    ("starters.py", "os.access"): "the distribution's interpreters, in folders of root",
+    ("starters.py", "os.path.realpath"): "the name of the interpreter that runs the module",
     ("state.py", "os.access"): "the program, which the trial runs anyway",
     ("files.py", "os.path.realpath"): "a name only, for a refusal",
     ("files.py", "os.access"): "a refusal for callers without root",
