@@ -47,10 +47,10 @@ def address(deployment: Deployment, host: str) -> str:
     return f"{found['ansible_host']}:{found['redis_server_instances'][0]['port']}"
 
 
-def ask(deployment: Deployment, host: str, *command: Any) -> Any:
-    """Run a command on the server of a host, as the user ``default``."""
+def ask(deployment: Deployment, host: str, *command: Any, **options: Any) -> Any:
+    """Run a command on the server of a host, as the user ``default``; *options* are of redis-py."""
     name, _unused, port = address(deployment, host).partition(":")
-    with deployment.client(int(port), host=name) as client:
+    with deployment.client(int(port), host=name, **options) as client:
         return client.execute_command(*command)
 
 

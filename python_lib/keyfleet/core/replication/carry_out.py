@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from ..connect.node import reach_step
 from ..errors import ServerError
 from .handover import POLL_SECONDS, hand_over
 from .model import LISTED, Attach, Await, DesiredReplication, HandOver, Promote, Step, describe_step
@@ -41,6 +42,7 @@ class Work:
         done: list[str] = []
         for number, step in enumerate(steps):
             self.report(describe_step(step))
+            reach_step(type(step).__name__.lower())
             if isinstance(step, HandOver):
                 successor = hand_over(self.observed, self.service, self.nodes[step.primary], self.nodes[step.successor], self.wait)
                 return [*done, describe_step(HandOver(step.primary, successor))]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
+from ..connect.node import reach_step
 from ..errors import ServerError
 from .model import RETIRED
 from .node import ReplicationNode
@@ -107,11 +108,14 @@ def _with_paused_writes(observed: Observed, service: str, primary: ReplicationNo
         promoted: Optional[ReplicationNode] = None
         while any(behind(primary, node) for node in replicas):
             _refuse_late(deadline, primary, "no replica had all data in time")
+        reach_step("failover")
         sentinel.fail_over(service, coordinated=False)
         while promoted is None:
             promoted = next((node for node in replicas if node.read().follows is None), None)
             _refuse_late(deadline, primary, "no replica was promoted in time")
+        reach_step("follow")
         primary.change(("REPLICAOF", *_place(promoted)), problem="cannot become a replica")
+        reach_step("unpause")
     finally:
         primary.change(("CLIENT", "UNPAUSE"), problem="cannot let clients write again")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ..connect.node import ServerNode
+from ..connect.node import ServerNode, reach_step
 from ..connect.settings import Settings
 from ..connect.values import format_nodes
 from ..errors import KeyfleetError, RefusedError, UnreachableError
@@ -87,6 +87,7 @@ class ReplicationNode(ServerNode):
 
     def persist(self) -> None:
         """Write its role into its own file, so that it has it after a restart; a server without a file has none to write."""
+        reach_step("persist")
         self.change(("CONFIG", "REWRITE"), problem="cannot write its role into its file", ignore="without a config file")
 
 
