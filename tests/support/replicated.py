@@ -16,7 +16,7 @@ from support.playbooks import Deployment
 
 __all__ = ["address", "admin_settings", "answers", "ask", "describe_replication", "pids", "roles"]
 
-MOST_HOSTS = 4
+MOST_HOSTS = 6
 
 
 def describe_replication(deployment: Deployment, count: int = 3, **variables: Any) -> int:
