@@ -13,8 +13,6 @@ from scripts.reflow import COLUMNS, GENERATED, reflow
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "word " * 40
 TO_COME = (  # remove a name after scripts/reflow.py NAME
-    "README.md",
-    "docs/README.md",
     "docs/architecture.md",
     "docs/decisions/tls_of_topologies.md",
     "docs/operations/profiles.md",
