@@ -46,7 +46,7 @@ def test_a_failover_is_kept_and_no_write_is_lost(deployment: Deployment, sentine
     again = deployment.run().ok()
     assert ([], 7) == (again.changed, len(again.execs))
     ask(deployment, "node1", "SET", "kept", "1")
-    ask(deployment, "node1", "WAIT", 2, 5000)
+    wait_until(lambda: ["1"] * 3 == [ask(deployment, host, "GET", "kept") for host in deployment.hosts], "the replicas to have the write")
     os.kill(pids(deployment, "runner")["node1"], signal.SIGKILL)  # first, so that nothing starts the server again
     os.kill(pids(deployment)["node1"], signal.SIGKILL)
     wait_until(lambda: settled(deployment, ["node2", "node3"]), "a replica to take over", 30)

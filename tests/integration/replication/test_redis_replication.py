@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from keyfleet.core.errors import KeyfleetError, RefusedError
+from keyfleet.testing._server import wait_until
 from support.modules import DEBIAN_PYTHON, Result, assert_check_predicts, run_module
 from support.replications import PASSWORD, Replication, Start, address
 
@@ -104,9 +105,10 @@ def test_two_primaries(start_servers: Start) -> None:
     replication = start_servers(2)
     first, second = replication.servers
     replication.form()
+    replication.run_on(first, "CONFIG", "SET", "repl-ping-replica-period", 3600)  # a ping that only one of them has counts as a write
     replication.run_on(first, "SET", "one", "1")
     replication.form()
-    replication.run_on(first, "WAIT", 1, 5000)
+    wait_until(lambda: {b"one"} == replication.keys_on(second), "the replica to have the write")
     replication.run_on(second, "REPLICAOF", "NO", "ONE")
     replication.run_on(second, "SET", "two", "1")
     assert address(second) == replication.form().primary
