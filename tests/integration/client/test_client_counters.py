@@ -20,8 +20,6 @@ from keyfleet.testing.servers import Server
 from support.clients import OpenClient
 from support.targets import Target
 
-ON_MANAGED_SERVICES = True
-
 QUICK = {"timeout_seconds": 0.4, "retry_delay_ms": 10}
 FALLBACK = Policy(on_error="fallback", while_disconnected="fail", breaker_failures=0)
 AT_ONCE = Policy(while_disconnected="fail", breaker_failures=0)

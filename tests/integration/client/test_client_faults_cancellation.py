@@ -52,7 +52,7 @@ async def transact(client: AsyncClient) -> None:
 
 async def subscribe(client: AsyncClient) -> None:
     """Connect for a subscription."""
-    async with client.subscribe("articles"):
+    async with client.subscribe("news"):
         pass
 
 

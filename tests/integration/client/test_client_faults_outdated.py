@@ -63,7 +63,7 @@ def test_a_subscription_leaves_a_server_that_most_sentinels_do_not_name(
         clients = open_both(asking(group, outdated))
         for sentinel in group.sentinels:
             sentinel.pause()
-        subscriptions = [client.subscribe("articles", ping_seconds=0.2).__enter__() for client in clients]
+        subscriptions = [client.subscribe("news", ping_seconds=0.2).__enter__() for client in clients]
         assert 2 == connections(stray)
         for sentinel in group.sentinels:
             sentinel.resume()
@@ -78,7 +78,7 @@ def test_a_subscription_follows_a_planned_failover_before_its_server_is_told(red
     """It hears that the primary is another one now, although it makes no calls."""
     group = redis_factory.sentinel()
     clients = open_both(group.settings())
-    subscriptions = [client.subscribe("articles").__enter__() for client in clients]
+    subscriptions = [client.subscribe("news").__enter__() for client in clients]
     with clients_of(group.sentinels) as sentinels:
         sentinels[0].sentinel_failover(group.service)
     for subscription in subscriptions:
@@ -149,7 +149,7 @@ def test_a_subscription_leaves_a_node_that_is_cut_off(redis_factory: RedisFactor
     cluster = redis_factory.cluster(shards=3, replicas=1, directives=CLUSTER)
     node = isolated(cluster, "news")
     clients = open_both(only(node, cluster, timeout_seconds=BUDGET_SECONDS))
-    subscriptions = [client.subscribe("articles", ping_seconds=0.2).__enter__() for client in clients]
+    subscriptions = [client.subscribe("news", ping_seconds=0.2).__enter__() for client in clients]
     for subscription in subscriptions:
         assert ("news",) == reconnection(subscription).channels
     with clients_of([other for other in running(cluster) if other is not node][:1]) as (healthy,):

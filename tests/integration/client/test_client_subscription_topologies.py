@@ -67,7 +67,7 @@ def test_sharded_channels_are_heard_from_every_node(redis_cluster: Cluster, clie
 
 def test_a_killed_connection_of_a_sharded_channel_costs_one_message(redis_cluster: Cluster, client: Client) -> None:
     """Like one that is not sharded."""
-    with client.subscribe("articles", sharded=True) as subscription:
+    with client.subscribe("news", sharded=True) as subscription:
         twenty_with_a_break(client, subscription, "news", lambda: kill_connections(redis_cluster), sharded=True)
         assert 1 == connections(redis_cluster)
 
@@ -120,7 +120,7 @@ def test_who_knows_old_slots_is_led_to_the_new_ones(redis_cluster: Cluster, open
 
 def test_a_failover_on_purpose_keeps_sharded_channels(redis_cluster: Cluster, client: Client) -> None:
     """Whoever was the primary still tells, or the gap is told."""
-    with client.subscribe("articles", sharded=True) as subscription:
+    with client.subscribe("news", sharded=True) as subscription:
         redis_cluster.failover("news")
         client.publish("news", 1, sharded=True)
         event = subscription.next(PATIENCE_SECONDS)
@@ -144,7 +144,7 @@ def test_sharded_channels_work_on_one_server(redis_server: Server, open_client: 
 
 def test_a_message_is_heard_whichever_node_takes_it(redis_cluster: Cluster, client: Client) -> None:
     """The nodes tell each other; it comes once."""
-    with client.subscribe("articles", patterns=["n*"]) as subscription:
+    with client.subscribe("news", patterns=["n*"]) as subscription:
         with clients_of(redis_cluster.nodes) as nodes:
             for number, node in enumerate(nodes):
                 node.publish("news", number)
@@ -169,7 +169,7 @@ def test_notifications_come_from_every_primary(redis_cluster: Cluster, client: C
     with clients_of(redis_cluster.nodes) as nodes:
         for node in nodes:
             node.config_set("notify-keyspace-events", "K$")
-    with client.subscribe("articles", patterns=["__keyspace@0__:*"]) as subscription:
+    with client.subscribe("news", patterns=["__keyspace@0__:*"]) as subscription:
         assert 3 == connections(redis_cluster)
         for key in CHANNELS:
             client.set(key, "v")
@@ -210,7 +210,7 @@ def test_another_node_stands_in_for_a_dead_one(redis_factory: RedisFactory, open
     """Although its slots have no owner any more: every node tells of channels that are not sharded."""
     cluster = redis_factory.cluster()
     clients = open_both(cluster.settings())
-    subscriptions = [client.subscribe("articles").__enter__() for client in clients]
+    subscriptions = [client.subscribe("news").__enter__() for client in clients]
     cluster.kill_primary("news")
     for subscription in subscriptions:
         assert ("news",) == reconnection(subscription).channels
@@ -248,7 +248,7 @@ def test_a_dead_primary_behind_sentinel_costs_one_message(redis_sentinel: Sentin
 def test_a_failover_on_purpose_is_followed(redis_sentinel: SentinelGroup, open_both: OpenBoth) -> None:
     """Sentinel closes the connections to the old primary, which lives on as a replica."""
     clients = open_both(redis_sentinel.settings(timeout_seconds=5.0))
-    subscriptions = [client.subscribe("articles").__enter__() for client in clients]
+    subscriptions = [client.subscribe("news").__enter__() for client in clients]
     redis_sentinel.failover()
     for subscription in subscriptions:
         assert ("news",) == reconnection(subscription).channels
@@ -260,7 +260,7 @@ def test_a_failover_on_purpose_is_followed(redis_sentinel: SentinelGroup, open_b
 def test_a_frozen_primary_behind_sentinel_is_left(redis_sentinel: SentinelGroup, open_both: OpenBoth) -> None:
     """Its connections stay open and are silent, while another server takes over."""
     clients = open_both(redis_sentinel.settings(timeout_seconds=1.0))
-    subscriptions = [client.subscribe("articles", ping_seconds=0.2).__enter__() for client in clients]
+    subscriptions = [client.subscribe("news", ping_seconds=0.2).__enter__() for client in clients]
     redis_sentinel.primary().pause()
     for subscription in subscriptions:
         assert ("news",) == reconnection(subscription).channels
