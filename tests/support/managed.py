@@ -213,6 +213,11 @@ def _settled(nodes: list[Server], what: str, holds: Callable[[AnyClient], bool])
         wait_until(lambda: all(holds(client) for client in clients), what, 30.0)
 
 
+def _knows(client: AnyClient, ids: list[str]) -> bool:
+    table = client.execute_command("CLUSTER", "NODES").decode()
+    return all(one in table for one in ids)
+
+
 def _join(nodes: list[Server], shards: int) -> None:
     """Make the nodes a cluster: the first *shards* are primaries, the others their replicas."""
     with clients_of(nodes) as clients:
@@ -223,8 +228,7 @@ def _join(nodes: list[Server], shards: int) -> None:
         for node in nodes[1:]:
             clients[0].execute_command("CLUSTER", "MEET", node.host, node.port)
         ids = [client.execute_command("CLUSTER", "MYID").decode() for client in clients]
-        knows_all = lambda client: all(one in client.execute_command("CLUSTER", "NODES").decode() for one in ids)  # noqa: E731
-        wait_until(lambda: all(map(knows_all, clients)), "the nodes to meet", 30.0)
+        wait_until(lambda: all(_knows(client, ids) for client in clients), "the nodes to meet", 30.0)
         for index, client in enumerate(clients[shards:]):
             client.execute_command("CLUSTER", "REPLICATE", ids[index])
     total = len(nodes)
