@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LONG = "word " * 40
 TO_COME = (  # remove a name after scripts/reflow.py NAME
     "docs/architecture.md",
-    "docs/decisions/tls_of_topologies.md",
     "docs/operations/profiles.md",
     "docs/operations/rotate_tls.md",
     "docs/topologies/cluster.md",
