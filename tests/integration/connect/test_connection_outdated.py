@@ -82,8 +82,8 @@ def test_a_node_that_is_cut_off_is_asked_last(redis_factory: RedisFactory) -> No
     with clients_of([node]) as (direct,):
         wait_until(lambda: read_members(direct.execute_command("CLUSTER", "NODES")).is_cut_off, "the node to miss the others")
     others = tuple((other.host, other.port) for other in cluster.nodes if other is not node)
-    settings = only(node, cluster, retry_attempts=0)
-    with connected(cluster.settings(cluster_nodes=(*settings.cluster_nodes, *others), retry_attempts=0)) as client:
+    settings = only(node, cluster)
+    with connected(cluster.settings(cluster_nodes=(*settings.cluster_nodes, *others), retry_attempts=3)) as client:
         client.set("k", 1)
         assert b"1" == client.get("k")
 
