@@ -37,7 +37,7 @@ from .redis_py import (
     redis,
     translated,
 )
-from .sources import check_identity, discover_newest, newest_first
+from .sources import check_identity, discover_newest, newest_nodes
 from .tls import certificate_problem, check_files
 from .values import format_nodes
 
@@ -273,7 +273,7 @@ def _connect_sentinel(settings: Settings) -> AnyClient:
 def _connect_cluster(settings: Settings) -> AnyClient:
     # Only a client made from a URL takes a connection class; the URL holds the address and nothing else.
     # It asks that address last, and the others in their order.
-    *others, last = newest_first(settings.cluster_nodes, lambda node: _ask_nodes(settings, node))
+    *others, last = newest_nodes(settings.cluster_nodes, lambda node: _ask_nodes(settings, node))
     retries: dict[str, Any] = (
         {"retry": Retry(NoBackoff(), _connect_attempts(settings))} if redis.VERSION[0] >= 6 else {"cluster_error_retry_attempts": 1}
     )

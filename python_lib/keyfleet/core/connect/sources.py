@@ -72,11 +72,12 @@ def discover_newest(self: Any, service_name: str) -> tuple[str, int]:
     return votes.winner()
 
 
-def newest_first(nodes: Sequence[tuple[str, int]], ask: Callable[[tuple[str, int]], bytes]) -> list[tuple[str, int]]:
+def newest_nodes(nodes: Sequence[tuple[str, int]], ask: Callable[[tuple[str, int]], bytes]) -> list[tuple[str, int]]:
     """
-    Return the *nodes* of a cluster, those first that know the newest epoch and reach the others.
+    Return those *nodes* of a cluster that know the newest epoch and reach the others; all of them where no node is such a one.
 
-    Most of them are asked; what one of them refuses is left to whoever connects.
+    Most of them are asked; what one of them refuses is left to whoever connects. The others are left out, since redis-py
+    asks the nodes that it is given in random order (from 8.1 on) and finds the rest itself.
 
     Args:
         nodes: Some nodes.
@@ -86,21 +87,20 @@ def newest_first(nodes: Sequence[tuple[str, int]], ask: Callable[[tuple[str, int
     """
     if len(nodes) == 1:
         return list(nodes)
-    ranks: dict[tuple[str, int], tuple[int, bool, int]] = {}
-    answered = 0
+    epochs: dict[tuple[str, int], int] = {}
     for node in nodes:
         try:
             members = read_members(ask(node))
         except CredentialsError:
             raise
         except ServerError:
-            ranks[node] = (2, False, 0)
             continue
-        ranks[node] = (0, members.is_cut_off, -members.epoch)
-        answered += not members.is_cut_off
-        if 2 * answered > len(nodes):
+        if not members.is_cut_off:
+            epochs[node] = members.epoch
+        if 2 * len(epochs) > len(nodes):
             break
-    return sorted(nodes, key=lambda node: ranks.get(node, (1, False, 0)))
+    newest = max(epochs.values(), default=0)
+    return [node for node, epoch in epochs.items() if epoch == newest] or list(nodes)
 
 
 def check_identity(connection: Any, expected: Mapping[str, str]) -> None:
