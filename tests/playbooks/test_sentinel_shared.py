@@ -37,9 +37,10 @@ def test_several_replications_and_a_single_node(deployment: Deployment) -> None:
     deployment.run().ok()
     assert [] == deployment.run().ok().changed
 
-    for primary, *replicas in MEMBERS.values():
-        assert "master" == role_of(deployment, primary)[0]
-        assert all(address(deployment, primary) == ":".join(map(str, role_of(deployment, replica)[1:3])) for replica in replicas)
+    for members in MEMBERS.values():
+        primary = address(deployment, members[0])
+        assert "master" == role_of(deployment, members[0])[0]
+        assert all(primary == ":".join(map(str, role_of(deployment, replica)[1:3])) for replica in members[1:])
     for host in SENTINELS:
         sentinel = sentinel_of(deployment, host, port + 1)
         found = {name: sentinel.watched(name) for name in DEPLOYMENTS.values()}
