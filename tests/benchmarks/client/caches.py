@@ -37,22 +37,26 @@ Wrap = Callable[[Load], Load]  # returns a function that asks the cache first
 
 
 def stampede(engine: str, report: Report) -> None:
-    """Let 200 tasks ask for one missing value, and then cancel the first of 20."""
+    """Let 200 tasks ask for one missing value, the first time while connections are opened, and then cancel the first of 20."""
 
     async def measure() -> None:
         async with AsyncClient.from_settings(server.settings()) as ours:
             wraps = {OURS: _ours(ours), **_peers(server)}
-            runs, seconds, answered = {}, {}, {}
+            runs, first, seconds, answered = {}, {}, {}, {}
             for name, wrap in wraps.items():
                 await ours.execute("FLUSHDB")
+                first_runs, first[name] = await _wave(wrap)
+                await ours.execute("FLUSHDB")
                 runs[name], seconds[name] = await _wave(wrap)
+                runs[name] = max(runs[name], first_runs)
                 await ours.execute("FLUSHDB")
                 answered[name] = await _cancelled(wrap)
         peers = {name: float(count) for name, count in runs.items() if name != OURS}
         report(Row("cache", "stampede of 200: runs", runs[OURS], "runs", at_most=1, peers=peers))
-        milliseconds = {name: 1000 * value for name, value in seconds.items()}
-        ours_ms = milliseconds.pop(OURS)
-        report(Row("cache", "stampede of 200, 100 ms function", ours_ms, "ms", at_most=125, peers=milliseconds))
+        for what, found, most in (("stampede of 200, 100 ms function", seconds, 125), ("the same: the first one of a process", first, None)):
+            milliseconds = {name: 1000 * value for name, value in found.items()}
+            ours_ms = milliseconds.pop(OURS)
+            report(Row("cache", what, ours_ms, "ms", at_most=most, peers=milliseconds))
         others = {name: float(count) for name, count in answered.items() if name != OURS}
         report(Row("cache", "first of 20 cancelled: others answered", answered[OURS], "answers", at_least=19, peers=others))
 
