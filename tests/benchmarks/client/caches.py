@@ -53,7 +53,7 @@ def stampede(engine: str, report: Report) -> None:
                 answered[name] = await _cancelled(wrap)
         peers = {name: float(count) for name, count in runs.items() if name != OURS}
         report(Row("cache", "stampede of 200: runs", runs[OURS], "runs", at_most=1, peers=peers))
-        for what, found, most in (("stampede of 200, 100 ms function", seconds, 125), ("the same: the first one of a process", first, None)):
+        for what, found, most in (("stampede of 200, 100 ms function", seconds, 125), ("the same: first one of a process", first, None)):
             milliseconds = {name: 1000 * value for name, value in found.items()}
             ours_ms = milliseconds.pop(OURS)
             report(Row("cache", what, ours_ms, "ms", at_most=most, peers=milliseconds))
