@@ -14,7 +14,7 @@ from keyfleet import Client
 from nodes import Instance, password_of
 
 FOLDER = Path(__file__).parent
-ENGINES = {"cart": "valkey", "orders": "redis"}
+ENGINES = dict(zip(("cart", "orders"), os.environ.get("KEYFLEET_ENGINES", "valkey,redis").split(",")))
 
 
 def deployment_of(host: Any) -> str:
@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def instance(host: Any) -> Instance:
     """The instance of one host."""
     return Instance(host, ENGINES[deployment_of(host)], "default", 6379, password_of(FOLDER, host.backend.name))
+
+
+@pytest.fixture
+def sentinel_engine() -> str:
+    """The engine of the Sentinels: that of the servers that they watch."""
+    return ENGINES["orders"]
 
 
 @pytest.fixture(params=ENGINES)

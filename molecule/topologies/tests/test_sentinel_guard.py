@@ -8,20 +8,21 @@ from typing import Any
 UNIT = "keyfleet-sentinel.service"
 
 
-def test_is_a_unit_of_the_engines_user(host: Any) -> None:
+def test_is_a_unit_of_the_engines_user(host: Any, sentinel_engine: str) -> None:
     """It runs, comes back, and has no capabilities."""
     facts = dict(
         line.split("=", 1)
         for line in host.check_output("systemctl show --property=ActiveState,UnitFileState,MainPID,User %s", UNIT).splitlines()
     )
-    assert ("active", "enabled", "redis") == (facts["ActiveState"], facts["UnitFileState"], facts["User"])
+    assert ("active", "enabled", sentinel_engine) == (facts["ActiveState"], facts["UnitFileState"], facts["User"])
     status = host.file(f"/proc/{facts['MainPID']}/status").content_string
     assert "CapEff:\t0000000000000000" in status
 
 
-def test_wants_a_password(host: Any) -> None:
+def test_wants_a_password(host: Any, sentinel_engine: str) -> None:
     """Who reaches the port learns nothing."""
-    assert "NOAUTH" in host.run("redis-cli -p 26379 SENTINEL MASTERS").stdout + host.run("redis-cli -p 26379 SENTINEL MASTERS").stderr
+    refused = host.run(f"{sentinel_engine}-cli -p 26379 SENTINEL MASTERS")
+    assert "NOAUTH" in refused.stdout + refused.stderr
 
 
 def test_runs_no_server(host: Any) -> None:
