@@ -7,9 +7,12 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keyfleet.core.errors import FilesError, RefusedError
 from keyfleet.core.host.file_entries import FileEntry, parse
 from keyfleet.core.host.files import plan
@@ -127,6 +130,47 @@ def test_a_seed_that_is_there_is_kept(tmp_path: Path) -> None:
 
     assert [] == plan([wish(path, "", state="seed", mode="0600", owner="no-such-user")], check=True).changed_paths
     assert [] == plan([wish(path, "", state="seed", mode="0600")]).changed_paths
+
+
+def state_of(path: Path) -> tuple[object, ...]:
+    """Return what is at a path."""
+    if not os.path.lexists(path):
+        return ("absent",)
+    content = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else sorted(path.iterdir())
+    return stat.S_IFMT(path.lstat().st_mode), mode_of(path), content
+
+
+@given(st.lists(st.tuples(st.sampled_from(["file", "seed", "directory", "link", "absent"]), st.booleans()), min_size=1, max_size=5))
+def test_two_that_planned_the_same_both_succeed(wanted: list[tuple[str, bool]]) -> None:
+    """As two hosts whose files share a folder on the controller: each entry is what one alone makes of it, whatever was there before."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = []
+        for number, (state, is_there) in enumerate(wanted):
+            path = Path(folder, str(number))
+            own = {"file": {"content": "x", "mode": "0640"}, "directory": {"mode": "0750"}, "link": {"target": "/x"}}
+            own["seed"] = {"content": "x", "mode": "0640"}
+            options.append({"path": str(path), "state": state, **own.get(state, {})})
+            if is_there and state == "directory":
+                path.mkdir()
+            elif is_there and state == "link":
+                path.symlink_to("/other")
+            elif is_there:
+                path.write_text("before")
+        entries = parse(options)
+        first, second = plan(entries), plan(entries)
+        first.apply()
+        once = [state_of(Path(entry.path)) for entry in entries]
+        second.apply()
+        assert once == [state_of(Path(entry.path)) for entry in entries]
+        assert [] == plan(entries).changed_paths
+
+
+def test_a_seed_that_came_after_the_plan_is_kept(tmp_path: Path) -> None:
+    """It belongs to whoever made it, as the server's own file."""
+    planned = plan(parse([{"path": str(tmp_path / "own.conf"), "content": "ours", "mode": "0640", "state": "seed"}]))
+    (tmp_path / "own.conf").write_text("theirs")
+    planned.apply()
+    assert "theirs" == (tmp_path / "own.conf").read_text()
 
 
 def test_hard_links_of_a_file_keep_the_old_content(tmp_path: Path) -> None:

@@ -270,19 +270,30 @@ def _folder_problems(entry: FileEntry, found: Found, earlier: Mapping[str, str])
 
 
 def _apply(change: Change) -> None:
+    """Make a change. Another process may have made the same one since the plan, as hosts do whose files share a folder."""
     entry, name = change.entry, Path(change.entry.path).name
+    if entry.state == "absent":
+        with suppress(FileNotFoundError), open_folder(str(Path(entry.path).parent)) as folder:
+            _remove(change, name, folder)
+            folder.sync()
+        return
     with open_folder(str(Path(entry.path).parent)) as folder:
         if entry.state in ("file", "seed"):
-            folder.replace(name, entry.content, entry.mode, _new_owner(change))
+            if entry.state == "file" or folder.status(name) is None:
+                folder.replace(name, entry.content, entry.mode, _new_owner(change))
             return
-        if entry.state == "absent":
-            _remove(change, name, folder)
-        elif entry.state == "directory":
-            with folder.make_folder(name, owner=UNCHANGED) if change.found.kind == "absent" else folder.folder(name) as made:
+        if entry.state == "directory":
+            with _make_or_open(folder, name) as made:
                 made.give(_new_owner(change), entry.mode)
         else:
             folder.replace_link(name, entry.target)
         folder.sync()
+
+
+def _make_or_open(folder: Folder, name: str) -> Folder:
+    with suppress(FileExistsError):
+        return folder.make_folder(name, owner=UNCHANGED)
+    return folder.folder(name)
 
 
 def _remove(change: Change, name: str, folder: Folder) -> None:
