@@ -115,7 +115,6 @@ def check_written(load: Load) -> None:
     assert all(len(worker.done) > 10 for worker in load.workers)
 
 
-@pytest.mark.every_server
 def test_users_are_as_declared_and_a_second_run_changes_nothing(rotated: Rotated) -> None:
     """What a user may do, and who administers; nothing on the host holds a password as text."""
     with redis.Redis(port=rotated.port, username="app", password="kf-battery-of-app", decode_responses=True) as client:
@@ -213,7 +212,6 @@ def test_a_rotation_killed_between_any_two_steps_is_ended(rotated: Rotated, requ
     assert [] == rotated.deployment.run().ok().changed
 
 
-@pytest.mark.every_server
 def test_a_password_that_changes_in_the_inventory_takes_both_phases(rotated: Rotated) -> None:
     """The generated one becomes a given one, and a user gets another: no run needs the old one, no call fails, the old ones end."""
     before = rotated.password()
