@@ -12,12 +12,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
+from ..module_utils.connection_options import FIELD_OF_OPTION
 from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.instance.model import from_options
+from ..module_utils.keyfleet.instance.tls import own_settings
 from ..module_utils.keyfleet.layout import Layout
 from ..module_utils.keyfleet.profile.names import Owner, env_path
 from ..module_utils.keyfleet.profile.values import client_address, own_address
 
+OPTION_OF_FIELD = {field: option for option, field in FIELD_OF_OPTION.items()}
+# Directives that name a server of a replication to clients and replicas.
+ANNOUNCING = ("replica-announce-ip",)
 PROGRAM = "from keyfleet import Client; print(Client.from_env().ping())"
 
 
@@ -65,20 +70,30 @@ def server_endpoints(
 
 def server_nodes(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
     """
-    Return ``name``, ``address`` (``host:port``), ``bus_port`` and ``announced``, where clients are sent to, of each present instance that
-    has a port; arguments as above.
+    Return ``name``, ``address`` (``host:port``), ``bus_port``, ``tls`` and ``announced``, where clients are sent to, of each present instance
+    that has a port; arguments as above.
     """
     instances = {options["name"]: from_options(options) for options in plan}
     return [
         {
             "name": one["name"],
             "address": format_nodes(((one["host"], one["port"]),)),
+            "tls": one["tls"],
             "bus_port": instances[one["name"]].bus_port,
             "announced": format_nodes((instances[one["name"]].cluster_place(one["host"]),)),
         }
         for one in server_endpoints(plan, root, public_address)
         if one["port"]
     ]
+
+
+def server_own_tls(plan: list[dict[str, Any]], root: str) -> dict[str, Any]:
+    """Return the options with which modules on the host itself connect to servers of its deployment; ``tls`` is False without TLS."""
+    options = next((one for one in plan if one["state"] == "present" and one["tls"] != "off"), None)
+    if options is None:
+        return {"tls": False}
+    found = own_settings(from_options(options), Layout(root, options["name"]))
+    return {OPTION_OF_FIELD[field]: value for field, value in found.items()}
 
 
 def server_tls_hosts(plan: list[dict[str, Any]], public_address: Optional[str] = None) -> dict[str, list[str]]:
@@ -93,6 +108,7 @@ def server_tls_hosts(plan: list[dict[str, Any]], public_address: Optional[str] =
     for options in secure:
         address = client_address(options["bind"], public_address)
         announced += dict.fromkeys((address, own_address(options["bind"]), from_options(options).cluster_place(address)[0]))
+        announced += [str(options["directives"][name]) for name in ANNOUNCING if options["directives"].get(name)]
     return {"announced": announced, "bound": [address for options in secure for address in options["bind"]]}
 
 
@@ -178,6 +194,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "server_endpoints": server_endpoints,
+            "server_own_tls": server_own_tls,
             "server_tls_hosts": server_tls_hosts,
             "server_nodes": server_nodes,
             "server_summary": server_summary,

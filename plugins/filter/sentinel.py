@@ -27,9 +27,11 @@ def sentinel_announced(bind: Sequence[str]) -> str:
     return "" if address == "*" else address
 
 
-def sentinel_problems(hosts: Mapping[str, Mapping[str, Any]], deployments: Sequence[str], elsewhere: Sequence[str]) -> list[str]:
+def sentinel_problems(
+    hosts: Mapping[str, Mapping[str, Any]], deployments: Sequence[str], elsewhere: Sequence[str], secured: Sequence[str]
+) -> list[str]:
     """Return why Sentinels cannot work; see ``sentinel.inventory``."""
-    return inventory.sentinel_problems(hosts, deployments, elsewhere)
+    return inventory.sentinel_problems(hosts, deployments, elsewhere, secured)
 
 
 def sentinel_watches(host: Mapping[str, Any], replications: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
@@ -46,6 +48,13 @@ def replicated_deployments(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the names of the deployments that are replications; arguments as for `watched_replications`."""
     said = (variables.get("__redis_replication_validated", {}) for variables in hosts.values())
     return list(dict.fromkeys(one["deployment"] for one in said if "deployment" in one))
+
+
+def secured_deployments(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of the deployments that are replications with TLS; arguments as for `watched_replications`."""
+    said = [variables.get("__redis_replication_validated", {}) for variables in hosts.values()]
+    secured = [one["deployment"] for one in said if any(instance["tls"] != "off" for instance in one.get("instances", ()))]
+    return list(dict.fromkeys(secured))
 
 
 def watched_replications(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -97,4 +106,5 @@ class FilterModule:
             "sentinels_of": sentinels_of,
             "watched_replications": watched_replications,
             "replicated_deployments": replicated_deployments,
+            "secured_deployments": secured_deployments,
         }

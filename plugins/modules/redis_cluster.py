@@ -131,6 +131,12 @@ options:
     choices: [redis, valkey]
     description:
       - The engine that O(proof) expects. Any if not given.
+  secure_links:
+    type: bool
+    description:
+      - Whether the nodes reach each other with TLS (C(tls-cluster) and C(tls-replication)). All of them change at the same moment. They
+        need a port with TLS for that.
+      - It stays as it is if not given.
   progress_file:
     type: path
     description:
@@ -249,6 +255,7 @@ def main() -> None:
             "batch_keys": {"type": "int", "default": 100, "no_log": False},
             "batch_slots": {"type": "int", "default": 16},
             "wait_seconds": {"type": "float", "default": 60.0},
+            "secure_links": {"type": "bool"},
             "expected_nodes": {"type": "list", "elements": "str", "default": []},
             "proof": {"type": "str", "choices": ["none", "after", "only"], "default": "none"},
             "engine": {"type": "str", "choices": ["redis", "valkey"]},
@@ -278,6 +285,7 @@ def main() -> None:
                     settings,
                     desired,
                     limits,
+                    secure_links=params["secure_links"],
                     check=module.check_mode,
                     expected=params["expected_nodes"],
                     report=reporter(module, params["progress_file"]),

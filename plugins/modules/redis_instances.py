@@ -121,6 +121,11 @@ instances:
       type: list
       elements: str
       returned: always
+    waits_for_links:
+      description: Whether a port stays open that the inventory closes, until the servers of the topology reach each other through the
+        other one.
+      type: bool
+      returned: always
     pid:
       description: The server's process.
       type: int

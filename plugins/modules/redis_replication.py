@@ -115,6 +115,12 @@ options:
     default: 60
     description:
       - Longest wait for a replica to have all data, for Sentinels to agree, and for a handover, each, in seconds.
+  secure_links:
+    type: bool
+    description:
+      - Whether replicas reach their primary with TLS (C(tls-replication)), through the ports of O(members). They move one after the other,
+        and continue where they were.
+      - It stays as it is if not given.
 notes:
   - E(REDIS_PASSWORD) and the other variables of the environment are not read, since O(members) names the servers.
   - INFO, REPLICAOF, CONFIG REWRITE, FAILOVER and CLIENT PAUSE must be allowed to the user.
@@ -204,6 +210,7 @@ def main() -> None:
             "proof": {"type": "str", "choices": ["none", "after", "only"], "default": "none"},
             "engine": {"type": "str", "choices": ["redis", "valkey"]},
             "wait_seconds": {"type": "float", "default": 60.0},
+            "secure_links": {"type": "bool"},
         },
         supports_check_mode=True,
         required_by=CONNECTION_CONSTRAINTS["required_by"],
@@ -230,6 +237,7 @@ def main() -> None:
                     settings,
                     desired,
                     sentinel_settings=watching,
+                    secure_links=params["secure_links"],
                     wait_seconds=params["wait_seconds"],
                     check=module.check_mode,
                     expected=params["expected_members"],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.keyfleet.redis.plugins.plugin_utils.x509 import certificates_in, issue, make_ca
 from keyfleet import Client, Settings
 from keyfleet.core.errors import CertificateError, UnreachableError
 from support.load import Load
@@ -206,7 +207,6 @@ BAD: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
     "servers": {
         "bool": ({"redis_server_tls": False}, "redis_server_tls is False"),
         "port": ({"redis_server_tls": "both"}, "give two ports"),
-        "topology": ({"redis_server_tls": "only", "redis_topology": "replication"}, "TLS is for single nodes yet"),
         "directive": ({"redis_server_directives": {"tls-port": 7000}}, "use the instance options tls and tls_port"),
     },
     "variables": {
@@ -240,3 +240,48 @@ def test_bad_input_is_refused_before_anything_is_touched(deployment: Deployment,
         assert words in run.of(host).failures, run.of(host).failures or run.output[-3000:]
     assert not list(deployment.inventory.rglob("*.pem"))
     assert {} == {path: state for path, state in deployment.tree().items() if path.count("/") > 4}
+
+
+UNFIT_HOSTS = ("node1", "node2", "node3")
+# Files of certificates that cannot be used, for a topology: files of the folder, and what the run says.
+UNFIT: dict[str, tuple[dict[str, str], str]] = {
+    "key of another": ({"key_file": "other.pem"}, "the key is of another certificate"),
+    "no such name": ({"certificate_file": "other.pem", "key_file": "other.pem"}, "clients use cache1.example.org"),
+    "leaf as CA": ({"ca_file": "leaf.crt"}, "it is no CA but the certificate of a host"),
+    "expired CA": ({"ca_file": "expired.crt"}, "it expired on"),
+    "readable key": ({"key_file": "readable.pem"}, "a key that others can read"),
+}
+
+
+@pytest.mark.parametrize("topology", ["cluster", "replication"])
+def test_certificates_that_do_not_fit_are_refused_for_topologies(deployment: Deployment, topology: str, tmp_path: Path) -> None:
+    """Each with the variable and the reason, before any host is touched; the announced name must be in the certificate."""
+    ca = make_ca("a CA", 30)
+    names = [*UNFIT_HOSTS, "127.0.0.1", *(f"cache{number}.example.org" for number in range(1, 7))]
+    texts = {
+        "leaf.pem": issue(ca, "cache", names, 10),
+        "other.pem": issue(ca, "cache", ["127.0.0.1"], 10),
+        "ca.crt": certificates_in(ca)[0],
+        "expired.crt": certificates_in(make_ca("an old CA", 0))[0],
+    }
+    texts = {**texts, "readable.pem": texts["leaf.pem"], "leaf.crt": certificates_in(texts["leaf.pem"])[0]}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o644 if name == "readable.pem" else 0o600)
+    announces = "cluster-announce-hostname" if topology == "cluster" else "replica-announce-ip"
+    fit = {"ca_file": "ca.crt", "certificate_file": "leaf.pem", "key_file": "leaf.pem"}
+    deployment.hosts = UNFIT_HOSTS[: 3 if topology == "cluster" else 2]
+    port = free_port()
+    for number, host in enumerate(deployment.hosts, 1):
+        instance = {"name": "default", "port": port + number, "directives": {announces: f"cache{number}.example.org"}}
+        deployment.host_variables[host] = {"redis_server_instances": [instance]}
+    common = {"redis_topology": topology, "redis_cluster_replicas": 0, "redis_server_tls": "only", "redis_tls_source": "files"}
+    for change, words in UNFIT.values():
+        files = {f"redis_tls_{name}": str(tmp_path / file) for name, file in {**fit, **change}.items()}
+        deployment.variables = {**common, **files}
+        run = deployment.run(playbook="playbooks/validate.yml")
+        assert 0 != run.rc
+        assert words in run.failures, run.failures or run.output[-3000:]
+        assert {} == {path: state for path, state in deployment.tree().items() if path.count("/") > 4}
+    deployment.variables = {**common, **{f"redis_tls_{name}": str(tmp_path / file) for name, file in fit.items()}}
+    deployment.run(playbook="playbooks/validate.yml").ok()

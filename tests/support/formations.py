@@ -17,6 +17,7 @@ from keyfleet.core.cluster.observe import connect_nodes, read_state
 from keyfleet.core.cluster.validation import parse_desired
 from keyfleet.core.connect.node import KILL_VARIABLE
 from keyfleet.core.connect.settings import Settings
+from keyfleet.core.instance.model import BUS_OFFSET
 from keyfleet.testing._cluster import Cluster, node_starter
 from keyfleet.testing._cluster_nodes import view
 from keyfleet.testing._replication import clients_of
@@ -28,6 +29,22 @@ PASSWORD = "battery-staple"
 def address(node: Server) -> str:
     """Return ``host:port`` of a node."""
     return f"{node.host}:{node.port}"
+
+
+def killed_before(change: int, work: Callable[[], object]) -> bool:
+    """Do some work in a process that kills itself before its change of this number; return whether it got there."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.environ[KILL_VARIABLE] = str(change)
+            work()
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    _pid, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or 0 == os.WEXITSTATUS(status), "the run failed; its error is above"
+    return os.WIFSIGNALED(status)
 
 
 class Formation:
@@ -42,7 +59,8 @@ class Formation:
 
     def __init__(self, folder: Path, engine: str = "redis-7.0", count: int = 6, directives: dict[str, Any] | None = None) -> None:
         self.port = free_port(*[f"127.0.0.{number}" for number in range(1, count + 3)], bus=True)
-        starter = node_starter(folder, self.port, PASSWORD, engine=engine, directives=directives)
+        bus = {"cluster-port": self.port + BUS_OFFSET}  # which stays, as with nodes of the role, when TLS gets a port
+        starter = node_starter(folder, self.port, PASSWORD, engine=engine, directives={**bus, **(directives or {})})
         self.folder, self.cluster = folder, Cluster(PASSWORD, starter)
         for _unused in range(count):
             self.cluster.start_one()
@@ -82,18 +100,7 @@ class Formation:
 
     def killed_before(self, change: int, work: Callable[[], object]) -> bool:
         """Do some work in a process that kills itself before its change of this number; return whether it got there."""
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.environ[KILL_VARIABLE] = str(change)
-                work()
-                os._exit(0)
-            finally:
-                traceback.print_exc()
-                os._exit(1)
-        _pid, status = os.waitpid(pid, 0)
-        assert os.WIFSIGNALED(status) or 0 == os.WEXITSTATUS(status), "the run failed; its error is above"
-        return os.WIFSIGNALED(status)
+        return killed_before(change, work)
 
     def run_killed(self, work: Callable[[], object], every: int, most: int = 200) -> int:
         """Run *work* again and again, killed before its change number *every*, until one run needs fewer; return how many were killed."""

@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {"connect", "errors"},
     "acl": {"connect", "directives", "errors"},
     "topology": set(),
-    "replication": {"connect", "health", "errors"},  # health, since a replication proves itself
-    "cluster": {"connect", "health", "errors"},  # health, since a cluster proves itself
+    # health, since they prove themselves; topology, which says what the hosts of each must agree on
+    "replication": {"connect", "health", "topology", "errors"},
+    "cluster": {"connect", "health", "topology", "errors"},
     "rolling": {"cluster", "connect", "replication", "errors"},
     "tls": {"host", "layout"},
     "managed": {"errors"},

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keyfleet.core.errors import RefusedError
+from keyfleet.core.instance.links import LINK_DIRECTIVES, keeping_links
 from keyfleet.core.instance.model import Instance, from_options, from_variables, module_options
 from keyfleet.core.instance.record import Record
+from keyfleet.core.instance.state import Running, State
 from keyfleet.core.instance.tls import certificate_reasons, in_order
 from keyfleet.core.instance.validation import problems
 from keyfleet.core.layout import Layout
+from keyfleet.core.service.manager import ServiceStatus
 from keyfleet.core.tls.certificates import digest, leaf_fingerprint
 
 PORTS = st.sampled_from(["0", "7000", "7001", "7002"])
@@ -111,10 +115,55 @@ def test_what_is_refused(options: dict[str, Any], words: str) -> None:
     assert [problem for problem in found if words in problem], found
 
 
-def test_topologies_wait() -> None:
-    """Replication and clusters speak no TLS yet, and say so."""
-    found = problems({**VARIABLES, "topology": "replication", "instances": [{"name": "default", "tls": "only"}]})
-    assert [problem for problem in found if "TLS is for single nodes yet" in problem]
+PORTS_OF = {"off": ("7000", "0"), "both": ("7000", "7001"), "only": ("0", "7001")}
+
+
+def state_of(tls: str, *, links: bool, topology: str) -> State:
+    """Return the state of a server that listens in one way, and whose links are with TLS or not."""
+    plain, secure = PORTS_OF[tls]
+    active = {"port": plain, "tls-port": secure, "tls-protocols": "TLSv1.3", LINK_DIRECTIVES[topology]: "yes" if links else "no"}
+    running = Running(pid=1, orphaned=False, command="CONFIG", active=active, counts={})
+    directives = {"tls-protocols": "TLSv1.3"}
+    instance = Instance("default", port=7000, tls=tls, tls_port=7001 if tls != "off" else 0, tls_directives=directives, topology=topology)
+    return State(ServiceStatus("running"), running, Record.of(instance, "redis"), has_tls_files=tls != "off")
+
+
+@pytest.mark.parametrize("topology", LINK_DIRECTIVES)
+@pytest.mark.parametrize(
+    ("now", "links", "desired", "until"),
+    [
+        ("off", False, "both", (7000, 7001)),
+        ("off", False, "only", (7000, 7001)),  # the links are still without TLS
+        ("both", False, "only", (7000, 7001)),
+        ("both", True, "only", (0, 7001)),
+        ("only", True, "both", (7000, 7001)),
+        ("only", True, "off", (7000, 7001)),  # the links are still with TLS
+        ("both", True, "off", (7000, 7001)),
+        ("both", False, "off", (7000, 0)),
+        ("only", False, "only", (0, 7001)),  # just started, and linked to none
+        ("only", True, "only", (0, 7001)),
+        ("off", False, "off", (7000, 0)),
+    ],
+)
+def test_no_port_is_closed_that_links_use(topology: str, now: str, *, links: bool, desired: str, until: tuple[int, int]) -> None:
+    """Until the links have moved an instance listens in both ways, with the demands of TLS that it has."""
+    given = Instance("default", port=7000, tls=desired, tls_port=7001 if desired != "off" else 0, topology=topology)
+    kept = keeping_links(given, state_of(now, links=links, topology=topology))
+    assert until == (kept.plain_port, kept.secure_port)
+    if desired == "off" and kept.secure_port:
+        assert {"tls-protocols": "TLSv1.3"} == kept.tls_directives
+
+
+def test_a_single_node_has_no_links() -> None:
+    """Whatever a user made of it."""
+    kept = keeping_links(Instance("default", port=7000, tls="only", tls_port=7001), state_of("both", links=False, topology="cluster"))
+    assert (0, 7001) == (kept.plain_port, kept.secure_port)
+
+
+def test_links_need_two_ports_to_move_between() -> None:
+    """The number of the port cannot stay the same meanwhile."""
+    with pytest.raises(RefusedError, match="two ports meanwhile"):
+        keeping_links(Instance("default", port=7000, tls="only", topology="cluster"), state_of("off", links=False, topology="cluster"))
 
 
 def test_two_instances_share_no_port() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Optional
 
+from ..connect.node import reach_step
 from ..connect.settings import Settings
 from ..errors import ServerError
 from .carry_out import Work
 from .describe import describe_state, describe_step
+from .links import differing, parted, switch_links
 from .model import Desired, Limits
 from .moving import Progress, can_move_atomically, wait_for_jobs
 from .observe import Observed, connect_nodes, read_state
@@ -48,6 +51,7 @@ def converge(
     desired: Desired,
     limits: Limits,
     *,
+    secure_links: Optional[bool] = None,
     check: bool = False,
     expected: Collection[str] = (),
     report: Callable[[str], None] = lambda text: None,
@@ -57,6 +61,7 @@ def converge(
 
     Args:
         settings: How to talk to every node: credentials, TLS, timeout.
+        secure_links: Whether the nodes reach each other with TLS; None keeps what is.
         check: Only say what would be done.
         expected: With *check*, addresses of nodes that do not run yet and will be empty.
         report: Called with each step and with the progress of long moves.
@@ -65,9 +70,11 @@ def converge(
     """
     observed = connect_nodes(settings, desired, expected if check else ())
     try:
+        outcome, progress = ClusterOutcome(), Progress(report)
+        if secure_links is not None:
+            _switch_links(Work(observed, limits, progress), secure_links, outcome, check=check)
         if not check:
             _wait_for_running_moves(observed)
-        outcome, progress = ClusterOutcome(), Progress(report)
         state = read_state(observed, desired)
         outcome.before = outcome.after = describe_state(state)
         for _round in range(MOST_ROUNDS):
@@ -98,3 +105,18 @@ def _wait_for_running_moves(observed: Observed) -> None:
     for node in observed.nodes.values():
         if can_move_atomically([node]):
             wait_for_jobs(node)
+
+
+def _switch_links(work: Work, is_secure: bool, outcome: ClusterOutcome, *, check: bool) -> None:
+    """Let all nodes reach each other with TLS or without it, and wait until each has a link to every other that it knows."""
+    changing = differing(work.observed, is_secure)
+    if not changing:
+        return
+    names = ", ".join(work.nodes[name].address for name in changing)
+    phrase = f"let {names} reach the other nodes {'with' if is_secure else 'without'} TLS"
+    outcome.steps.append(phrase)
+    if not check:
+        work.progress.report(phrase)
+        reach_step("links")
+        switch_links(work.observed, changing, is_secure)
+        work.wait(lambda: parted(list(work.nodes.values())))

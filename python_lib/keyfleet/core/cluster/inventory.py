@@ -9,6 +9,7 @@ from typing import Any
 
 from ..connect.values import split_address
 from ..errors import KeyfleetError
+from ..topology.validation import mixed_tls
 from .shards import count_shards
 from .validation import parse_desired, parse_limits
 
@@ -42,7 +43,8 @@ def cluster_options(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def inventory_problems(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return why the hosts of a deployment cannot be a cluster, a sentence each; arguments as for `cluster_options`."""
-    found = [*_differing(deployment, hosts), *_shared_addresses(deployment, hosts), *_unreachable(deployment, hosts)]
+    found = [*_differing(deployment, hosts), *mixed_tls(deployment, hosts)]
+    found += [*_shared_addresses(deployment, hosts), *_unreachable(deployment, hosts)]
     return found or list(_impossible(deployment, hosts))
 
 

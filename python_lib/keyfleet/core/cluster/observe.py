@@ -65,7 +65,7 @@ def connect_nodes(settings: Settings, desired: Desired, expected: Collection[str
     names = [*silent, *(desired.announced[address] for address in silent if address in desired.announced)]
     observed.gone = tuple(place for name in names for place in _places(name))
     tables = [node.report.table for node in observed.nodes.values()]
-    unknown = [entry for table in tables for entry in table.values() if entry.id not in observed.nodes and entry.host]
+    unknown = [entry for table in tables for entry in table.values() if entry.id not in observed.nodes and entry.host and entry.port]
     places = dict.fromkeys(format_nodes([(entry.host, entry.port)]) for entry in unknown)
     _open(settings, places, UNLISTED, observed, {entry.id for entry in unknown})
     return observed

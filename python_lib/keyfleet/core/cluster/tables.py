@@ -20,6 +20,7 @@ class Entry(NamedTuple):
         epoch: Its configuration epoch: of two that claim a slot, the greater one owns it.
         slots: First and last of each range that it owns.
         importing, migrating: Slots left open, each with the id of the other node; only a node itself says so.
+        is_connected: Whether the node whose table it is has a link to it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     slots: tuple[tuple[int, int], ...]
     importing: dict[int, str]
     migrating: dict[int, str]
+    is_connected: bool = True
 
     @property
     def address(self) -> str:
@@ -52,7 +54,7 @@ def parse_table(text: str) -> dict[str, Entry]:
 
 
 def _parse_line(line: str) -> Entry:
-    node_id, address, flags, primary, _ping, _pong, epoch, _link, *slots = line.split()
+    node_id, address, flags, primary, _ping, _pong, epoch, link, *slots = line.split()
     endpoint, _separator, names = address.partition(",")
     host, _separator, ports = endpoint.rpartition(":")
     port, _separator, bus_port = ports.partition("@")
@@ -78,4 +80,5 @@ def _parse_line(line: str) -> Entry:
         slots=tuple(owned),
         importing=importing,
         migrating=migrating,
+        is_connected=link == "connected",
     )

@@ -63,6 +63,16 @@ class ServerNode:
                 raise self._error(reply, problem) from reply
         return replies
 
+    def change_together(self, *commands: Sequence[Any], problem: str) -> list[Any]:
+        """Run commands that change something, all or none of which the server reaches (MULTI); arguments as for `change`."""
+        if KILL_VARIABLE in os.environ:
+            reach_change()
+        replies = self._run(commands, together=True)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise self._error(reply, problem) from reply
+        return replies
+
     def change(self, *commands: Sequence[Any], problem: str, ignore: str = "") -> list[Any]:
         """
         Run commands that change something, in one round trip.
@@ -83,9 +93,9 @@ class ServerNode:
                 raise self._error(reply, problem) from reply
         return replies
 
-    def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+    def _run(self, commands: Iterable[Sequence[Any]], *, together: bool = False) -> list[Any]:
         with translated(self.settings):
-            pipeline = self.client.pipeline(transaction=False)
+            pipeline = self.client.pipeline(transaction=together)
             for command in commands:
                 pipeline.execute_command(*command)
             return list(pipeline.execute(raise_on_error=False))

@@ -76,7 +76,8 @@ RESERVED: Mapping[str, str] = {
     "tls-port": "use the instance options tls and tls_port",
     **dict.fromkeys(["tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir"], "the role redis_tls gives certificates"),
     **dict.fromkeys(["tls-auth-clients", "tls-protocols", "tls-ciphers", "tls-ciphersuites"], "use the variables of the role redis_tls"),
-    **dict.fromkeys(["replicaof", "slaveof", "sentinel", "tls-cluster", "tls-replication"], _LATER),
+    **dict.fromkeys(["tls-cluster", "tls-replication"], "it follows from the instance option tls"),
+    **dict.fromkeys(["replicaof", "slaveof", "sentinel"], _LATER),
 }
 # What the role sends, or redis-py to open a connection. CONFIG is not among them: it is asked for by its new name.
 _NEEDED_COMMANDS: Mapping[str, str] = {

@@ -14,6 +14,7 @@ from ..layout import UNIT_FILE
 from .carry_out import Work, reach
 from .config import forget_written
 from .datafiles import DataFolder
+from .links import keeping_links
 from .model import Host, Instance
 from .order import port_order
 from .plan import InstancePlan, park_plan, plan
@@ -37,6 +38,7 @@ class Converged:
         moves: Whether clients reach it in another way afterwards, or for the first time: address, users, or passwords.
         undeclared_users: Users that keyfleet did not make and the inventory does not list.
         old_passwords: Users that keep passwords of before beside the declared ones.
+        waits_for_links: Whether a port stays open that the inventory closes, until the servers of its topology no longer use it.
         pid: The server's process; None if it does not run.
         before, after: The configuration file, for a diff.
         upkeep: Whether nothing changes, and the record is to be written or what an earlier run moved aside to be removed.
@@ -51,6 +53,7 @@ class Converged:
     moves: bool = False
     undeclared_users: list[str] = field(default_factory=list)
     old_passwords: list[str] = field(default_factory=list)
+    waits_for_links: bool = False
     pid: Optional[int] = None
     before: str = ""
     after: str = ""
@@ -87,6 +90,7 @@ class Prepared:
         plan: None for one that shall be absent.
         users: What to do for the users; None if that is not known.
         former: Configuration file of before; empty if there was none.
+        waits_for_links: As in `Converged`; then *instance* listens with TLS and without it.
         alone: Whether no instance of the same run shall be present, which would need what starts it.
     """
 
@@ -95,6 +99,7 @@ class Prepared:
     users: Optional[UserPlan]
     former: str
     alone: bool
+    waits_for_links: bool = False
 
 
 def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
@@ -115,7 +120,9 @@ def prepare(host: Host, instances: Sequence[Instance]) -> list[Prepared]:
                 if instance.password is None:
                     raise RefusedError("it has no password: none is given, and none was made")
                 state = observe(host, instance)
-                staying[instance.name] = Prepared(instance, plan(host, instance, state), state.users, state.config_text, alone)
+                kept = keeping_links(instance, state)
+                waits = kept != instance
+                staying[instance.name] = Prepared(kept, plan(host, kept, state), state.users, state.config_text, alone, waits)
             else:
                 leaving.append(Prepared(instance, None, None, "", alone))
         except KeyfleetError as error:
@@ -148,6 +155,7 @@ def carry_out(host: Host, prepared: Prepared, *, check: bool = False) -> Converg
         list(planned.restart_needed),
         planned.phrases if planned.action != "unchanged" else [],
         moves=planned.moves,
+        waits_for_links=prepared.waits_for_links,
         before=planned.before,
         after=planned.after,
         was=planned.was,

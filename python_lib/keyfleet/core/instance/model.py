@@ -246,9 +246,9 @@ class Instance:
     @property
     def bus_port(self) -> int:
         """Port on which nodes of a cluster talk to each other; 0 for an instance that is none. It stays when TLS takes another port."""
-        if self.topology != CLUSTER or not self.port:
+        if self.topology != CLUSTER or not self.ports:
             return 0
-        return int(str(self.directives.get("cluster-port", 0))) or self.port + BUS_OFFSET
+        return int(str(self.directives.get("cluster-port", 0))) or (self.port or self.secure_port) + BUS_OFFSET
 
     def cluster_place(self, host: str) -> tuple[str, int]:
         """Return where a node of a cluster says that clients reach it: host and port that it announces, else *host* and its own port."""
@@ -301,7 +301,10 @@ class Instance:
         plain = [address.lstrip("-") for address in self.bind]
         listens_everywhere = any(address in ("*", "0.0.0.0", "::*", "::") for address in plain)  # noqa: S104 - nothing is bound here
         places = plain if all(map(_is_loopback, plain)) else [address for address in plain if not _is_loopback(address)]
-        lines = {"replica-announce-port": str(self.port), "replica-announce-ip": "" if listens_everywhere else places[0]}
+        lines = {
+            "replica-announce-port": str(self.secure_port or self.port),
+            "replica-announce-ip": "" if listens_everywhere else places[0],
+        }
         return {name: value for name, value in lines.items() if value and name not in self.directives}
 
 

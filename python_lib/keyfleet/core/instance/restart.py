@@ -16,6 +16,7 @@ from .carry_out import Work, reach
 from .config import config_text
 from .datafiles import DataFolder, Place, readable
 from .keys import KeyCounts, count_keys, total
+from .links import keeping_links
 from .model import Host, Instance
 from .plan import pending_directives, plan, plan_start, refuse_fewer_databases
 from .record import read_record
@@ -65,6 +66,7 @@ def restart(host: Host, instance: Instance) -> Restarted:
         ServiceError, UnreachableError: if it does not stop or come back.
     """
     state = observe(host, instance)
+    instance = keeping_links(instance, state)
     work = Work(host, instance, state.users)
     running = state.running
     if running is None:
@@ -126,6 +128,7 @@ def foresee_restart(host: Host, instance: Instance) -> None:
         RefusedError: if the data cannot be moved, or read by the program.
     """
     state = observe(host, instance)
+    instance = keeping_links(instance, state)
     work = Work(host, instance, state.users)
     if state.running is not None:  # one that is to be started has nothing to lose yet
         plan(host, instance, state)

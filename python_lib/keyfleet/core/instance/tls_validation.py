@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong with the ports and the topology of an instance with TLS, found from the inventory alone; pure."""
+"""What is wrong with the ports of an instance with TLS, found from the inventory alone; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..topology.validation import SINGLE
 from .model import Instance
 
 
 def tls_problems(instance: Instance) -> Iterator[str]:
     """Return why an instance could not listen with TLS as it is stated."""
-    if instance.tls != "off" and instance.topology != SINGLE:
-        yield f"tls is {instance.tls!r}, and redis_topology is {instance.topology!r}: TLS is for single nodes yet, use 'off'"
     if instance.tls == "both" and not (instance.port and instance.tls_port):
         yield (
             f"tls is 'both', port is {instance.port} and tls_port is {instance.tls_port}: give two ports, one without TLS and one with it, "

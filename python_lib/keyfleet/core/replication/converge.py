@@ -11,6 +11,7 @@ from typing import Optional
 from ..connect.settings import Settings
 from ..errors import ServerError
 from .carry_out import Work
+from .links import move, moving
 from .model import Await, DesiredReplication, describe_state, describe_step
 from .observe import connect_members, read_state, what_is_unsettled
 from .plan import plan_replication
@@ -47,6 +48,7 @@ def converge(
     desired: DesiredReplication,
     *,
     sentinel_settings: Optional[Settings] = None,
+    secure_links: Optional[bool] = None,
     wait_seconds: float = 60.0,
     check: bool = False,
     expected: Collection[str] = (),
@@ -58,6 +60,7 @@ def converge(
     Args:
         settings: How to talk to every server: credentials, TLS, timeout.
         sentinel_settings: The same for Sentinels.
+        secure_links: Whether replicas reach their primary with TLS; None keeps what is.
         wait_seconds: Longest wait for a replica to be in sync, and for Sentinels to agree.
         check: Only say what would be done.
         expected: With *check*, addresses of servers that do not run yet and will be empty.
@@ -68,6 +71,8 @@ def converge(
     observed = connect_members(settings, sentinel_settings or settings, desired, expected if check else ())
     try:
         outcome, work = ReplicationOutcome(), Work(observed, desired.service, wait_seconds, report)
+        if secure_links is not None:
+            _move_links(work, secure_links, outcome, check=check)
         for _round in range(MOST_ROUNDS):
             work.wait(partial(what_is_unsettled, observed, desired.service))
             state = read_state(observed, desired.service)
@@ -77,7 +82,7 @@ def converge(
             outcome.primary = plan.primary
             outcome.replicas = tuple(name for name in desired.members if name != plan.primary)
             if check:
-                outcome.steps = [describe_step(step) for step in plan.steps if not isinstance(step, Await)]
+                outcome.steps += [describe_step(step) for step in plan.steps if not isinstance(step, Await)]
                 outcome.steps += work.guard_writes(desired, check=True)
                 outcome.after = describe_state(plan.after.members.values())
                 return outcome
@@ -90,3 +95,13 @@ def converge(
         raise ServerError(f"after {MOST_ROUNDS} rounds there is still something to do: {'; '.join(outcome.steps[-3:])}")
     finally:
         observed.close()
+
+
+def _move_links(work: Work, is_secure: bool, outcome: ReplicationOutcome, *, check: bool) -> None:
+    """Let one server after the other reach its primary with TLS, or without it."""
+    for one in moving(work.observed, is_secure):
+        phrase = f"let {one.node.address} reach its primary {'with' if is_secure else 'without'} TLS"
+        outcome.steps.append(phrase)
+        if not check:
+            work.report(phrase)
+            move(one, is_secure, work.wait)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..connect.values import split_address
 from ..errors import KeyfleetError
+from ..topology.validation import mixed_tls
 from .validation import parse_desired
 
 OF_ALL = ("primary", "force", "min_replicas_to_write", "wait_seconds")
@@ -71,7 +72,8 @@ def groups_of(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[d
 
 def inventory_problems(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return why the hosts of a deployment cannot be a replication, a sentence each; arguments as for `groups_of`."""
-    found = [*_differing(deployment, hosts), *_shared_addresses(deployment, hosts), *_unreachable(deployment, hosts)]
+    found = [*_differing(deployment, hosts), *mixed_tls(deployment, hosts)]
+    found += [*_shared_addresses(deployment, hosts), *_unreachable(deployment, hosts)]
     return found or list(_impossible(deployment, hosts))
 
 

@@ -71,13 +71,13 @@ class ReplicationNode(ServerNode):
         self.report = parse_report(info)
         return self.report
 
-    def _run(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+    def _run(self, commands: Iterable[Sequence[Any]], *, together: bool = False) -> list[Any]:
         """Run commands again if the connection was lost: a change of role closes it, and all of these may be repeated."""
         listed = list(commands)
         try:
-            return super()._run(listed)
+            return super()._run(listed, together=together)
         except UnreachableError:
-            return super()._run(listed)
+            return super()._run(listed, together=together)
 
     def directive(self, name: str) -> str:
         """Return the value of a directive."""

@@ -10,7 +10,9 @@ OF_ALL = ("watch", "quorum", "state_folder")
 PORTS = range(1024, 65536)
 
 
-def sentinel_problems(hosts: Mapping[str, Mapping[str, Any]], deployments: Sequence[str], elsewhere: Sequence[str] = ()) -> list[str]:
+def sentinel_problems(
+    hosts: Mapping[str, Mapping[str, Any]], deployments: Sequence[str], elsewhere: Sequence[str] = (), secured: Sequence[str] = ()
+) -> list[str]:
     """
     Return why Sentinels cannot work, a sentence each.
 
@@ -18,12 +20,13 @@ def sentinel_problems(hosts: Mapping[str, Mapping[str, Any]], deployments: Seque
         hosts: What each host with a Sentinel says: ``address``, ``port``, ``quorum``, ``watch``, ``state_folder``, and times.
         deployments: Names of the deployments that are replications.
         elsewhere: Hosts with a Sentinel that no play of servers reaches.
+        secured: Those of *deployments* whose servers speak TLS.
     """
     found = [
         f"{name} is in the group redis_sentinel and not in redis: add it there, with redis_server_instances: [] if it shall run no server"
         for name in elsewhere
     ]
-    return [*found, *_differing(hosts), *_of_hosts(hosts), *_of_watches(hosts, deployments)] if hosts else found
+    return [*found, *_differing(hosts), *_of_hosts(hosts), *_of_watches(hosts, deployments), *_of_tls(hosts, secured)] if hosts else found
 
 
 def majority(count: int) -> int:
@@ -71,6 +74,16 @@ def _of_watches(hosts: Mapping[str, Mapping[str, Any]], deployments: Sequence[st
         yield (
             f"the group redis_sentinel has {', '.join(hosts)}, and no deployment has redis_topology 'replication': Sentinels would have "
             "nothing to watch"
+        )
+
+
+def _of_tls(hosts: Mapping[str, Mapping[str, Any]], secured: Sequence[str]) -> Iterator[str]:
+    watch = next(iter(hosts.values()))["watch"]
+    found = [name for name in secured if not watch or name in watch]
+    if found:
+        yield (
+            f"redis_server_tls is not 'off' for the deployment {', '.join(found)}, which Sentinels watch, and Sentinels speak no TLS yet: "
+            "use 'off', or leave the deployment out of redis_sentinel_watch"
         )
 
 

@@ -37,3 +37,16 @@ def _limited(deployment: str, hosts: Mapping[str, Mapping[str, Any]], left_out: 
             f"--limit leaves out {', '.join(left_out)} of the deployment {deployment}, and redis_topology is {topologies[0]!r}: run it on "
             "all hosts of the deployment, or with --tags verify"
         )
+
+
+def mixed_tls(deployment: str, hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """
+    Return whether some servers of a topology speak TLS and others do not: they would not reach each other.
+
+    Args:
+        hosts: What each host says: ``instances``, each with its ``name`` and ``tls``.
+    """
+    said = {f"{name}/{one['name']}": one.get("tls", "off") for name, host in hosts.items() for one in host["instances"]}
+    if len(set(said.values())) > 1:
+        each = ", ".join(f"{tls!r} on {server}" for server, tls in said.items())
+        yield f"tls differs within the deployment {deployment}: {each}. Give all its instances the same, such as with redis_server_tls"
