@@ -100,7 +100,15 @@ class Secured:
         assert {f"{self.secure_port if links == 'yes' else self.port} up"} == self.links()
 
 
-@pytest.fixture(params=["cluster", "replication"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Kill runs on both topologies before every step with ``--full``, else on a replication before one of each direction."""
+    kills, is_full = "steps" in metafunc.fixturenames, metafunc.config.getoption("full")
+    metafunc.parametrize("secured", ["cluster", "replication"] if is_full or not kills else ["replication"], indirect=True)
+    if kills:
+        metafunc.parametrize("steps", [STEPS if is_full else SHORT])
+
+
+@pytest.fixture
 def secured(request: pytest.FixtureRequest) -> Iterator[Secured]:
     """A deployment without TLS."""
     for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
@@ -141,14 +149,6 @@ def test_servers_and_clients_move_to_tls_and_back(secured: Secured) -> None:
 # Before which step of a move a run is killed: a step of an instance, or the number of a change between servers.
 STEPS = {"only": ["write_files", "set_live", "links", "2", "3"], "off": ["links", "2", "set_live", "forget_tls"]}
 SHORT = {"only": ["2"], "off": ["forget_tls"]}
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Kill runs on both topologies before every step with ``--full``, else on a replication before one of each direction."""
-    if "steps" in metafunc.fixturenames:
-        is_full = metafunc.config.getoption("full")
-        metafunc.parametrize("secured", ["cluster", "replication"] if is_full else ["replication"], indirect=True)
-        metafunc.parametrize("steps", [STEPS if is_full else SHORT])
 
 
 @pytest.mark.slow
