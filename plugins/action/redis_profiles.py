@@ -34,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "key_prefix": {"type": "str", "default": ""},
     "ca": {"type": "str", "default": ""},
     "ca_path": {"type": "str", "default": ""},
+    "tls_server_name": {"type": "str", "default": ""},
     "forms": {"type": "list", "elements": "str", "default": []},
     "users": {"type": "list", "elements": "dict", "default": []},
     "ecs_secret_arns": {"type": "dict", "default": {}},
@@ -105,8 +106,11 @@ def _folder_problem(folder: str, own: list[str]) -> str:
 
 def _desired(options: Mapping[str, Any]) -> Desired:
     ca_file = options["ca_path"] or (_ca_file(options) if options["ca"] else "")  # without one, those of the system count
-    instances = [{**endpoint, "ca_file": ca_file} for endpoint in options["instances"]]
-    taken = ("deployment", "host", "hosts", "absent", "kept", "knows_all", "key_prefix", "forms", "users")
+    named = options["tls_server_name"]
+    instances = [
+        {**endpoint, "ca_file": ca_file, "tls_server_name": endpoint.get("tls_server_name") or named} for endpoint in options["instances"]
+    ]
+    taken = ("deployment", "host", "hosts", "absent", "kept", "knows_all", "key_prefix", "forms", "users", "ca")
     return Desired(
         path=PurePosixPath(options["path"]),
         folder=PurePosixPath(options["forms_folder"]),

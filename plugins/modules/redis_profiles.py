@@ -69,6 +69,10 @@ options:
     description: Where applications read them; empty for the file that is written.
     type: str
     default: ""
+  tls_server_name:
+    description: Name that the certificates must be valid for in the place of the address, such as behind a tunnel or a load balancer.
+    type: str
+    default: ""
   key_prefix:
     description: Put before every key by the client library.
     type: str

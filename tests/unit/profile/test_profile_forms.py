@@ -10,7 +10,8 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from keyfleet.core.profile.forms import ENDINGS, Profile, form_files
+import yaml
+from keyfleet.core.profile.forms import CA_KEY, ENDINGS, Profile, form_files
 from keyfleet.core.profile.names import Owner, stem_of
 from keyfleet.core.profile.values import PASSWORD, profile_text, profile_values
 from support.profiles import READERS
@@ -86,3 +87,41 @@ def test_names_never_collide() -> None:
         kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
         assert len(name) <= 63
         assert name == name.lower().strip("-")
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ({"cluster_nodes": ["a:1", "b:2"]}, "REDIS_CLUSTER_NODES"),
+        ({"sentinels": ["a:1", "b:2"], "service": "orders"}, "REDIS_SENTINELS"),
+        ({}, "REDIS_HOST"),
+    ],
+)
+def test_every_topology_has_its_tls(place: dict[str, Any], name: str) -> None:
+    """With the file of the CA, and the name in the certificate where it is another one."""
+    endpoint = {
+        "name": "default",
+        "host": "a",
+        "port": 1,
+        "tls": "only",
+        "ca_file": "/ca.pem",
+        "tls_server_name": "cache.example.org",
+        **place,
+    }
+    values = profile_values(endpoint)
+    assert name in values
+    assert {
+        "REDIS_TLS_ENABLED": "true",
+        "REDIS_TLS_CA_FILE": "/ca.pem",
+        "REDIS_TLS_SERVER_NAME": "cache.example.org",
+    }.items() <= values.items()
+    assert not [one for one in profile_values({**endpoint, "tls": "off"}) if one.startswith("REDIS_TLS")]
+
+
+def test_kubernetes_has_the_certificates_that_are_trusted() -> None:
+    """Beside the variables, for a volume; and none without TLS."""
+    pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    with_ca, without = (form_files("kubernetes", Profile("redis", "for tests", {"REDIS_HOST": "a"}, ca=ca))[0].content for ca in (pem, ""))
+    assert {"REDIS_HOST": "a", CA_KEY: pem} == yaml.safe_load(with_ca or "")["data"]
+    assert {"REDIS_HOST": "a"} == yaml.safe_load(without or "")["data"]
+    kubernetes_validate.validate(yaml.safe_load(with_ca or ""), kubernetes_validate.latest_version(), strict=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .values import PASSWORD, SECRETS, profile_text
 
+CA_KEY = "ca.pem"  # in the ConfigMap of Kubernetes
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 _OBJECT_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -26,12 +27,14 @@ class Profile:
         title: What it is for, one line.
         values: From ``profile.profile_values``.
         secret_arn: Where ECS finds the password; empty if there is none.
+        ca: Certificates that applications trust, in PEM form; empty without TLS.
     """
 
     stem: str
     title: str
     values: Mapping[str, str]
     secret_arn: str = ""
+    ca: str = ""
 
     def public(self) -> dict[str, str]:
         """Return the values without passwords."""
@@ -125,10 +128,13 @@ def kubernetes_files(profile: Profile) -> Iterator[str | None]:
     """
     Yield a ConfigMap and a Secret of the same name, for ``envFrom``; no Secret without a password.
 
+    The ConfigMap holds the certificates that applications trust as well, for a volume: CA_KEY, which is no name of a variable.
+
     Source:
         https://kubernetes.io/docs/concepts/configuration/secret/: ``data`` is base64, and is what an API server returns.
     """
-    yield _object("ConfigMap", profile, "data:", *_mapping(profile.public(), 2))
+    trusted = {CA_KEY: profile.ca} if profile.ca else {}
+    yield _object("ConfigMap", profile, "data:", *_mapping({**profile.public(), **trusted}, 2))
     encoded = {name: base64.b64encode(value.encode()).decode("ascii") for name, value in profile.secrets().items()}
     yield _object("Secret", profile, "type: Opaque", "data:", *_mapping(encoded, 2)) if encoded else None
 

@@ -34,6 +34,7 @@ class Desired:
         kept: Names of instances that run and are not listed.
         knows_all: Whether instances, absent and kept are all that the host has, so that profiles of others are stale.
         forms, users, key_prefix, secret_arns: As in the role.
+        ca: Certificates that applications trust, in PEM form; empty while not known.
     """
 
     deployment: str
@@ -49,6 +50,7 @@ class Desired:
     users: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     key_prefix: str = ""
     secret_arns: Mapping[str, str] = field(default_factory=dict)
+    ca: str = field(default="", repr=False)
 
     @property
     def is_only_host(self) -> bool:
@@ -190,7 +192,7 @@ def _profile(desired: Desired, owner: Owner, login: Mapping[str, Any], arn: str)
     """Yield the env file and all forms of one user of one instance; a form that is not desired is removed."""
     name = stem_of(desired.path.stem, replace(owner, former=False))
     values = {**profile_variable(name), **profile_values(login, desired.key_prefix)}
-    profile = Profile(stem_of(desired.path.stem, owner), owner.title, values, arn)
+    profile = Profile(stem_of(desired.path.stem, owner), owner.title, values, arn, desired.ca if login.get("tls", "off") != "off" else "")
     for form, endings in ENDINGS.items():
         if form not in desired.forms:
             yield from (ProfileFile(desired.path_of(owner, ending)) for ending in endings)
