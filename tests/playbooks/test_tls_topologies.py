@@ -153,8 +153,11 @@ SHORT = {"only": ["2"], "off": ["forget_tls"]}
 
 @pytest.mark.slow
 def test_a_killed_move_is_continued(secured: Secured, steps: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was reached, the next run ends it, every key is there, and no process ends."""
+    """Check mode foresees the ports. Whatever was reached, the next run ends it, every key is there, and no process ends."""
     before = pids(secured.deployment)
+    secured.listen("only")
+    foreseen = secured.deployment.run("--check").ok()
+    assert {"changed"} == {record["outcome"] for record in foreseen.records if record["action"] == "keyfleet.redis.redis_instances"}
     with Client.from_settings(secured.settings()) as client:
         secured.written = {f"kept:{number}" for number in range(100)}
         for key in secured.written:
