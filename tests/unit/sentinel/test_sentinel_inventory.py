@@ -56,3 +56,11 @@ def test_the_watches_of_a_host() -> None:
     assert [2, 2] == [watch["quorum"] for watch in watches_of(said("a:1"), replications, 3)]
     assert ["sessions"] == [watch["service"] for watch in watches_of(said("a:1", watch=["sessions"], quorum=1), replications, 3)]
     assert [1, 2, 2, 3, 3] == [majority(count) for count in range(1, 6)]
+
+
+def test_what_sentinels_watch_is_without_tls() -> None:
+    """A deployment with TLS that they do not watch is none of their matter."""
+    (problem,) = sentinel_problems(THREE, ["orders", "sessions"], secured=["orders"])
+    assert "redis_server_tls is not 'off' for the deployment orders, which Sentinels watch" in problem
+    elsewhere = {name: {**host, "watch": ["sessions"]} for name, host in THREE.items()}
+    assert [] == sentinel_problems(elsewhere, ["orders", "sessions"], secured=["orders"])

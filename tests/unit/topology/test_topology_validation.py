@@ -6,7 +6,7 @@ from __future__ import annotations
 from ansible_collections.keyfleet.redis.plugins.filter.topology import topology_problems as of_all
 from hypothesis import given
 from hypothesis import strategies as st
-from keyfleet.core.topology.validation import SINGLE, TOPOLOGIES, topology_problems
+from keyfleet.core.topology.validation import SINGLE, TOPOLOGIES, mixed_tls, topology_problems
 
 HOSTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.fixed_dictionaries({"topology": st.sampled_from(TOPOLOGIES)}), min_size=1)
 
@@ -37,3 +37,11 @@ def test_deployments_are_judged_each_alone() -> None:
     assert [] == of_all(hosts, {"d": "cache", "e": "other"})
     (problem,) = of_all(hosts, {"d": "cache", "e": "orders"})
     assert problem.startswith("--limit leaves out e of the deployment orders")
+
+
+def test_all_servers_of_a_topology_speak_tls_or_none() -> None:
+    """Each is named with what it says."""
+    hosts = {name: {"instances": [{"name": "default", "tls": tls}]} for name, tls in (("a", "off"), ("b", "only"))}
+    (problem,) = mixed_tls("orders", hosts)
+    assert "'off' on a/default, 'only' on b/default" in problem
+    assert [] == list(mixed_tls("orders", {"a": hosts["a"]}))
