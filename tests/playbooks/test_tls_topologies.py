@@ -157,7 +157,7 @@ def test_a_killed_move_is_continued(secured: Secured, steps: dict[str, list[str]
     before = pids(secured.deployment)
     secured.listen("only")
     foreseen = secured.deployment.run("--check").ok()
-    assert {"changed"} == {record["outcome"] for record in foreseen.records if record["action"] == "keyfleet.redis.redis_instances"}
+    assert "changed" in {record["outcome"] for record in foreseen.records if record["action"] == "keyfleet.redis.redis_instances"}
     with Client.from_settings(secured.settings()) as client:
         secured.written = {f"kept:{number}" for number in range(100)}
         for key in secured.written:
