@@ -70,8 +70,8 @@ def server_endpoints(
 
 def server_nodes(plan: list[dict[str, Any]], root: str, public_address: Optional[str] = None) -> list[dict[str, Any]]:
     """
-    Return ``name``, ``address`` (``host:port``), ``bus_port``, ``tls`` and ``announced``, where clients are sent to, of each present instance
-    that has a port; arguments as above.
+    Return ``name``, ``address`` (``host:port``), ``bus_port``, ``tls`` and ``announced``, where clients are sent to, of each present
+    instance that has a port; arguments as above.
     """
     instances = {options["name"]: from_options(options) for options in plan}
     return [

@@ -273,7 +273,10 @@ def test_certificates_that_do_not_fit_are_refused_for_topologies(deployment: Dep
     deployment.hosts = UNFIT_HOSTS[: 3 if topology == "cluster" else 2]
     port = free_port()
     for number, host in enumerate(deployment.hosts, 1):
-        instance = {"name": "default", "port": port + number, "directives": {announces: f"cache{number}.example.org"}}
+        directives = {announces: f"cache{number}.example.org"}
+        if topology == "cluster":
+            directives["cluster-preferred-endpoint-type"] = "hostname"
+        instance = {"name": "default", "port": port + number, "directives": directives}
         deployment.host_variables[host] = {"redis_server_instances": [instance]}
     common = {"redis_topology": topology, "redis_cluster_replicas": 0, "redis_server_tls": "only", "redis_tls_source": "files"}
     for change, words in UNFIT.values():
