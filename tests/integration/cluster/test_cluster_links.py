@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Start
 from keyfleet import Client
 from keyfleet.core.cluster.converge import converge
 from keyfleet.core.cluster.model import Limits
@@ -15,7 +14,7 @@ from keyfleet.core.connect.settings import Settings
 from keyfleet.core.connect.values import split_address
 from keyfleet.core.errors import RefusedError
 from keyfleet.testing._replication import clients_of
-from support.formations import PASSWORD, Formation, address, is_whole
+from support.formations import PASSWORD, Formation, Start, address, is_whole
 from support.load import Load
 from support.secured import Ports, open_ports
 

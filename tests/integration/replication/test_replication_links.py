@@ -6,14 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Start
 from keyfleet.core.connect.settings import Settings
 from keyfleet.core.errors import RefusedError
 from keyfleet.core.replication.converge import converge
 from keyfleet.core.replication.validation import parse_desired
 from keyfleet.testing._replication import clients_of
 from support.formations import killed_before
-from support.replications import PASSWORD, Replication, Writer, address
+from support.replications import PASSWORD, Replication, Start, Writer, address
 from support.secured import Ports, open_ports
 
 ON_EVERY_SERVER = True
