@@ -30,7 +30,7 @@ def differing(observed: Observed, is_secure: bool) -> dict[str, Mapping[str, str
     """
     wanted = "yes" if is_secure else "no"
     directives: dict[str, Mapping[str, str]] = {name: _directives(node) for name, node in observed.nodes.items()}
-    found = {name: values for name, values in directives.items() if {values.get(LINKS), values.get(REPLICATION)} != {wanted}}
+    found = {name: values for name, values in directives.items() if {values[LINKS], values[REPLICATION]} != {wanted}}
     if found:
         _refuse_cut_off(observed, directives, is_secure)
     return found
@@ -40,8 +40,7 @@ def _directives(node: Node) -> dict[str, str]:
     """Return what the links of a node follow from; a server that was built without TLS has none of it."""
     (flat,) = node.ask(("CONFIG", "GET", "*tls-*"), problem="cannot be asked for its directives of TLS")
     pairs = flat.items() if isinstance(flat, Mapping) else zip(flat[::2], flat[1::2])
-    values = {_text(name): _text(value) for name, value in pairs}
-    return values or {LINKS: "no", REPLICATION: "no"}
+    return {LINKS: "no", REPLICATION: "no", **{_text(name): _text(value) for name, value in pairs}}
 
 
 def _text(value: Any) -> str:

@@ -50,16 +50,16 @@ def moving(observed: Observed, is_secure: bool) -> list[Moving]:
     """
     directives = {address: _directives(node) for address, node in observed.nodes.items()}
     for address, node in observed.nodes.items():
-        ports = {int(directives[address].get(name, 0)) for name in _PORTS} - {0}
+        ports = {int(directives[address][name]) for name in _PORTS} - {0}
         node.places |= {(host, port) for host, _port in node.places for port in ports}
     wanted = "yes" if is_secure else "no"
     found = []
     for address, node in observed.nodes.items():
         primary = observed.nodes.get(observed.address_of(node.report.follows, {})) if node.report.follows is not None else None
         is_elsewhere = primary is not None and node.report.follows is not None and node.report.follows[1] != primary.settings.port
-        if directives[address].get(LINKS, "no") != wanted or is_elsewhere:
+        if directives[address][LINKS] != wanted or is_elsewhere:
             found.append(Moving(node, primary, directives[address]))
-    without = [one.node.address for one in found if is_secure and one.directives.get("tls-port", "0") == "0"]
+    without = [one.node.address for one in found if is_secure and one.directives["tls-port"] == "0"]
     if without:
         raise RefusedError(
             f"replicas shall reach their primary with TLS, and {', '.join(without)} have no port for it (tls-port). Remove servers that "
@@ -70,7 +70,8 @@ def moving(observed: Observed, is_secure: bool) -> list[Moving]:
 
 def _directives(node: ReplicationNode) -> dict[str, str]:
     """Return what the links of a server follow from; one that was built without TLS has no ``tls-…``."""
-    return {name: node.directive(name) for name in (LINKS, _ANNOUNCED, *_PORTS)}
+    given = {LINKS: "no", "tls-port": "0"}
+    return {**given, **node.directives(LINKS, _ANNOUNCED, *_PORTS)}
 
 
 def move(one: Moving, is_secure: bool, wait: Wait) -> None:

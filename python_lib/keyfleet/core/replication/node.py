@@ -14,6 +14,7 @@ from ..connect.settings import Settings
 from ..connect.values import format_nodes
 from ..errors import KeyfleetError, RefusedError, UnreachableError
 from .model import NO_HISTORY
+from .sentinels import as_mapping
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,13 @@ class ReplicationNode(ServerNode):
             return super()._run(listed, together=together)
 
     def directive(self, name: str) -> str:
-        """Return the value of a directive."""
-        (reply,) = self.ask(("CONFIG", "GET", name), problem=f"cannot be asked for {name}")
-        values = reply.values() if isinstance(reply, Mapping) else reply[1:]
-        return next((value.decode() if isinstance(value, bytes) else str(value) for value in values), "")
+        """Return the value of a directive; empty if the server does not know it."""
+        return self.directives(name).get(name, "")
+
+    def directives(self, *names: str) -> dict[str, str]:
+        """Return the values of those directives that the server knows."""
+        replies = self.ask(*(("CONFIG", "GET", name) for name in names), problem=f"cannot be asked for {', '.join(names)}")
+        return {name: value for reply in replies for name, value in as_mapping(reply).items()}
 
     def persist(self) -> None:
         """Write its role into its own file, so that it has it after a restart; a server without a file has none to write."""
