@@ -71,10 +71,10 @@ def converge(
     observed = connect_nodes(settings, desired, expected if check else ())
     try:
         outcome, progress = ClusterOutcome(), Progress(report)
-        if secure_links is not None:
-            _switch_links(Work(observed, limits, progress), secure_links, outcome, check=check)
         if not check:
             _wait_for_running_moves(observed)
+        if secure_links is not None:
+            _switch_links(Work(observed, limits, progress), secure_links, outcome, check=check)
         state = read_state(observed, desired)
         outcome.before = outcome.after = describe_state(state)
         for _round in range(MOST_ROUNDS):

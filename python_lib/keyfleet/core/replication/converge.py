@@ -99,7 +99,10 @@ def converge(
 
 def _move_links(work: Work, is_secure: bool, outcome: ReplicationOutcome, *, check: bool) -> None:
     """Let one server after the other reach its primary with TLS, or without it."""
-    for one in moving(work.observed, is_secure):
+    found = moving(work.observed, is_secure)
+    if found and not check:
+        work.wait(partial(what_is_unsettled, work.observed, work.service))
+    for one in found:
         phrase = f"let {one.node.address} reach its primary {'with' if is_secure else 'without'} TLS"
         outcome.steps.append(phrase)
         if not check:
