@@ -7,6 +7,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import redis
 from keyfleet import Client, Settings
 from keyfleet.core.connect.client import close, connect
 from keyfleet.core.connect.node import KILL_VARIABLE
+from keyfleet.core.errors import KeyfleetError
 from keyfleet.testing._server import free_port
 from support.clusters import describe_cluster, pids
 from support.load import Load
@@ -31,11 +33,11 @@ DESCRIBED: dict[str, Callable[[Deployment], Any]] = {"cluster": describe_cluster
 
 
 class Secured:
-    """A deployment whose servers have two ports to choose from."""
+    """A deployment whose servers have two ports to choose from; *described* is for the function that describes it."""
 
-    def __init__(self, deployment: Deployment, topology: str) -> None:
+    def __init__(self, deployment: Deployment, topology: str, **described: Any) -> None:
         self.deployment, self.topology = deployment, topology
-        DESCRIBED[topology](deployment)
+        DESCRIBED[topology](deployment, **described)
         self.secure_port = free_port(*[f"127.0.0.{number}" for number in range(1, 9)])
         self.written: set[str] = set()
 
@@ -67,10 +69,13 @@ class Secured:
             return {key for key in self.written if client.get(key) is None}
 
     def ask(self, host: str, *command: Any) -> Any:
-        """Run a command on the server of a host as the administrator, in the way in which it listens."""
+        """Run a command on the server of a host as the administrator, in the way in which it listens, with the certificate of the host."""
         settings = self.settings(host)
         port = settings.port if not settings.cluster_nodes else settings.cluster_nodes[0][1]
-        tls = {"tls": settings.tls, "tls_ca_file": settings.tls_ca_file}
+        tls: dict[str, Any] = {}
+        if settings.tls:
+            (pem,) = map(str, self.deployment.root(host).rglob("tls.pem"))
+            tls = {"tls": True, "tls_ca_file": settings.tls_ca_file, "tls_cert_file": pem, "tls_key_file": pem}
         client = connect(admin_settings(self.deployment, host=self.deployment.host_variables[host]["ansible_host"], port=port, **tls))
         try:
             return client.execute_command(*command)
@@ -103,7 +108,8 @@ class Secured:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Kill runs on both topologies before every step with ``--full``, else on a replication before one of each direction."""
     kills, is_full = "steps" in metafunc.fixturenames, metafunc.config.getoption("full")
-    metafunc.parametrize("secured", ["cluster", "replication"] if is_full or not kills else ["replication"], indirect=True)
+    if "secured" in metafunc.fixturenames:
+        metafunc.parametrize("secured", ["cluster", "replication"] if is_full or not kills else ["replication"], indirect=True)
     if kills:
         metafunc.parametrize("steps", [STEPS if is_full else SHORT])
 
@@ -144,6 +150,28 @@ def test_servers_and_clients_move_to_tls_and_back(secured: Secured) -> None:
     assert before == pids(deployment)
     assert not list(deployment.folder.glob("node*/**/*.pem"))
     assert [] == deployment.run().ok().changed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["cluster", "replication"])
+def test_a_new_deployment_speaks_tls_alone(topology: str) -> None:
+    """With one port, and certificates of clients asked for: links have TLS from the first run on, those of an added host, too."""
+    for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
+        secured = Secured(deployment, topology, count=3, redis_server_tls="only", redis_tls_clients="required", redis_cluster_replicas=0)
+        deployment.run("--check").ok()
+        deployment.run().ok()
+        assert [] == deployment.run().ok().changed
+        deployment.run(playbook="playbooks/verify.yml").ok()
+        deployment.hosts = [*deployment.hosts, "node4"]
+        deployment.run().ok()
+        assert {"yes"} == secured.directive(LINKS[topology])
+        assert ({f"{secured.port} up"} if topology == "replication" else set()) == secured.links()
+        if topology == "cluster":
+            states = [secured.ask(host, "CLUSTER", "INFO") for host in deployment.hosts]
+            assert {("ok", "4")} == {(state["cluster_state"], state["cluster_known_nodes"]) for state in states}
+        with Client.from_settings(replace(secured.settings(), timeout_seconds=2.0)) as client, pytest.raises(KeyfleetError):
+            client.ping()
+        assert [] == deployment.run().ok().changed
 
 
 # Before which step of a move a run is killed: a step of an instance, or the number of a change between servers.
