@@ -140,6 +140,9 @@ def test_servers_and_clients_move_to_tls_and_back(secured: Secured) -> None:
         ca = (deployment.inventory / "redis@node1.ca.pem").read_text(encoding="utf-8")
         deployment.run(playbook=ROTATE, redis_tls_rotate="ca").ok()
         assert ca != (deployment.inventory / "redis@node1.ca.pem").read_text(encoding="utf-8")
+        if secured.topology == "cluster":
+            deployment.run(playbook="playbooks/failover.yml").ok()
+    if secured.topology == "replication":  # without Sentinels clients have to read the profile for another primary
         deployment.run(playbook="playbooks/failover.yml").ok()
     with Client.from_settings(secured.settings()) as moved, secured.writer("back", moved) as third:
         secured.moves_to("both", "yes")
@@ -161,7 +164,6 @@ def test_a_new_deployment_speaks_tls_alone(topology: str) -> None:
         deployment.run("--check").ok()
         deployment.run().ok()
         assert [] == deployment.run().ok().changed
-        deployment.run(playbook="playbooks/verify.yml").ok()
         deployment.hosts = [*deployment.hosts, "node4"]
         deployment.run().ok()
         assert {"yes"} == secured.directive(LINKS[topology])
