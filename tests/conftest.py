@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "question mark is left out where it is not installed (default: %(default)s)"
     )
     parser.addoption("--servers", default="redis-7.0", help=meaning)
-    parser.addoption("--full", action="store_true", help="also run on every server what takes minutes for each")
+    parser.addoption("--full", action="store_true", help="also run what takes minutes, and on every server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
         else:
             found.append(engine.rstrip("?"))
     config.option.servers = ",".join(found)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked ``full``, unless with ``--full``."""
+    left_out = [] if config.getoption("full") else [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -156,7 +156,7 @@ def test_servers_and_clients_move_to_tls_and_back(secured: Secured) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("topology", ["cluster", "replication"])
+@pytest.mark.parametrize("topology", ["cluster", pytest.param("replication", marks=pytest.mark.full)])
 def test_a_new_deployment_speaks_tls_alone(topology: str) -> None:
     """With one port, and certificates of clients asked for: links have TLS from the first run on, those of an added host, too."""
     for deployment in deployments(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))):
