@@ -144,6 +144,12 @@ def test_the_key_is_of_the_service_alone(only: Secured) -> None:
     assert {0o600} == {path.stat().st_mode & 0o777 for path in (only.deployment.inventory / ".keyfleet/redis/tls").rglob("*.pem")}
 
 
+def test_verify_alone_keeps_the_profile(only: Secured) -> None:
+    """It reads the certificates, and neither makes nor renews one."""
+    assert [] == only.run(playbook="playbooks/verify.yml").changed
+    assert only.settings().tls_ca_file
+
+
 def test_who_cannot_know_the_server_is_refused(only: Secured, tmp_path: Path) -> None:
     """Another CA, another name, and a client without TLS, each with an error that says so."""
     settings = only.settings()

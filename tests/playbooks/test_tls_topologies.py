@@ -164,6 +164,7 @@ def test_a_new_deployment_speaks_tls_alone(topology: str) -> None:
         deployment.run("--check").ok()
         deployment.run().ok()
         assert [] == deployment.run().ok().changed
+        assert [] == deployment.run(playbook="playbooks/verify.yml").ok().changed
         deployment.hosts = [*deployment.hosts, "node4"]
         deployment.run().ok()
         assert {"yes"} == secured.directive(LINKS[topology])
