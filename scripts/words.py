@@ -2,6 +2,8 @@
 """
 Count the words of scripts/words.toml in code and documents; each count may only fall.
 
+Strings in tests do not count: they are data, such as channels, users of the machine and replies of servers.
+
 Usage: scripts/words.py [--write | --list WORD]
   --write      lower the counts in scripts/words.toml to what was found; one that rose stays, and fails
   --list WORD  print each place of the words whose expression contains WORD
@@ -9,10 +11,13 @@ Usage: scripts/words.py [--write | --list WORD]
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+import token
+import tokenize
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +25,10 @@ import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "scripts" / "words.toml"
-SEARCHED = ("python_lib", "plugins", "roles", "playbooks", "scripts", "docs")
+SEARCHED = (
+    *("python_lib", "plugins", "roles", "playbooks", "scripts", "docs", "tests", "molecule", "inventories", "changelogs", ".github"),
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+)
 NOT_SEARCHED = (  # generated, and the table itself
     "docs/reference",
     "python_lib/keyfleet/_sync",
@@ -33,12 +41,32 @@ NOT_SEARCHED = (  # generated, and the table itself
 def texts() -> Iterator[tuple[str, str]]:
     """Yield path and content of every file that is searched; links to folders are not followed."""
     for top in SEARCHED:
-        for folder, folders, names in os.walk(ROOT / top):
-            folders[:] = [name for name in folders if name != "__pycache__" and not name.endswith(".egg-info")]
+        walked: Iterable[tuple[str, list[str], list[str]]] = os.walk(ROOT / top) if (ROOT / top).is_dir() else [(str(ROOT), [], [top])]
+        for folder, folders, names in walked:
+            # Folders that begin with a dot are made by runs: secrets of an inventory, caches.
+            folders[:] = [name for name in folders if not name.startswith((".", "__pycache__")) and not name.endswith(".egg-info")]
             for path in (Path(folder, name) for name in names):
                 relative = path.relative_to(ROOT).as_posix()
                 if not any(relative == other or relative.startswith(f"{other}/") for other in NOT_SEARCHED):
-                    yield relative, path.read_text(encoding="utf-8")
+                    text = path.read_text(encoding="utf-8")
+                    yield relative, without_data(text) if relative.startswith("tests/") and path.suffix == ".py" else text
+
+
+def without_data(program: str) -> str:
+    """Return a program with its strings blank, docstrings apart; every line keeps its number."""
+    lines = program.split("\n")
+    before = token.NEWLINE
+    strings = {token.STRING, getattr(token, "FSTRING_MIDDLE", token.STRING)}  # Python 3.12 splits f-strings into tokens
+    for found in tokenize.generate_tokens(io.StringIO(program).readline):
+        if found.type in strings and before not in (token.NEWLINE, token.INDENT, token.DEDENT):
+            (first, begin), (last, end) = found.start, found.end
+            for number in range(first, last + 1):
+                line = lines[number - 1]
+                start, stop = begin if number == first else 0, end if number == last else len(line)
+                lines[number - 1] = line[:start] + " " * (stop - start) + line[stop:]
+        if found.type not in (token.COMMENT, token.NL):
+            before = found.type
+    return "\n".join(lines)
 
 
 def expression(find: str) -> re.Pattern[str]:

@@ -53,7 +53,7 @@ def test_every_module_has_its_documentation(collections: Path, tmp_path: Path) -
 
 
 def test_redis_key_works_from_the_installed_collection(collections: Path, tmp_path: Path, redis_server: Server) -> None:
-    """A play of someone else's uses a module of ours on a real server."""
+    """A user's play runs a module of the collection on a real server."""
     task = {
         "keyfleet.redis.redis_key": {"key": "greeting", "value": "hello", "login_host": redis_server.host, "login_port": redis_server.port}
     }

@@ -33,8 +33,8 @@ def archived(deployment: Deployment) -> Deployment:
 
 def source(archive: Archive, **more: Any) -> dict[str, Any]:
     """Return extra variables that name an archive."""
-    wish = {"version": archive.version, "archive_source": str(archive.path), "archive_sha256": archive.sha256}
-    return {**{f"redis_server_{name}": value for name, value in wish.items()}, **more}
+    given = {"version": archive.version, "archive_source": str(archive.path), "archive_sha256": archive.sha256}
+    return {**{f"redis_server_{name}": value for name, value in given.items()}, **more}
 
 
 def releases(deployment: Deployment) -> Path:
@@ -55,7 +55,7 @@ def server(deployment: Deployment, port: int) -> tuple[int, str, str]:
 
 
 def test_deploy_upgrade_interrupt_and_go_back(archived: Deployment, port: int, archives: tuple[Archive, Archive]) -> None:
-    """One life of a host: a release is built once, only a complete one is ever in use, data stays, the way back is a switch."""
+    """All releases of one host: a release is built once, only a complete one is ever in use, data stays, the way back is a switch."""
     old, new = archives
 
     predicted = archived.run("--check", **source(old)).ok()
@@ -97,9 +97,9 @@ def test_deploy_upgrade_interrupt_and_go_back(archived: Deployment, port: int, a
     assert (old.version, True) == (server(archived, port)[1], first != linked(archived))
 
 
-def _killed_while_it_builds(deployment: Deployment, wish: dict[str, Any]) -> None:
+def _killed_while_it_builds(deployment: Deployment, given: dict[str, Any]) -> None:
     """Start a run and kill it, and the module with it, when objects are being compiled."""
-    run = deployment.start("-e", json.dumps(wish))
+    run = deployment.start("-e", json.dumps(given))
     deadline = time.monotonic() + BUILD_SECONDS
     while not list(releases(deployment).glob("releases/.build-*/source/src/*.o")):
         assert time.monotonic() < deadline, "nothing is built"
@@ -116,7 +116,7 @@ def _killed_while_it_builds(deployment: Deployment, wish: dict[str, Any]) -> Non
         ({"redis_server_archive_source": "/nonexistent/redis.tar.gz"}, ["redis_server_archive_source", "/nonexistent/redis.tar.gz"]),
     ],
 )
-def test_an_archive_that_is_not_the_wished_one_is_refused(
+def test_an_archive_that_is_not_the_requested_one_is_refused(
     archived: Deployment, archives: tuple[Archive, Archive], change: dict[str, Any], words: list[str]
 ) -> None:
     """Before anything is copied or unpacked."""

@@ -123,7 +123,7 @@ def test_orphan_is_adopted_and_adjusted(deployment: Deployment, port: int) -> No
 
 
 def test_dump_of_the_user_is_kept(deployment: Deployment, port: int) -> None:
-    """With persistence off, a dump that somebody made by hand is theirs."""
+    """With persistence off, a dump that the user made by hand is kept."""
     deployment.run(**instance(port, directives={"save": ""})).ok()
     with deployment.client(port) as client:
         client.set("kept", "yes")

@@ -53,7 +53,7 @@ def test_destroy_keeps_data_unless_purged(deployed: Deployment, port: int) -> No
 
 
 def test_check_mode_takes_nothing_away(deployed: Deployment, port: int) -> None:
-    """--check names what a run would take away, and does not touch it."""
+    """--check names what a run would remove, and does not touch it."""
     before = deployed.tree()
     foreseen = purge(deployed, "--check").ok()
     assert "would be stopped and lose unit, configuration and profile" in " ".join(foreseen.messages)
@@ -102,7 +102,7 @@ def test_host_that_fails_keeps_the_password(two_hosts: Deployment, how: str) -> 
 
 
 def test_unlisted_instance_is_named_and_keeps_its_password(deployment: Deployment, port: int) -> None:
-    """An instance that the inventory does not list goes on running; destroy names it and keeps the password and profile it needs."""
+    """An instance that the inventory does not list keeps running; destroy names it and keeps the password and profile it needs."""
     other = free_port()
     both = [{"name": "default", "port": port}, {"name": "extra", "port": other}]
     deployment.run(redis_server_instances=both).ok()

@@ -1,4 +1,4 @@
-"""Profiles in all forms, of several instances and users side by side: each lets in whom it names, and nobody else."""
+"""Profiles in all forms, of several instances and users side by side: each lets in the user that it names, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed runs, two runs at once, lost secrets: nothing is harmed, and the next run converges."""
+"""Killed runs, two runs at the same time, lost secrets: nothing is harmed, and the next run converges."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pytest
 import redis
 from support.playbooks import Deployment
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 def kill_after(deployment: Deployment, results: int, **extra: object) -> bool:
     """Start a run and kill it (SIGKILL, the whole group) after so many task results; return whether it was still at work."""
 
     process = deployment.start("-e", json.dumps(extra)) if extra else deployment.start()
-    log, deadline = deployment.folder / "results.log", time.monotonic() + PATIENCE_SECONDS
+    log, deadline = deployment.folder / "results.log", time.monotonic() + TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < deadline and len(log.read_text(encoding="utf-8").splitlines()) < results:
         time.sleep(0.01)
     running = process.poll() is None
     if running:  # a re-run may end before it has as many results
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=PATIENCE_SECONDS)
+    process.communicate(timeout=TIMEOUT_SECONDS)
     return running
 
 
@@ -64,7 +64,7 @@ def test_second_run_at_the_same_time_refuses(deployed: Deployment) -> None:
     first = deployed.start()
     try:
         lock = deployed.inventory / ".keyfleet/redis/run.lock"
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while f'"pid": {_playbook_pid(first)}' not in lock.read_text(encoding="utf-8"):
             assert time.monotonic() < deadline
             time.sleep(0.01)

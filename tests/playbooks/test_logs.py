@@ -1,4 +1,4 @@
-"""Logs: logrotate itself rotates the file of a running server, which goes on in a new one; or the manager keeps the log."""
+"""Logs: logrotate itself rotates the file of a running server, which continues in a new one; or the manager keeps the log."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ def available() -> int:
 
 
 def maxmemory(deployment: Deployment, port: int) -> int:
-    """Return what the server itself tells."""
+    """Return the limit that the server reports."""
     with deployment.client(port) as client:
         return int(client.config_get("maxmemory")["maxmemory"])
 
@@ -37,7 +37,7 @@ def test_new_instances_share_what_there_is_and_keep_it(deployment: Deployment, p
     assert [each, each, rest] == [maxmemory(deployment, one["port"]) for one in (*both, third)]
 
 
-def test_deployment_without_a_limit_keeps_none_and_is_told(deployment: Deployment, port: int) -> None:
+def test_deployment_without_a_limit_keeps_none_and_is_warned(deployment: Deployment, port: int) -> None:
     """As one of an earlier version: the first run with this one changes nothing, and its summary says what to do."""
     deployment.run(redis_server_memory_percent=0).ok()
     run = deployment.run().ok()

@@ -160,7 +160,7 @@ def test_verify_of_a_stopped_instance_gives_verdict_and_reason(deployed: Deploym
     """A server that does not answer fails the run with the instance, the verdict and the reason; the profile stays as it was."""
     before = profiles(deployed)
     with deployed.client(port) as client:
-        client.config_set("bind", "127.0.0.2")  # runs on, at an address where nobody asks
+        client.config_set("bind", "127.0.0.2")  # still runs, at an address that the profile does not name
     run = deployed.run("--tags", "verify")
     assert 2 == run.rc
     assert f"instance default: the verdict is failed: 127.0.0.1:{port}" in run.failures

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The role redis_host on a folder that looks like a host; the kernel that the test runs on is never touched."""
+"""The role redis_host on a folder with the files of a host; the kernel that the test runs on is never touched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.modules import ROOT
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A host that nobody prepared."""
+    """A host that is not prepared."""
     for name, text in (
         ("proc/sys/vm/overcommit_memory", "0\n"),
         ("proc/sys/net/core/somaxconn", "128\n"),
@@ -60,7 +60,7 @@ def test_check_first_run_and_second_run(root: Path) -> None:
 
 
 def test_each_setting_is_optional_and_each_notice_names_the_reason(root: Path) -> None:
-    """What is not on the list is left alone, and what cannot survive a reboot is said."""
+    """A setting that is not listed is kept, and one that cannot survive a reboot is named."""
     code, changes, output = play(root, redis_host_settings=["transparent_hugepage"], redis_host_service_manager="process")
 
     assert (0, 1, "0\n") == (code, changes, (root / "proc/sys/vm/overcommit_memory").read_text())

@@ -239,7 +239,7 @@ def test_running_deployment_is_not_touched_by_a_refused_change(deployed: Deploym
 
 
 def test_foreign_server_on_the_port_is_named(deployment: Deployment, port: int) -> None:
-    """A server that is not ours and holds the port is named by program and process, and left alone."""
+    """A foreign server that holds the port is named by program and process, and kept."""
     foreign = subprocess.Popen(
         [str(shutil.which("redis-server")), "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", str(deployment.folder)],
         stdout=subprocess.DEVNULL,
@@ -336,7 +336,7 @@ def test_two_names_of_one_root_are_refused(deployment: Deployment) -> None:
 
 
 def test_foreign_listener_on_the_socket_is_named(deployment: Deployment) -> None:
-    """A process that is not ours and listens on the path of the socket is left alone."""
+    """A foreign process that listens on the path of the socket is kept."""
     path = deployment.root() / "run/keyfleet/default/server.sock"
     deployment.write()
     path.parent.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A replication by site.yml on loopback: foreseen, created, proven, left alone by the next run, healed."""
+"""A replication by site.yml on loopback: foreseen, created, proven, unchanged by the next run, healed."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def primary_of(deployment: Deployment) -> str:
 
 
 def test_a_failover_is_kept_and_no_write_is_lost(deployment: Deployment, sentinels: int) -> None:
-    """Created, unchanged by the next run, failed over, healed, restarted and handed over under writes, taken away."""
+    """Created, unchanged by the next run, failed over, healed, restarted and handed over under writes, removed."""
     deployment.run().ok()
     assert {"node1": "", "node2": address(deployment, "node1"), "node3": address(deployment, "node1")} == roles(deployment)
     settings = settings_of(deployment)

@@ -58,7 +58,7 @@ def test_live_directive_keeps_the_process(deployed: Deployment, port: int) -> No
 
 
 def test_startup_directive_restarts_after_saving(deployed: Deployment, port: int) -> None:
-    """What only a start applies is announced with its reason, restarted once with the data kept, and the gap is told."""
+    """What only a start applies is announced with its reason, restarted once with the data kept, and the gap is reported."""
     pid = pid_of(deployed, port)
     with deployed.client(port) as client:
         client.mset({f"key:{number}": number for number in range(1000)})
@@ -171,7 +171,7 @@ def test_absent_instance_leaves_the_other_alone(deployment: Deployment, port: in
 
 
 def test_unlisted_instance_is_reported_and_kept(deployment: Deployment, port: int) -> None:
-    """An instance that the inventory does not list any more goes on running, and the run says so."""
+    """An instance that the inventory does not list any more keeps running, and the run says so."""
     other = free_port()
     deployment.run(redis_server_instances=[{"name": "default", "port": port}, {"name": "extra", "port": other}]).ok()
     pid = pid_of(deployment, other)

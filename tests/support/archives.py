@@ -60,8 +60,8 @@ def quick_archive(folder: Path, name: str = "quick", **files: str) -> Archive:
         files: Content of ``version_h`` or ``makefile`` instead of what works.
     """
     program = str(shutil.which("redis-server"))
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    version = re.findall(r"v=(\d+\.\d+\.\d+)", told)[0]
+    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.findall(r"v=(\d+\.\d+\.\d+)", printed)[0]
     content = {
         "src/version.h": files.get("version_h", f'#define REDIS_VERSION "{version}"\n'),
         "Makefile": files.get("makefile", f"all:\n\ninstall:\n\tmkdir -p $(PREFIX)/bin && cp {program} $(PREFIX)/bin/\n"),

@@ -15,7 +15,7 @@ from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from .managed import Managed
 
 Deployment = Union[Server, Cluster, SentinelGroup, Managed]
-# The user of an application: all keys, nothing that looks at all of them or changes the server.
+# The user of an application: all keys, no command that walks over all of them or changes the server.
 MODEST = ["on", ">modest", "~*", "&*", "+@all", "-@dangerous", "-@admin", "-keys", "-flushdb", "-flushall", "-script|flush", "-config"]
 
 

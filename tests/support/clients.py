@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import pytest
 from keyfleet import AsyncClient, Client, Policy, Settings
 
-PATIENCE_SECONDS = 60.0  # a call that takes longer hangs
+TIMEOUT_SECONDS = 60.0  # a call that takes longer hangs
 
 
 class Loop:
@@ -26,12 +26,12 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Return what *work* returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT_SECONDS)
 
     def stop(self) -> None:
         """End the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE_SECONDS)
+        self._thread.join(TIMEOUT_SECONDS)
         self._loop.close()
 
 
@@ -129,6 +129,6 @@ def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
 
 @pytest.fixture
 def open_both() -> Iterator[OpenBoth]:
-    """Open a client of each kind at once, for what takes seconds to bring about; arguments as for `open_client`."""
+    """Open a client of each kind, for states that take seconds to bring about; arguments as for `open_client`."""
     with opener("sync") as open_sync, opener("async") as open_async:
         yield lambda settings, policy=None: [open_sync(settings, policy), open_async(settings, policy)]

@@ -13,7 +13,7 @@ WRITERS = 4
 
 class Hammer:
     """
-    Connect to a port and write until told to stop; a context manager.
+    Connect to a port and write until stopped; a context manager.
 
     Attributes:
         acknowledged: Number of writes that were acknowledged.

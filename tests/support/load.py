@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Calls from several threads at once while something happens, and what became of each call."""
+"""Calls from several threads while something happens, and what became of each call."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from keyfleet.testing._server import wait_until
 
 Work = Callable[[int], object]
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 class Worker(threading.Thread):
     """
-    Does its work again and again, with 0, 1, 2 …, until it is told to stop.
+    Does its work again and again, with 0, 1, 2 …, until it is stopped.
 
     Attributes:
         done: The numbers whose work succeeded.
@@ -39,7 +39,7 @@ class Worker(threading.Thread):
             try:
                 self.results.append(self._work(number))
                 self.done.append(number)
-            except Exception as error:  # noqa: BLE001 - the test looks at them
+            except Exception as error:  # noqa: BLE001 - the test inspects them
                 self.errors.append(error)
             number += 1
 
@@ -63,7 +63,7 @@ class Load:
         for worker in self.workers:
             worker.stop()
         for worker in self.workers:
-            worker.join(PATIENCE_SECONDS)
+            worker.join(TIMEOUT_SECONDS)
         hanging = sum(worker.is_alive() for worker in self.workers)
         if hanging:
             raise AssertionError(f"{hanging} of {len(self.workers)} workers hang")
@@ -81,7 +81,7 @@ class Load:
     def go_on(self, calls: int = 20) -> None:
         """Return when each worker has made *calls* more calls that succeeded."""
         wanted = [count + calls for count in self.counts]
-        wait_until(lambda: all(count >= least for count, least in zip(self.counts, wanted, strict=True)), "every worker", PATIENCE_SECONDS)
+        wait_until(lambda: all(count >= least for count, least in zip(self.counts, wanted, strict=True)), "every worker", TIMEOUT_SECONDS)
 
 
 def error_count(server: AnyClient, code: str) -> int:

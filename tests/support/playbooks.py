@@ -27,7 +27,7 @@ RUN_SECONDS = 300  # a run that takes longer hangs
 
 @functools.cache
 def _user_namespace() -> int:
-    """Return the process that holds a user namespace in which root is the user nobody; all runs share it, as one user's runs would."""
+    """Return the process that holds a user namespace in which root is an unprivileged user; all runs share it, as one user's runs would."""
     holder = subprocess.Popen(["unshare", "--user", "--map-user=65534", "--map-group=65534", "sleep", "7200"])
     atexit.register(holder.wait)
     atexit.register(holder.terminate)
@@ -73,7 +73,7 @@ class Run:
         return [json.dumps(record["result"].get("msg", "")) for record in self.records if record["action"] == "ansible.builtin.debug"]
 
     def result(self, module: str) -> dict[str, Any]:
-        """Return the last result of a module of ours."""
+        """Return the last result of a module of keyfleet."""
         ran = (record for record in reversed(self.records) if record["outcome"] != "skipped")
         return next(record["result"] for record in ran if record["action"] == f"keyfleet.redis.{module}")
 
@@ -236,7 +236,7 @@ class Deployment:
 
 
 def _end(pid: int, folder: str) -> None:
-    """Kill a process of ours: one that still has our folder in its command line or working directory."""
+    """Kill a process of this test: one that still has its folder in its command line or working directory."""
     try:
         place = str(Path(f"/proc/{pid}/cwd").readlink()) + Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
     except OSError:

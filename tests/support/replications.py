@@ -79,7 +79,7 @@ Start = Callable[..., Replication]
 
 class Writer:
     """
-    Write numbered keys through keyfleet's client until told to stop; a context manager.
+    Write numbered keys through keyfleet's client until stopped; a context manager.
 
     Attributes:
         acknowledged: Names of the keys whose write was acknowledged.

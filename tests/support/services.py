@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 MANAGER = "/lib/systemd/systemd"
-# /run is empty but for what tells the manager that systemd booted the machine; the manager ends with the service.
+# /run holds only the folder that marks a machine booted by systemd; the manager ends with the service.
 START = """
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system /run/user/0

@@ -10,7 +10,7 @@ from keyfleet import Client, Message, Reconnected, Subscription
 from keyfleet.testing._replication import clients_of
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 
-PATIENCE_SECONDS = 20.0  # what does not come until then never does
+TIMEOUT_SECONDS = 20.0  # what does not come until then never does
 
 Target = Union[Server, Cluster, SentinelGroup]
 
@@ -36,7 +36,7 @@ def kill_connections(target: Target) -> int:
 
 def expect(subscription: Subscription[Any], *data: str) -> None:
     """Take as many messages as *data* are, and compare."""
-    found = [subscription.next(PATIENCE_SECONDS) for _unused in data]
+    found = [subscription.next(TIMEOUT_SECONDS) for _unused in data]
     assert list(data) == [event.data if isinstance(event, Message) else event for event in found]
 
 
@@ -48,8 +48,8 @@ def expect_no_more(client: Client, subscription: Subscription[Any], *channels: s
 
 
 def reconnection(subscription: Subscription[Any]) -> Reconnected:
-    """Take the news that it came back."""
-    event = subscription.next(PATIENCE_SECONDS)
+    """Take the event of its reconnection."""
+    event = subscription.next(TIMEOUT_SECONDS)
     assert isinstance(event, Reconnected), event
     return event
 
@@ -60,10 +60,10 @@ def twenty_with_a_break(client: Client, subscription: Subscription[str], channel
     for number in range(20):
         if number == 10:
             break_it()
-        client.within(PATIENCE_SECONDS).publish(channel, number, **how)
-        events.append(subscription.next(PATIENCE_SECONDS))
+        client.within(TIMEOUT_SECONDS).publish(channel, number, **how)
+        events.append(subscription.next(TIMEOUT_SECONDS))
     texts = [event.data for event in events if isinstance(event, Message)]
     gaps = [event for event in events if isinstance(event, Reconnected)]
     assert [str(number) for number in range(20) if number != 10] == texts
     assert [(channel,)] == [gap.channels for gap in gaps]
-    expect_no_more(client.within(PATIENCE_SECONDS), subscription, channel, **how)
+    expect_no_more(client.within(TIMEOUT_SECONDS), subscription, channel, **how)

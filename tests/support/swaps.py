@@ -13,7 +13,7 @@ import pytest
 from keyfleet.core.errors import KeyfleetError
 from keyfleet.core.host import safe_paths
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 SECRET = b"only root reads this\n"
 CALLS = ("open", "stat", "fstat", "readlink", "scandir", "rename", "unlink", "rmdir", "link", "mkdir", "fchown", "fchmod")
 KINDS = ("symbolic", "hard")

@@ -30,7 +30,7 @@ def absolute_imports(source: str) -> Iterator[str]:
 
 
 def allowed(name: str) -> bool:
-    """Tell whether a managed host has the module *name*: standard library, redis-py, and what Ansible sends along."""
+    """Return whether a managed host has the module *name*: standard library, redis-py, and what Ansible sends along."""
     return name.partition(".")[0] in {*sys.stdlib_module_names, "redis"} or name.startswith("ansible.module_utils.")
 
 
@@ -49,12 +49,12 @@ def test_core_knows_nothing_of_ansible(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULE_SIDE, ids=IDS)
 def test_syntax_is_python_3_9(path: Path) -> None:
-    """The oldest Python on managed hosts can read the file; scripts/lint looks at the library calls as well."""
+    """The oldest Python on managed hosts can read the file; scripts/lint checks the library calls as well."""
     ast.parse(path.read_text(), feature_version=(3, 9))
 
 
 def test_core_imports_without_redis_py() -> None:
-    """A managed host without redis-py gets a message of ours, so importing every file of the core must not fail."""
+    """A managed host without redis-py gets a message of keyfleet, so importing every file of the core must not fail."""
     names = [".".join(("keyfleet", *path.relative_to(CORE.parent).with_suffix("").parts)) for path in sorted(CORE.rglob("[!_]*.py"))]
     code = f"import sys, importlib; sys.modules['redis'] = None; [importlib.import_module(name) for name in {names!r}]"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=CORE.parents[1], capture_output=True, text=True, check=False)

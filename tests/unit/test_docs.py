@@ -29,13 +29,13 @@ def documents() -> list[Path]:
 
 
 def code(text: str) -> str:
-    """Return what stands in code, inline and fenced; YAML and Python are programs, not commands."""
+    """Return the code of a document, inline and fenced; YAML and Python are programs, not commands."""
     blocks = [block for language, block in FENCE.findall(text) if language in ("", "sh")]
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", FENCE.sub("", text))])
 
 
 def ignored(path: str) -> bool:
-    """Tell whether git ignores *path*: it is made by a run, and need not be there."""
+    """Return whether git ignores *path*: it is made by a run, and need not be there."""
     patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
     return any(fnmatch.fnmatch(part, pattern) for part in Path(path).parts for pattern in patterns)
 

@@ -47,7 +47,7 @@ def test_an_error_pickles(error: errors.KeyfleetError) -> None:
 
 
 @pytest.mark.parametrize("error", [error for error, _unused in EXAMPLES if isinstance(error, errors.ServerError)], ids=str)
-def test_the_reason_is_told_without_the_address(error: errors.ServerError) -> None:
+def test_the_reason_is_given_without_the_address(error: errors.ServerError) -> None:
     """A report names the address beside it, once."""
     assert error.reason
     assert "h:1" not in error.reason
@@ -78,5 +78,5 @@ def test_trying_again_after_unreachable_doubles_nothing() -> None:
 
 @pytest.mark.parametrize("kind", [errors.UnreachableError, errors.CredentialsError, errors.DeniedError, errors.WrongTypeError])
 def test_what_a_server_caused_is_a_server_error(kind: type[errors.KeyfleetError]) -> None:
-    """A caller can catch all of them at once."""
+    """A caller can catch all of them with one class."""
     assert issubclass(kind, errors.ServerError)

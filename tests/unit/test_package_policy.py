@@ -30,7 +30,7 @@ def policy(tmp_path: Path) -> Path:
 
 
 def answer(policy: Path) -> int:
-    """Return what a package's script is told when it asks whether it may start its daemon."""
+    """Return the policy's answer to a package's script that asks whether it may start its daemon."""
     return subprocess.run(["sh", str(policy), "redis-server", "start"], check=False).returncode
 
 
@@ -74,7 +74,7 @@ def test_the_next_run_repairs_what_a_killed_run_left(policy: Path, own: bool) ->
 
 
 def test_allowing_without_forbidding_changes_nothing(policy: Path) -> None:
-    """A policy that is not ours is left alone."""
+    """A policy that keyfleet did not write is kept."""
     policy.write_bytes(OWN)
     shell(policy, "allow_daemons")
     assert OWN == policy.read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The parts of `make check` and `make test`: each has a budget, no test is in none of them, and a failure is told whatever else runs."""
+"""The parts of `make check` and `make test`: each has a budget, every test is in one, and a failure is reported whatever else runs."""
 
 from __future__ import annotations
 

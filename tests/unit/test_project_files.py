@@ -16,7 +16,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 @pytest.mark.parametrize(("copy", "licence"), [("LICENSE", "MIT.txt"), ("COPYING", "GPL-3.0-or-later.txt")])
 def test_licences_at_the_top_are_copies(copy: str, licence: str) -> None:
-    """Scanners look there, REUSE looks in LICENSES."""
+    """Scanners read the top folder, REUSE reads LICENSES."""
     assert (ROOT / "LICENSES" / licence).read_bytes() == (ROOT / copy).read_bytes()
 
 

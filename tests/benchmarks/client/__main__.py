@@ -32,7 +32,7 @@ RESULTS = Path(".cache/bench-client.json")
 PARTS: dict[str, tuple[str, list[Measurement]]] = {
     "sync": ("JSON set and get, one after another", [sync.one_after_another]),
     "plain": ("the same without hiredis and orjson", [plain.without_accelerators]),
-    "batch": ("100 keys at once", [sync.at_once]),
+    "batch": ("100 keys in one call", [sync.at_once]),
     "pipeline": ("pipelines of 100 calls", [sync.pipelines]),
     "async": ("50 tasks and one task on one client", [tasks.single_server]),
     "cluster": ("50 tasks on three nodes", [tasks.cluster]),
@@ -68,14 +68,14 @@ def main() -> None:
     unknown = [part for part in arguments.parts if part not in PARTS]
     if unknown:
         parser.error(f"PART is {unknown[0]!r}; allowed: {', '.join(PARTS)}")
-    glide.Logger.set_logger_config(glide.LogLevel.OFF)  # it tells each redirection on the terminal
+    glide.Logger.set_logger_config(glide.LogLevel.OFF)  # it prints each redirection on the terminal
     rows = measure(arguments.parts or list(PARTS), arguments.server)
     missed, targets = sum(row.is_missed for row in rows), sum(bool(row.target) for row in rows)
     print(f"\n{table(rows)}\n\n{missed} of {targets} targets missed; all results are in {RESULTS}")
 
 
 def measure(parts: list[str], engine: str) -> list[Row]:
-    """Return the rows of *parts*, told one by one, and keep them in RESULTS."""
+    """Return the rows of *parts*, each reported when it is measured, and keep them in RESULTS."""
     packages = {
         name: version(name)
         for name in (

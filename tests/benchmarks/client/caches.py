@@ -164,7 +164,7 @@ async def _async_hits(server: Server, report: Report) -> None:
             await asyncio.sleep(0.01)
         peers = {CASHEWS: await rate(lambda: cashews.get("c")), KIT: await rate(lambda: tiered.get("t"))}
         ours = await rate(lambda: cache.get_or_set("k", _never, 3600))
-        note = f"{CASHEWS} and {KIT} return one object to all callers; {KIT} is not told of changes"
+        note = f"{CASHEWS} and {KIT} return one object to all callers; {KIT} is not notified of changes"
         report(Row("cache", "local hit, async", ours, "k/s", at_least=270, peers=peers, note=note))
     await cashews.close()
 
@@ -242,7 +242,7 @@ def delete_prefix(engine: str, report: Report) -> None:
 
 
 def _read(host: str, port: int, other: Any) -> None:
-    """Be another process that reads one key until it is told to stop, and report its longest wait."""
+    """Be another process that reads one key until it is stopped, and report its longest wait."""
     worst = 0.0
     with redis.Redis(host, port) as raw:
         raw.ping()

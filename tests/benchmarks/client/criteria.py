@@ -105,7 +105,7 @@ def caches(engine: str, report: Report) -> None:
                 found = {OURS: await _holds(criterion, ours, raw), KIT: await _holds(criterion, theirs, raw)}
                 what = str(criterion.__doc__).rstrip(".")
                 report(Row("criteria", what, found[OURS], "holds", at_least=1, peers={KIT: found[KIT]}))
-            found = {OURS: await _is_told(client, raw), KIT: await _kit_is_told(kit, raw)}
+            found = {OURS: await _is_notified(client, raw), KIT: await _kit_is_notified(kit, raw)}
             report(
                 Row("criteria", "A change by another client is seen in memory", found[OURS], "holds", at_least=1, peers={KIT: found[KIT]})
             )
@@ -123,7 +123,7 @@ async def _holds(criterion: Callable[[Case], Awaitable[bool]], get_or_set: GetOr
         return 0.0
 
 
-async def _is_told(client: AsyncClient, raw: redis.asyncio.Redis) -> float:
+async def _is_notified(client: AsyncClient, raw: redis.asyncio.Redis) -> float:
     await raw.flushdb()
     cache = client.cache.local()
     await cache.set("k", 1, 60)
@@ -135,7 +135,7 @@ async def _is_told(client: AsyncClient, raw: redis.asyncio.Redis) -> float:
     return float(await cache.get("k") is None)
 
 
-async def _kit_is_told(kit: KitCache, raw: redis.asyncio.Redis) -> float:
+async def _kit_is_notified(kit: KitCache, raw: redis.asyncio.Redis) -> float:
     tiered = KitTieredCache(kit)
     await tiered.set("t", 1, 60)
     await raw.delete("t")

@@ -98,7 +98,7 @@ def role_flip(engine: str, report: Report) -> None:
 
 
 def many_at_once(engine: str, report: Report) -> None:
-    """Start more calls at once than any pool has connections."""
+    """Start more concurrent calls than any pool has connections."""
 
     async def measure() -> Row:
         async with AsyncExitStack() as stack:
@@ -109,7 +109,7 @@ def many_at_once(engine: str, report: Report) -> None:
             errors = await _errors_at_once(lambda key: ours.set(key, "v"))
             peers = {RAW: await _errors_at_once(lambda key: raw.set(key, "v")), GLIDE: await _errors_at_once(peer)}
             note = f"{ours.stats.connections} connection(s); redis-py {peers[RAW]:.0f} errors"
-            return Row("faults", f"{AT_ONCE} calls at once, async", errors, "errors", at_most=0, peers=peers, note=note)
+            return Row("faults", f"{AT_ONCE} concurrent calls, async", errors, "errors", at_most=0, peers=peers, note=note)
 
     with start_server(new_folder(), engine=engine) as server:
         report(asyncio.run(measure()))
@@ -140,8 +140,8 @@ def _meet(
 
 def _row(what: str, seen: dict[str, Seen]) -> Row:
     peers = {name: float(its.errors) for name, its in seen.items() if name != OURS}
-    told = "; ".join(f"{name} {its.errors} errors, {its.outage_seconds:.1f} s" for name, its in seen.items() if name != OURS)
-    note = f"outage {seen[OURS].outage_seconds:.1f} s, {seen[OURS].answered:,} writes; {told}"
+    summary = "; ".join(f"{name} {its.errors} errors, {its.outage_seconds:.1f} s" for name, its in seen.items() if name != OURS)
+    note = f"outage {seen[OURS].outage_seconds:.1f} s, {seen[OURS].answered:,} writes; {summary}"
     return Row("faults", what, seen[OURS].errors, "errors", at_most=0, peers=peers, note=note)
 
 

@@ -39,7 +39,7 @@ def criteria(engine: str, report: Report) -> None:
             "a reply to acquire is lost: lock left without a holder",
             lambda: _orphans(proxy, raw, _our_lock(ours), _kit_lock(theirs)),
         )
-        _compare(report, "lock lost while it is held: holder not told before the end", lambda: _untold(raw, ours, theirs))
+        _compare(report, "lock lost while it is held: holder not notified before the end", lambda: _unnotified(raw, ours, theirs))
         _compare(report, "ids of sessions that a dump shows", lambda: _shown_ids(raw, ours, theirs))
         _compare(
             report,
@@ -120,19 +120,19 @@ class _Records(logging.Handler):
         self.found.append(record)
 
 
-def _untold(raw: redis.Redis, ours: Client, theirs: redis.Redis) -> tuple[int, int]:
+def _unnotified(raw: redis.Redis, ours: Client, theirs: redis.Redis) -> tuple[int, int]:
     raw.flushall()
-    told: list[object] = []
-    lock = ours.lock("a", 1, on_lost=told.append)
+    reported: list[object] = []
+    lock = ours.lock("a", 1, on_lost=reported.append)
     lock.acquire()
-    kit, kit_told = redis_kit.Lock(theirs), _Records()
-    logging.getLogger("redis_kit").addHandler(kit_told)
+    kit, kit_records = redis_kit.Lock(theirs), _Records()
+    logging.getLogger("redis_kit").addHandler(kit_records)
     kit_seen = 0
     with contextlib.suppress(*FAILURES), kit("a", timeout=1, auto_renew=True):
         raw.flushall()
-        time.sleep(1.5)  # the watchdog comes every third of a second; all that it has to tell with is an exception here, or its log
-        kit_seen = len(kit_told.found)
-    return int(not told or not lock.lost), int(kit_seen == 0)
+        time.sleep(1.5)  # the watchdog runs every third of a second, and reports with an exception here or in its log
+        kit_seen = len(kit_records.found)
+    return int(not reported or not lock.lost), int(kit_seen == 0)
 
 
 def _shown_ids(raw: redis.Redis, ours: Client, theirs: redis.Redis) -> tuple[int, int]:

@@ -51,7 +51,7 @@ class _Caller:
 
 class Load:
     """
-    Callers of several clients at once, one for each of KEYS, until `end`.
+    Concurrent callers of several clients, one for each of KEYS, until `end`.
 
     Attributes:
         seen: What the callers of each client met, by its name.

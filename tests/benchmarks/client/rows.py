@@ -54,7 +54,7 @@ class Row:
 
     @property
     def best_peer(self) -> str:
-        """Name and result of the best of the others, empty if nobody else was measured."""
+        """Name and result of the best of the others, empty if no other library was measured."""
         if not self.peers:
             return ""
         name = (max if self.unit in ("x", "k/s", "answers", "holds") else min)(self.peers, key=lambda peer: self.peers[peer])
@@ -141,5 +141,5 @@ def _turns(names: Sequence[str], rounds: int) -> Iterator[str]:
     for number in range(rounds):
         start = number % len(names)
         for name in [*names[start:], *names[:start]]:
-            gc.collect()  # nobody pays for the garbage of the one before
+            gc.collect()  # no measurement pays for the garbage of the one before
             yield name

@@ -21,13 +21,13 @@ CHANNEL = "news"
 KILLS = 5
 STEADY_SECONDS = 2.1  # between kills: keyfleet waits before it replaces a connection that was lost sooner, to spare the server
 LISTEN_SECONDS = 0.005
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 Listen = Callable[[float], object]  # takes seconds; what it returns is true for a message
 
 
 def killed(engine: str, report: Report) -> None:
-    """Kill the connection of a subscriber while somebody publishes without end."""
+    """Kill the connection of a subscriber while another client publishes without end."""
     with start_server(new_folder(), engine=engine) as server, redis.Redis(server.host, server.port) as admin:
         with admin.pubsub(ignore_subscribe_messages=True) as raw:
             raw.subscribe(CHANNEL)
@@ -77,11 +77,11 @@ def _next_message(admin: Any, listen: Listen) -> float:
     started = time.monotonic()
     while _hears(listen, 0.0):
         pass
-    while time.monotonic() - started < PATIENCE_SECONDS:
+    while time.monotonic() - started < TIMEOUT_SECONDS:
         admin.publish(CHANNEL, "m")
         if _hears(listen, LISTEN_SECONDS):
             return time.monotonic() - started
-    raise RuntimeError(f"a subscriber heard nothing for {PATIENCE_SECONDS:g} s")
+    raise RuntimeError(f"a subscriber heard nothing for {TIMEOUT_SECONDS:g} s")
 
 
 def _hears(listen: Listen, seconds: float) -> bool:

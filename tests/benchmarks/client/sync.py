@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Synchronous calls: one after another, and 100 keys at once."""
+"""Synchronous calls: one after another, and 100 keys in one call."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ATTEMPTS = 3
 POP_SECONDS = 2.0
 FAILURES = 5
 CALLS = 400
-PATIENT = Policy(breaker_failures=0)  # each call waits for the server
+WITHOUT_BREAKER = Policy(breaker_failures=0)  # each call waits for the server
 
 
 def dead_server(engine: str, report: Report) -> None:
@@ -49,18 +49,18 @@ def _refused(kind: str, call: Callable[[], object], peers: dict[str, float]) -> 
 
 
 def unanswered(engine: str, report: Report) -> None:
-    """Call servers that do not answer, and tell how much longer than its budget a call takes."""
+    """Call servers that do not answer, and report how much longer than its budget a call takes."""
     with _nothing_listens() as settings:
         _report_overshoot("nothing listens", settings, report)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        _report_overshoot("accepts and is mute", Settings(port=mute.getsockname()[1], timeout_seconds=BUDGET_SECONDS), report)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _report_overshoot("accepts and never answers", Settings(port=silent.getsockname()[1], timeout_seconds=BUDGET_SECONDS), report)
     with start_server(new_folder(), engine=engine) as server:
         server.pause()
         _report_overshoot("SIGSTOP", server.settings(timeout_seconds=BUDGET_SECONDS), report)
 
 
 def blocking_pop(engine: str, report: Report) -> None:
-    """Wait for an element that nobody sends, longer than the budget of a call."""
+    """Wait for an element that never comes, longer than the budget of a call."""
     with start_server(new_folder(), engine=engine) as server:
         settings = server.settings(timeout_seconds=BUDGET_SECONDS)
         with Client.from_settings(settings) as client:
@@ -84,7 +84,7 @@ def _report_pop(kind: str, pop: Callable[[], object], report: Report) -> None:
 
 def _report_overshoot(what: str, settings: Settings, report: Report) -> None:
     for kind, calls in (("sync", _blocking_calls), ("async", _task_calls)):
-        with calls(settings, PATIENT) as call:
+        with calls(settings, WITHOUT_BREAKER) as call:
             over = [1000 * (_failing_seconds(call) - BUDGET_SECONDS) for _unused in range(ATTEMPTS)]
         note = f"worst of {ATTEMPTS}, budget {1000 * BUDGET_SECONDS:.0f} ms"
         report(Row("waits", f"{what}: over the budget, {kind}", max(over), "ms", at_most=50.0, note=note))

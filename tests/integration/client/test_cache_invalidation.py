@@ -132,7 +132,7 @@ def test_a_tag_is_invalidated_on_a_full_server(redis_server: Server, open_client
 
 
 def test_an_invalidation_whose_reply_is_lost_is_repeated(redis_server: Server, open_client: OpenClient) -> None:
-    """Twice invalidates what once does; if the server is down, the caller is told."""
+    """Twice invalidates what once does; if the server is down, the caller gets an error."""
     with FaultProxy(redis_server) as proxy:
         client = open_client(proxy.settings(timeout_seconds=1.0, retry_delay_ms=10))
         client.cache.set("k", 1, HOUR, tags=["t"])

@@ -42,7 +42,7 @@ def test_get_returns_what_set_stored(client: Client) -> None:
 
 
 def test_nx_stores_only_a_new_key(client: Client) -> None:
-    """The first one wins, and the loser is told."""
+    """The first call stores the key, and the second one returns that it did not."""
     assert [True, False] == [client.set("k", "first", nx=True), client.set("k", "second", nx=True)]
     assert "first" == client.get("k")
 
@@ -61,8 +61,8 @@ def test_nx_and_xx_exclude_each_other(client: Client) -> None:
         client.set("k", "v", nx=True, xx=True)
 
 
-def test_a_life_is_set_read_renewed_and_dropped(client: Client) -> None:
-    """Seconds may be fractions; a plain set ends the life, a missing key has none."""
+def test_a_ttl_is_set_read_renewed_and_removed(client: Client) -> None:
+    """Seconds may be fractions; a plain set removes the TTL, a missing key has none."""
     client.set("k", "v", ttl_seconds=100.5)
     assert 99 < (client.ttl("k") or 0) <= 100.5
     assert client.expire("k", 1000)
@@ -72,13 +72,13 @@ def test_a_life_is_set_read_renewed_and_dropped(client: Client) -> None:
     assert not client.expire("missing", 10)
 
 
-def test_a_tiny_life_is_a_millisecond_and_not_refused(client: Client) -> None:
+def test_a_tiny_ttl_is_a_millisecond_and_not_refused(client: Client) -> None:
     """Rounded down it would be 0, which Redis refuses."""
     assert client.set("k", "v", ttl_seconds=0.0001)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan])
-def test_an_impossible_life_is_refused(client: Client, seconds: float) -> None:
+def test_an_impossible_ttl_is_refused(client: Client, seconds: float) -> None:
     """Before anything is sent."""
     client.set("k", "v")
     with pytest.raises(ValueError, match="ttl_seconds"):
@@ -89,7 +89,7 @@ def test_an_impossible_life_is_refused(client: Client, seconds: float) -> None:
 
 
 def test_delete_and_exists_count_across_slots(client: Client) -> None:
-    """Many keys at once, also where they live on different nodes."""
+    """Many keys in one call, also where they are on different nodes."""
     for number in range(20):
         client.set(f"k{number}", "v")
     names = [f"k{number}" for number in range(25)]
@@ -126,7 +126,7 @@ def test_json_returns_what_was_stored(client: Client, value: Any) -> None:
     assert value == client.get_json("k", default="missing")
 
 
-def test_json_has_a_default_a_life_and_conditions(client: Client) -> None:
+def test_json_has_a_default_a_ttl_and_conditions(client: Client) -> None:
     """As for set."""
     assert ["d", None] == [client.get_json("k", "d"), client.get_json("k")]
     assert [True, False] == [client.set_json("k", 1, ttl_seconds=100, nx=True), client.set_json("k", 2, nx=True)]

@@ -99,7 +99,7 @@ def test_too_many_waiting_calls_are_an_error_of_their_own(redis_server: Server, 
     assert 4 - len(refused) == sum(isinstance(result, tuple) for result in results)
 
 
-def test_a_connection_that_ends_while_waiting_is_told(redis_server: Server, open_client: OpenClient) -> None:
+def test_a_connection_that_ends_while_waiting_is_reported(redis_server: Server, open_client: OpenClient) -> None:
     """An element may have been taken: the caller decides."""
     client = open_client(redis_server.settings())
     for pop in (client.blpop, client.brpop):
@@ -152,7 +152,7 @@ def test_a_lost_pop_or_push_is_never_an_empty_list(redis_factory: RedisFactory, 
 
 
 def test_a_full_stop_of_the_server_ends_the_wait(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """Silence is waited for as long as the pop and the budget last, and not for ever."""
+    """Silence is waited for as long as the pop and the budget last, and not forever."""
     server = redis_factory.server()
     client = open_client(server.settings(timeout_seconds=BUDGET_SECONDS))
     client.ping()

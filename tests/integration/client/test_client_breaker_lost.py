@@ -11,7 +11,7 @@ from keyfleet.testing.servers import Server
 
 
 def test_calls_lost_with_one_connection_give_the_server_no_pause(redis_server: Server) -> None:
-    """Each of fifty counters may have run; the call after them goes through at once."""
+    """Each of fifty counters may have run; the call after them runs immediately."""
 
     async def scenario(proxy: FaultProxy) -> None:
         async with AsyncClient.from_settings(proxy.settings()) as client:

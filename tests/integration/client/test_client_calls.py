@@ -21,8 +21,8 @@ pytestmark = pytest.mark.floor
 # Strings
 
 
-def test_set_keeps_a_life_and_returns_what_was_there(either: Client) -> None:
-    """keepttl leaves the life, get answers with the former value instead of whether it was stored."""
+def test_set_keeps_a_ttl_and_returns_the_former_value(either: Client) -> None:
+    """keepttl keeps the TTL, get answers with the former value instead of whether it was stored."""
     assert either.set("k", "old", ttl_seconds=100)
     assert either.set("k", "new", keepttl=True)
     assert 99 < (either.ttl("k") or 0) <= 100
@@ -33,14 +33,14 @@ def test_set_keeps_a_life_and_returns_what_was_there(either: Client) -> None:
         either.set("k", "v", keepttl=True, ttl_seconds=1)
 
 
-def test_persist_ends_a_life(either: Client) -> None:
-    """It tells whether there was one."""
+def test_persist_removes_a_ttl(either: Client) -> None:
+    """It returns whether there was a TTL."""
     either.set("k", "v", ttl_seconds=100)
     assert [True, False, False] == [either.persist("k"), either.persist("k"), either.persist("missing")]
     assert math.inf == either.ttl("k")
 
 
-def test_a_counter_gets_its_life_when_it_is_made(either: Client) -> None:
+def test_a_counter_gets_its_ttl_when_it_is_created(either: Client) -> None:
     """One that exists keeps its own, or none; the first amount may be any number."""
     assert [5, 8, 6] == [either.incr("n", 5, ttl_seconds=100), either.incr("n", 3, ttl_seconds=9999), either.decr("n", 2, ttl_seconds=9999)]
     assert 99 < (either.ttl("n") or 0) <= 100
@@ -50,7 +50,7 @@ def test_a_counter_gets_its_life_when_it_is_made(either: Client) -> None:
 
 
 def test_many_keys_at_once(either: Client) -> None:
-    """Across slots, with a life and without, more than one command holds; what is missing is None."""
+    """Across slots, with a TTL and without, more keys than one command holds; a missing key is None."""
     values = {f"k{number}": str(number) for number in range(2500)}
     assert either.set_many(values)
     assert {**values, "missing": None} == either.get_many([*values, "missing"])
@@ -107,7 +107,7 @@ def test_hashes_of_json_and_numbers(either: Client) -> None:
         either.hgetall_json("h")
 
 
-def test_fields_live_as_long_as_they_are_told_where_the_server_knows_how(either: Client) -> None:
+def test_fields_expire_where_the_server_supports_it(either: Client) -> None:
     """Redis 7.4 and newer, Valkey 9.0 and newer; the others say that they do not offer it."""
     either.hset("h", {"a": 1, "b": 2})
     [info] = list(either.info().values())[:1]
@@ -126,7 +126,7 @@ def test_fields_live_as_long_as_they_are_told_where_the_server_knows_how(either:
 # Connecting
 
 
-def test_a_client_connects_when_it_is_told_or_first_used(either: Client) -> None:
+def test_a_client_connects_on_request_or_on_first_use(either: Client) -> None:
     """Nothing is connected before; `connect` makes what the first call would."""
     assert (False, 0) == (either.is_connected, either.stats.connections_opened)
     assert either.connect().ping()
@@ -137,13 +137,13 @@ def test_a_client_connects_when_it_is_told_or_first_used(either: Client) -> None
 
 
 def test_waiting_until_ready_ends_when_every_primary_answers(target: Target, open_client: OpenClient) -> None:
-    """At once where all of them do."""
+    """Immediately where all of them do."""
     client = open_client(target.settings())
     client.wait_until_ready(20)
     assert client.is_connected
 
 
-def test_waiting_until_ready_tells_what_was_missing(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+def test_waiting_until_ready_reports_what_was_missing(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """A server that comes later is waited for, one that does not come is named."""
     port = free_port("127.0.0.1")
     client = open_client(redis_factory.server().settings(port=port))

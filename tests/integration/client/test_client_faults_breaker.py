@@ -70,7 +70,7 @@ def test_one_call_probes_and_heals(open_client: OpenClient, proxy: FaultProxy) -
 
 
 def test_only_one_of_many_probes(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """The server is still mute: one caller of twenty waits for it, nineteen hear so at once."""
+    """The server is still unresponsive: one caller of twenty waits for it, nineteen fail immediately."""
     policy = Policy(breaker_failures=FAILURES, breaker_seconds=0.5)
     client = open_client(proxy.settings(timeout_seconds=HURRIED, retry_delay_ms=10), policy)
     time.sleep(open_the_breaker(client, proxy).retry_after_seconds)
@@ -100,7 +100,7 @@ def test_errors_of_the_server_open_nothing(open_client: OpenClient, proxy: Fault
 
 
 def test_it_can_be_switched_off(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Then calls go on trying."""
+    """Then each call tries the server."""
     client = open_client(proxy.settings(timeout_seconds=HURRIED, retry_delay_ms=10), Policy(breaker_failures=0))
     proxy.black_hole()
     for number in range(10):
@@ -148,10 +148,10 @@ def test_a_short_stall_costs_no_call_that_has_time(open_client: OpenClient, redi
         try:
             hurried = [pool.submit(client.within(0.03).get, "k") for _unused in range(20)]
             assert {UnreachableError} <= {type(call.exception(10)) for call in hurried}
-            patient = [pool.submit(client.get, "k") for _unused in range(4)]
+            unhurried = [pool.submit(client.get, "k") for _unused in range(4)]
         finally:
             redis_server.resume()
-        assert ["v"] * 4 == [call.result(10) for call in patient]
+        assert ["v"] * 4 == [call.result(10) for call in unhurried]
     assert ["v"] * 50 == [client.get("k") for _unused in range(50)]
     assert 0 == client.stats.breaker_opens
 
@@ -176,7 +176,7 @@ def test_a_pipeline_probes_as_one(open_client: OpenClient, proxy: FaultProxy) ->
 
 
 def test_execute_without_a_key_on_a_cluster_is_one_clear_error(open_client: OpenClient, redis_cluster: Cluster) -> None:
-    """Where another node serves the key; whatever it is, calls go on."""
+    """Another node may serve the key; whatever the command is, later calls work."""
     client = open_client(redis_cluster.settings(timeout_seconds=20.0))
     client.ping()
     attempts = [f"k{number}" for number in range(20)]

@@ -100,18 +100,18 @@ def test_a_server_that_accepts_and_never_answers(open_client: OpenClient, proxy:
     assert client.stats.retries >= 1
 
 
-def test_a_connection_that_goes_mute_is_replaced(open_client: OpenClient, proxy: FaultProxy) -> None:
+def test_an_unresponsive_connection_is_replaced(open_client: OpenClient, proxy: FaultProxy) -> None:
     """Its black hole swallows the first attempt; the server answers beside it, and the second attempt within the same call."""
     client = open_client(proxy.settings(timeout_seconds=1.0))
     client.set("k", "v")
     proxy.black_hole()
-    proxy.heal()  # new connections work, the old one stays mute
+    proxy.heal()  # new connections work, the old one stays unresponsive
     assert "v" == client.get("k")
     assert (3, 1) == (proxy.total_connections, client.stats.retries)
 
 
 def test_a_reply_that_dribbles(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Bytes that go on arriving are waited for, and do not make the time longer."""
+    """A reply that arrives byte by byte is waited for, and does not extend the budget."""
     client = open_client(proxy.settings(**QUICK), NO_BREAKER)
     client.set("k", "v" * 1000)
     proxy.dribble_replies(0.05)
@@ -142,7 +142,7 @@ def test_a_reply_that_takes_more_than_half_of_the_budget(open_client: OpenClient
 
 
 def test_a_large_reply_that_arrives_slowly(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Bytes go on arriving for more than half of the budget: no second connection is asked for them."""
+    """Bytes keep arriving for more than half of the budget: the call opens no second connection."""
     client = open_client(proxy.settings(timeout_seconds=5.0))
     client.set("k", "v" * 60)
     proxy.reset_counts()
@@ -159,7 +159,7 @@ def test_a_command_that_keeps_the_server_busy(redis_factory: RedisFactory, open_
     assert 0 == client.stats.retries
 
 
-def test_a_pipeline_of_a_hundred_thousand_to_a_mute_server(open_client: OpenClient, proxy: FaultProxy) -> None:
+def test_a_pipeline_of_a_hundred_thousand_to_an_unresponsive_server(open_client: OpenClient, proxy: FaultProxy) -> None:
     """It ends within the budget, each call with an error of its own; a part of the budget is kept for making them."""
     client = open_client(proxy.settings(timeout_seconds=30.0), NO_BREAKER)
     client.pipeline().exists("k").execute()
@@ -176,7 +176,7 @@ def test_a_pipeline_of_a_hundred_thousand_to_a_mute_server(open_client: OpenClie
 
 
 def test_a_half_closed_connection(open_client: OpenClient) -> None:
-    """The server's end is closed, ours is open: each attempt ends at once, and the next one waits a little longer."""
+    """The server's end is closed, ours is open: each attempt ends immediately, and the next one waits a little longer."""
     host = Host(lambda connection: connection.shutdown(socket.SHUT_WR))
     try:
         client = open_client(Settings(port=host.port, **QUICK), NO_BREAKER)
@@ -215,7 +215,7 @@ def test_a_frozen_deployment(target: Target, open_client: OpenClient) -> None:
 
 
 def test_a_client_that_meets_a_frozen_deployment(target: Target, open_client: OpenClient) -> None:
-    """Finding out who serves what is part of the budget."""
+    """Discovering the topology is part of the budget."""
     client = open_client(target.settings(**QUICK), NO_BREAKER)
     with ExitStack() as frozen:
         for process in processes(target):

@@ -71,7 +71,7 @@ def test_calls_on_their_way_end_well(open_client: OpenClient, proxy: FaultProxy)
 
 
 def test_closing_during_an_outage_takes_no_longer_than_the_grace(open_client: OpenClient, proxy: FaultProxy) -> None:
-    """Calls that will never be answered end with an error of ours."""
+    """Calls that will never be answered end with an error of keyfleet."""
     client = open_client(proxy.settings(timeout_seconds=3.0))
     client.ping()
     proxy.black_hole()

@@ -51,7 +51,7 @@ def counting(client: Client, keys: list[str], seed: int) -> Work:
 
 
 def reading(client: Client, values: dict[str, str]) -> Work:
-    """Return work that reads all of *values* at once, and says whether they were right."""
+    """Return work that reads all of *values* in one call, and says whether they were right."""
     return lambda _number: values == client.get_many(list(values))
 
 
@@ -105,7 +105,7 @@ def test_a_script_follows_its_key(shards: Cluster, open_client: OpenClient) -> N
 
 
 def test_all_nodes_are_replaced(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """One by one, until no address that the client was told answers; its counters go on without a gap."""
+    """One by one, until no seed address answers any more; the client's counters continue without a gap."""
     cluster = redis_factory.cluster(shards=3, replicas=0, directives={"cluster-node-timeout": 1000})
     clients = open_both(cluster.settings(timeout_seconds=BUDGET_SECONDS, retry_delay_ms=10))
     first = {(node.host, node.port) for node in cluster.nodes}

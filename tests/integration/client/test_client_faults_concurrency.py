@@ -81,7 +81,7 @@ def test_1500_calls_at_once(redis_server: Server, raw: AnyClient, run: Run) -> N
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_second_event_loop(redis_server: Server, raw: AnyClient) -> None:
-    """The same client goes on in the next loop, though nobody closed the connection of the first, of which Python warns."""
+    """The same client works in the next loop, although the connection of the first loop was never closed, of which Python warns."""
     client = AsyncClient.from_settings(redis_server.settings())
 
     async def count() -> int:
@@ -185,7 +185,7 @@ def test_threads_share_a_client(redis_server: Server, raw: AnyClient, open_clien
 
 
 def test_fifty_threads_wait_for_two_connections(redis_server: Server, raw: AnyClient) -> None:
-    """Nobody fails or starves, since the line is served in order; the waits are counted, and there are never more connections."""
+    """No caller fails or starves, since the queue is served in order; the waits are counted, and there are never more connections."""
     with FaultProxy(redis_server) as proxy:
         with Client.from_settings(proxy.settings(timeout_seconds=20.0), policy=Policy(max_connections=2)) as client:
             with Load([lambda _number: client.incr("n")] * 50) as load:
@@ -212,7 +212,7 @@ def test_a_pool_that_stays_empty_has_an_error_of_its_own(redis_server: Server, r
 
 
 def test_waiting_for_a_connection_may_take_the_whole_budget(redis_server: Server, raw: AnyClient) -> None:
-    """Also for calls that may be repeated, and look whether their server answers much sooner."""
+    """Also for repeatable calls, which check much sooner whether their server answers."""
     del raw
     with FaultProxy(redis_server) as proxy:
         policy = Policy(max_connections=1, breaker_failures=0)

@@ -52,7 +52,7 @@ def test_a_refused_password_is_tried_once_on_each_topology(request: pytest.Fixtu
 
 
 def test_a_password_that_changes_under_a_running_client(open_client: OpenClient, proxy: FaultProxy, password_server: Server) -> None:
-    """Each call says so after one attempt; with the old password back, the same client goes on."""
+    """Each call says so after one attempt; with the old password back, the same client works again."""
     client = open_client(proxy.settings(timeout_seconds=5.0, retry_delay_ms=1))
     client.set("k", "v")
     server = password_server.client()

@@ -86,7 +86,7 @@ def test_a_call_outside_a_loop_says_what_is_needed(redis_server: Server) -> None
 
 
 def test_is_connected_while_others_call(redis_server: Server) -> None:
-    """It looks at connections that other threads use, and disturbs none."""
+    """It inspects connections that other threads use, and disturbs none."""
     with Client.from_settings(redis_server.settings()) as client:
         stop = threading.Event()
         errors: list[BaseException] = []

@@ -73,7 +73,7 @@ def test_a_cluster_primary_is_killed(redis_factory: RedisFactory, open_both: Ope
 
 
 def test_a_cluster_primary_freezes(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """Its connections stay open and mute; back again, it is a replica and says so."""
+    """Its connections stay open and unresponsive; once it runs again, it is a replica and reports that."""
     cluster = redis_factory.cluster(shards=3, replicas=1, directives=CLUSTER)
     go_through(cluster, open_both, lambda: pause(cluster.primary_of("k")), lambda victim: victim.resume())
 
@@ -85,7 +85,7 @@ def test_a_sentinel_primary_is_killed(redis_factory: RedisFactory, open_both: Op
 
 
 def test_a_sentinel_primary_freezes(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """Thawed, it believes to be the primary still until a Sentinel tells it; nobody writes to it."""
+    """Once it runs again, it believes to be the primary until a Sentinel demotes it; no write reaches it."""
     group = redis_factory.sentinel(down_after_ms=500)
     go_through(group, open_both, lambda: pause(group.primary()), lambda victim: victim.resume())
 
@@ -152,14 +152,14 @@ def test_a_planned_failover_of_sentinel_loses_nothing_after_it_was_announced(red
         assert len(lost) < len(times)
 
 
-def test_dead_and_mute_seeds_do_not_keep_a_client_from_starting(redis_cluster: Cluster, open_client: OpenClient) -> None:
-    """The first addresses of the list are of no use; the last one knows who serves what."""
-    with FaultProxy(redis_cluster.nodes[0]) as mute:
-        mute.black_hole()
-        seeds = (("127.0.0.1", free_port("127.0.0.1")), (mute.host, mute.port), *redis_cluster.settings().cluster_nodes[2:3])
+def test_dead_and_unresponsive_seeds_do_not_keep_a_client_from_starting(redis_cluster: Cluster, open_client: OpenClient) -> None:
+    """The first addresses of the list are of no use; the last one knows the topology."""
+    with FaultProxy(redis_cluster.nodes[0]) as silent:
+        silent.black_hole()
+        seeds = (("127.0.0.1", free_port("127.0.0.1")), (silent.host, silent.port), *redis_cluster.settings().cluster_nodes[2:3])
         client = open_client(redis_cluster.settings(cluster_nodes=seeds, timeout_seconds=BUDGET_SECONDS / 5))
         assert client.set_many({f"k{number}": number for number in range(30)})
-        assert 1 == mute.total_connections
+        assert 1 == silent.total_connections
     primaries = redis_cluster.primaries()
     with clients_of(primaries) as nodes:
         assert 30 == sum(node.dbsize() for node in nodes)

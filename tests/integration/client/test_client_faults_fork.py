@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process that forks with a client in use, as preloading servers do: parent and child go on, each with its own connections."""
+"""A process that forks with a client in use, as preloading servers do: parent and child both work, each with its own connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.load import Load
 pytestmark = pytest.mark.slow
 
 CALLS = 100
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def by_multiprocessing(work: Callable[[], set[int]]) -> Callable[[], set[int]]:
     child.start()
 
     def outcome() -> set[int]:
-        assert here.poll(PATIENCE_SECONDS), "the child hangs"
+        assert here.poll(TIMEOUT_SECONDS), "the child hangs"
         ids: set[int] = here.recv()
-        child.join(PATIENCE_SECONDS)
+        child.join(TIMEOUT_SECONDS)
         here.close()
         there.close()
         return ids

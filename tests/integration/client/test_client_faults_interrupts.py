@@ -28,8 +28,8 @@ class Alarm(BaseException):
     """What the handler raises; as KeyboardInterrupt, and as gevent's Timeout, it is no Exception."""
 
 
-# After these the interpreter looks for signals. Python 3.10 looks more often, and not in places that matter here.
-LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
+# After these the interpreter checks for signals. Python 3.10 checks more often, and not in places that matter here.
+CHECKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
 
 
 class Interrupter:
@@ -56,7 +56,7 @@ class Interrupter:
         elif event == "opcode":
             previous = self._previous.get(id(frame), "")
             self._previous[id(frame)] = dis.opname[bytecode(code)[frame.f_lasti]]
-            self._left -= previous.startswith(LOOKS)
+            self._left -= previous.startswith(CHECKS)
             if self._left == 0:
                 sys.settrace(None)
                 raise Alarm

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A reply that is lost: what may be repeated is, what may not is told to the caller, and the server has each change once."""
+"""A reply is lost: a repeatable command is repeated, any other one is reported to the caller, and the server has each change once."""
 
 from __future__ import annotations
 
@@ -100,16 +100,16 @@ def client(proxy: FaultProxy, raw: AnyClient, open_client: OpenClient) -> Client
 @pytest.mark.parametrize("silent", [False, True], ids=["closed", "unresponsive"])
 @pytest.mark.parametrize("name", ONCE)
 def test_what_must_not_run_twice_runs_once(client: Client, proxy: FaultProxy, raw: AnyClient, name: str, silent: bool) -> None:
-    """The caller hears that nobody knows, and the command reached the server a single time."""
-    call, command, look, wanted = ONCE[name]
+    """The caller gets the error for an unknown outcome, and the command reached the server a single time."""
+    call, command, inspect, wanted = ONCE[name]
     proxy.reset_counts()
     fault = proxy.lose_reply(command, times=FOR_EVER, silent=silent)
     with pytest.raises(OutcomeUnknown, match="may or may not have run the command"):
         call(client.within(0.3))
     assert (1, 1) == (fault.hits, proxy.commands[command])
-    assert wanted == look(raw)
+    assert wanted == inspect(raw)
     proxy.heal()
-    assert wanted == look(raw)
+    assert wanted == inspect(raw)
     assert "was" == client.get("old") or name in ("set xx", "set get", "getdel")
 
 
@@ -117,29 +117,29 @@ def test_what_must_not_run_twice_runs_once(client: Client, proxy: FaultProxy, ra
 @pytest.mark.parametrize("name", AGAIN)
 def test_what_may_run_twice_is_sent_again(client: Client, proxy: FaultProxy, raw: AnyClient, name: str, silent: bool) -> None:
     """The caller notices nothing, except that a count may miss what the first attempt did."""
-    call, command, answer, look, wanted = AGAIN[name]
+    call, command, answer, inspect, wanted = AGAIN[name]
     before = client.stats.retries
     fault = proxy.lose_reply(command, silent=silent)
     assert answer == call(client)
     assert (1, before + 1) == (fault.hits, client.stats.retries)
-    assert wanted == look(raw)
+    assert wanted == inspect(raw)
 
 
 @pytest.mark.parametrize("name", ["set nx", "set xx", "set get"])
 def test_a_fallback_does_not_say_that_nothing_was_done(proxy: FaultProxy, raw: AnyClient, open_client: OpenClient, name: str) -> None:
     """False would mean that another one has the key; a repeatable write falls back."""
     client = open_client(proxy.settings(timeout_seconds=0.6, retry_delay_ms=10), Policy(on_error="fallback", breaker_failures=0))
-    call, command, look, wanted = ONCE[name]
+    call, command, inspect, wanted = ONCE[name]
     proxy.lose_reply(command, times=FOR_EVER)
     with pytest.raises(OutcomeUnknown):
         call(client)
-    assert wanted == look(raw)
+    assert wanted == inspect(raw)
     assert not client.set("k", "other")
     assert (2, 1) == (client.stats.failures, client.stats.fallbacks)
 
 
 def test_a_request_that_is_lost_counts_as_one_that_may_have_run(client: Client, proxy: FaultProxy, raw: AnyClient) -> None:
-    """From outside, nobody can tell the two apart."""
+    """The client cannot distinguish a lost request from a lost reply."""
     fault = proxy.lose_request("INCRBY")
     with pytest.raises(OutcomeUnknown):
         client.incr("n")
@@ -147,7 +147,7 @@ def test_a_request_that_is_lost_counts_as_one_that_may_have_run(client: Client, 
 
 
 def test_a_write_whose_replies_are_lost_until_the_end(client: Client, proxy: FaultProxy, raw: AnyClient) -> None:
-    """It was sent again and again, and stays in doubt."""
+    """It was sent several times, and its outcome stays unknown."""
     fault = proxy.lose_reply("SET", times=FOR_EVER)
     with pytest.raises(OutcomeUnknown):
         client.within(0.3).set("k", "v")
@@ -156,7 +156,7 @@ def test_a_write_whose_replies_are_lost_until_the_end(client: Client, proxy: Fau
 
 
 def test_a_read_whose_replies_are_lost_until_the_end(client: Client, proxy: FaultProxy) -> None:
-    """Nothing is in doubt: it changes nothing."""
+    """No outcome is unknown, since a read changes nothing."""
     fault = proxy.lose_reply("GET", times=FOR_EVER)
     with pytest.raises(UnreachableError) as caught:
         client.within(0.3).get("old")

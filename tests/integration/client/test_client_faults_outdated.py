@@ -74,7 +74,7 @@ def test_a_subscription_leaves_a_server_that_most_sentinels_do_not_name(
             expect(subscription, "1")
 
 
-def test_a_subscription_follows_a_planned_failover_before_its_server_is_told(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
+def test_a_subscription_follows_a_planned_failover_before_its_server_does(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
     """It hears that the primary is another one now, although it makes no calls."""
     group = redis_factory.sentinel()
     clients = open_both(group.settings())
@@ -93,7 +93,7 @@ def listeners(sentinel: AnyClient) -> int:
 
 @pytest.mark.parametrize("end", ["freezes", "dies"])
 def test_a_sentinel_that_is_listened_to_and_ends_is_left(end: str, redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """Calls go on meanwhile, and another Sentinel is listened to."""
+    """Calls work meanwhile, and the client subscribes to another Sentinel."""
     group = redis_factory.sentinel()
     clients = open_both(group.settings())
     assert [True, True] == [client.ping() for client in clients]

@@ -107,7 +107,7 @@ def test_without_a_probe_nothing_is_written(redis_server: Server, redis_factory:
     assert 1 == proxy.total_connections
 
 
-def test_counters_and_breaker_are_told(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+def test_counters_and_breaker_are_reported(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """A server that came back is well, and yet calls are refused until the pause is over."""
     server = redis_factory.server()
     client = open_client(server.settings(**QUICK), Policy(breaker_failures=1, breaker_seconds=2.0, while_disconnected="fail"))
@@ -182,7 +182,7 @@ def test_a_dead_server_is_a_verdict(redis_factory: RedisFactory, open_client: Op
     assert "ok" == client.health(write_probe=True).verdict
 
 
-def test_a_mute_server_costs_one_budget_and_one_connection(
+def test_an_unresponsive_server_costs_one_budget_and_one_connection(
     redis_server: Server, redis_factory: RedisFactory, open_client: OpenClient
 ) -> None:
     """It is not asked a second question, nor is connecting tried again."""
@@ -212,7 +212,7 @@ def test_a_server_that_answers_a_little_costs_one_budget(
     assert ("failed", "failed") == (report.verdict, check(report, "ping").status)
 
 
-def test_one_mute_primary_does_not_hide_the_others(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+def test_one_unresponsive_primary_does_not_hide_the_others(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """All of them are asked within one budget, and the two others are well."""
     cluster = redis_factory.cluster(directives={"cluster-node-timeout": 60000})
     client = open_client(cluster.settings(timeout_seconds=1.0))
@@ -221,11 +221,11 @@ def test_one_mute_primary_does_not_hide_the_others(redis_factory: RedisFactory, 
         begun = time.monotonic()
         report = client.health(write_probe=True)
         assert time.monotonic() - begun < 1.0 + SLACK_SECONDS
-    mute = f"{cluster.nodes[0].host}:{cluster.nodes[0].port}"
-    assert {node: "failed" if node == mute else "ok" for node in client.info()} == {
+    unresponsive = f"{cluster.nodes[0].host}:{cluster.nodes[0].port}"
+    assert {node: "failed" if node == unresponsive else "ok" for node in client.info()} == {
         entry.node: entry.status for entry in report.checks if entry.name == "ping"
     }
-    assert ["ok", "ok"] == [entry.status for entry in report.checks if entry.name == "round_trip" and entry.node != mute]
+    assert ["ok", "ok"] == [entry.status for entry in report.checks if entry.name == "round_trip" and entry.node != unresponsive]
 
 
 def test_a_cluster_that_is_gone_is_a_verdict(redis_factory: RedisFactory, open_client: OpenClient) -> None:
@@ -277,7 +277,7 @@ def test_sentinels_without_a_majority_are_named(redis_factory: RedisFactory, ope
 
 
 def test_a_primary_without_sentinels_is_degraded(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """It serves, and nobody would name another one."""
+    """It serves, but no Sentinel would name a new primary after a failure."""
     group = redis_factory.sentinel()
     client = open_client(group.settings(**QUICK))
     assert "ok" == client.health().verdict
@@ -313,7 +313,7 @@ def test_a_replica_takes_no_probe(redis_factory: RedisFactory, open_client: Open
 def test_refused_credentials_are_a_verdict(
     password_server: Server, redis_factory: RedisFactory, open_client: OpenClient, password: Any
 ) -> None:
-    """Tried once, and told apart from a server that is away."""
+    """Tried once, and reported differently from a server that is down."""
     proxy = redis_factory.proxy(password_server)
     report = open_client(proxy.settings(password=password)).health(write_probe=True)
     assert ("failed", True, 1) == (report.verdict, report.refused, proxy.total_connections)

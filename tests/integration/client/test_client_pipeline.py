@@ -18,7 +18,7 @@ pytestmark = pytest.mark.floor
 
 
 def test_results_are_those_of_the_client_in_order(either: Client) -> None:
-    """Every kind of result: texts, numbers, truth, JSON, lives, hashes, lists, many keys."""
+    """Every kind of result: texts, numbers, booleans, JSON, TTLs, hashes, lists, many keys."""
     with either.pipeline() as pipe:
         pipe.set("a", "grün").get("a").get("missing").set("a", 1, nx=True).set("a", 7, get=True).incr("a", 3).decr("a")
         pipe.set_json("j", {"x": None}).get_json("j").get_json("missing", default=4).set_json("null", None).get_json("null", default=4)
@@ -44,7 +44,7 @@ def test_results_are_those_of_the_client_in_order(either: Client) -> None:
         assert [] == pipe.execute()
 
 
-def test_a_new_life_comes_with_the_counter_and_in_order(either: Client) -> None:
+def test_a_new_ttl_comes_with_the_counter_and_in_order(either: Client) -> None:
     """The script behind it is unknown to a fresh server; that must not let later calls overtake it."""
     for name in ("n1", "n2"):
         with either.pipeline() as pipe:
@@ -128,7 +128,7 @@ def test_a_transaction_is_one_step(either: Client) -> None:
 
 
 def test_an_error_within_a_transaction_is_its_calls_own(either: Client) -> None:
-    """The server goes on with the rest, and so do the results."""
+    """The server runs the rest, and their results are returned."""
     either.set("{t}text", "x")
     pipe = either.pipeline(transaction=True)
     pipe.set("{t}a", 1).hgetall("{t}text").incr("{t}a")
@@ -146,7 +146,7 @@ def test_a_transaction_over_slots_is_refused_before_anything_is_sent(redis_clust
     assert (0, 0) == (client.exists("a", "b"), client.stats.retries)
 
 
-def test_what_keeps_a_transaction_from_running_is_told(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+def test_what_keeps_a_transaction_from_running_is_reported(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """The server says EXECABORT in the end; the reason came before."""
     server = redis_factory.server()
     with server.client() as admin:
@@ -173,7 +173,7 @@ def test_a_transaction_has_a_connection_of_its_own(redis_server: Server, open_cl
         while not seen or seen[-1][1] != "EXEC":
             event = monitor.next_command()
             seen.append((event["client_port"], event["command"].split()[0]))
-    sent = [(port, name) for port, name in seen if name != "CLIENT"]  # with which a new connection tells who it is
+    sent = [(port, name) for port, name in seen if name != "CLIENT"]  # with which a new connection announces its client
     assert ["MULTI", "INCRBY", "INCRBY", "EXEC"] == [name for _port, name in sent]
     assert 1 == len({port for port, _name in sent})
 

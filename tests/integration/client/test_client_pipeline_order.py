@@ -88,7 +88,7 @@ def test_what_only_reads_or_changes_other_keys_is_sent_again(client: Client, pro
 
 
 def test_a_repeatable_script_among_reads_is_unknown(client: Client, proxy: FaultProxy) -> None:
-    """A transaction of a counter with a life, which is a script, has no exception."""
+    """A transaction with a counter that gets a TTL, which is a script, is no exception."""
     proxy.lose_reply("EXEC")
     results = client.pipeline(transaction=True).get("n").incr("n", ttl_seconds=100).execute(raise_on_error=False)
     assert [OutcomeUnknown, OutcomeUnknown] == [type(result) for result in results]

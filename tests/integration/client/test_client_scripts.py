@@ -159,7 +159,7 @@ def test_its_text_is_sent_only_where_it_is_unknown(redis_factory: RedisFactory, 
     assert (5, 2, 0) == (proxy.commands["EVALSHA"], proxy.commands["EVAL"], proxy.commands["SCRIPT"])
 
 
-def test_an_error_of_a_script_is_told(client: Client) -> None:
+def test_an_error_of_a_script_is_reported(client: Client) -> None:
     """With the server's words."""
     with pytest.raises(ServerError, match="out of range, says the script"):
         client.script("return redis.error_reply('ERR out of range, says the script')")()

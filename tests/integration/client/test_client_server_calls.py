@@ -143,7 +143,7 @@ def test_a_denied_slow_log_is_an_error_of_its_own(redis_factory: RedisFactory, o
 # Memory
 
 
-def test_memory_by_prefix_is_exact_where_all_keys_are_looked_at(either: Client, plain: Client, target: Target) -> None:
+def test_memory_by_prefix_is_exact_where_all_keys_are_sampled(either: Client, plain: Client, target: Target) -> None:
     """Of every primary, our keys only, under names without our prefix."""
     for number in range(60):
         either.set(f"session:{number}", "v" * 1000)
@@ -263,7 +263,7 @@ def test_flush_leaves_other_databases_alone(redis_server: Server, open_client: O
 
 
 def test_flush_needs_only_what_its_user_may(limited: Callable[[str], Client]) -> None:
-    """A user without FLUSHDB is told so."""
+    """A user without FLUSHDB gets the error that says so."""
     client = limited("-flushdb")
     client.set("k", "v")
     with pytest.raises(DeniedError, match="flushdb"):

@@ -55,7 +55,7 @@ def test_sorted_sets(either: Client) -> None:
     assert [[], 0, 0] == [either.zrange("z"), either.zadd("z", {}), either.zrem("z")]
 
 
-def test_scores_change_only_as_told(either: Client) -> None:
+def test_scores_change_only_on_their_condition(either: Client) -> None:
     """New ones only, existing ones only, to a higher one only, to a lower one only."""
     either.zadd("z", {"a": 5})
     assert [1, 0, 0] == [
@@ -103,7 +103,7 @@ def test_fields_by_name(either: Client) -> None:
         either.hmget("h", "ab")
 
 
-def test_a_ttl_changes_only_as_told(either: Client) -> None:
+def test_a_ttl_changes_only_on_its_condition(either: Client) -> None:
     """Where there is none, where there is one, to a later time, to an earlier one; and to a point in time."""
     either.set("k", "v")
     assert [False, True, False] == [either.expire("k", 50, xx=True), either.expire("k", 50, nx=True), either.expire("k", 60, nx=True)]

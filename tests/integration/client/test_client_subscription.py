@@ -50,7 +50,7 @@ def test_a_killed_connection_costs_one_message_and_says_so(target: Target, eithe
 
 
 def test_close_ends_iteration_and_leaves_no_connection(target: Target, either: Client) -> None:
-    """While somebody waits; closing twice is closing once."""
+    """While another task waits; closing twice is harmless."""
     with either.subscribe("news") as subscription:
         seen: list[Any] = []
         reader = threading.Thread(target=lambda: seen.extend(subscription))
@@ -82,7 +82,7 @@ def test_two_subscriptions_are_two(target: Target, either: Client) -> None:
 # What is subscribed
 
 
-def test_names_come_and_go_while_somebody_waits(client: Client) -> None:
+def test_names_come_and_go_while_a_caller_waits(client: Client) -> None:
     """When add and remove return, the server has confirmed it."""
     with client.subscribe("a") as subscription:
         seen: list[Any] = []
@@ -101,7 +101,7 @@ def test_names_come_and_go_while_somebody_waits(client: Client) -> None:
 
 
 def test_several_may_wait_while_several_others_change(client: Client) -> None:
-    """Each message goes to one of those who wait, and nobody is held up."""
+    """Each message goes to one waiting caller, and no caller is held up."""
     seen: list[Any] = []
     with client.subscribe("a") as subscription:
         readers = [threading.Thread(target=lambda: seen.extend(event.data for event in subscription)) for _unused in range(3)]
@@ -126,7 +126,7 @@ def test_several_may_wait_while_several_others_change(client: Client) -> None:
 
 
 def test_what_was_removed_is_not_returned_any_more(client: Client) -> None:
-    """Although it had arrived; and where nothing is left, waiting goes on until something is added."""
+    """Although its message had arrived; and where no channel is left, the wait continues until one is added."""
     with client.subscribe("a", "b") as subscription:
         for channel in "abab":
             client.publish(channel, channel)
@@ -152,7 +152,7 @@ def test_names_are_added_once(client: Client) -> None:
 
 
 def test_notifications_of_keys_can_be_subscribed(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """Their names are the server's; the prefix of a key stands in them like in the key."""
+    """The server names their channels, so that the key in the name has its prefix."""
     client = open_client(redis_factory.server(directives={"notify-keyspace-events": "KEA"}).settings(key_prefix="app:"))
     with client.subscribe("__keyspace@0__:app:k", patterns=["__keyevent@0__:*"]) as subscription:
         client.set("k", "v")
@@ -202,14 +202,14 @@ def test_a_large_message_and_many_small_ones(client: Client) -> None:
 
 
 def test_publish_counts_who_hears_it(client: Client) -> None:
-    """Nobody is no error."""
+    """A message without receivers is no error."""
     assert 0 == client.publish("a", "x")
     with client.subscribe("a"), client.subscribe(patterns=["a*"]):
         assert 2 == client.publish("a", "x")
 
 
 def test_a_message_is_not_published_twice(redis_server: Server, redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """A lost reply is told."""
+    """A lost reply is reported to the caller."""
     proxy = redis_factory.proxy(redis_server)
     client = open_client(proxy.settings())
     direct = open_client(redis_server.settings())
@@ -261,7 +261,7 @@ def test_the_client_ends_its_subscriptions(redis_server: Server, open_client: Op
 
 
 def test_it_needs_no_connection_of_the_pool(redis_server: Server, open_client: OpenClient) -> None:
-    """Thirty subscriptions, and calls go on over one connection."""
+    """Thirty subscriptions, and calls keep their one connection."""
     client = open_client(redis_server.settings(), Policy(max_connections=1))
     subscriptions = [client.subscribe("a").__enter__() for _unused in range(30)]
     assert (30, True, 30) == (client.publish("a", 1), client.set("k", "v"), connections(redis_server))
@@ -272,7 +272,7 @@ def test_it_needs_no_connection_of_the_pool(redis_server: Server, open_client: O
 
 
 def test_a_fork_cannot_use_it(redis_server: Server) -> None:
-    """It is told so, and the parent's connection stays what it was."""
+    """The child gets the error that says so, and the parent's connection is unaffected."""
     with Client.from_settings(redis_server.settings()) as client, client.subscribe("a") as subscription:
         child = os.fork()
         if child == 0:
@@ -326,8 +326,8 @@ def test_wrong_arguments_of_calls_are_refused(client: Client) -> None:
         expect(subscription, "1")
 
 
-def test_a_channel_that_is_not_allowed_is_told(redis_factory: RedisFactory, open_client: OpenClient) -> None:
-    """At the beginning, when it is added, and when the permission is taken away later; the others stay."""
+def test_a_channel_that_is_not_allowed_is_reported(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+    """At the beginning, when it is added, and when the permission is removed later; the others stay."""
     server = redis_factory.server(directives={"user": ["alice on >pw ~* +@all resetchannels &a &b"]})
     client = open_client(server.settings(username="alice", password="pw"))
     with pytest.raises(DeniedError, match="channel"):

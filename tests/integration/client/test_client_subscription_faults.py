@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Subscriptions on connections that go mute, come and go, or never come; and tasks that are cancelled."""
+"""Subscriptions on connections that become unresponsive, break, or cannot be made; and tasks that are cancelled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.proxy import FaultProxy
 from keyfleet.testing.servers import Server
 from support.clients import OpenClient
-from support.subscribers import PATIENCE_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
+from support.subscribers import TIMEOUT_SECONDS, connections, expect, kill_connections, reconnection, twenty_with_a_break
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def proxy(redis_server: Server, redis_factory: RedisFactory) -> FaultProxy:
 
 
 def test_a_black_hole_is_noticed(proxy: FaultProxy, redis_server: Server, open_client: OpenClient) -> None:
-    """The connection stays open and nothing comes any more: the missing sign of life tells."""
+    """The connection stays open and nothing arrives: the missing heartbeat reveals it."""
     client = open_client(proxy.settings(**QUICK))
     with open_client(redis_server.settings()).subscribe("other") as other, client.subscribe("a", ping_seconds=0.2) as subscription:
         proxy.black_hole()
@@ -46,7 +46,7 @@ def test_a_black_hole_is_noticed(proxy: FaultProxy, redis_server: Server, open_c
 
 
 def test_a_quiet_server_is_kept(proxy: FaultProxy, open_client: OpenClient) -> None:
-    """Signs of life come, and nothing is told."""
+    """Heartbeats arrive, and no gap is reported."""
     client = open_client(proxy.settings(**QUICK))
     with client.subscribe("a", ping_seconds=0.05) as subscription:
         assert subscription.next(1.0) is None
@@ -55,7 +55,7 @@ def test_a_quiet_server_is_kept(proxy: FaultProxy, open_client: OpenClient) -> N
 
 
 def test_who_was_away_for_long_finds_what_came_meanwhile(proxy: FaultProxy, open_client: OpenClient) -> None:
-    """Nobody asked for a sign of life in that time, so none is missing."""
+    """No heartbeat was requested in that time, so none is missing."""
     client = open_client(proxy.settings(timeout_seconds=0.2))
     with client.subscribe("a", ping_seconds=0.1) as subscription:
         for _unused in range(3):
@@ -75,7 +75,7 @@ def test_a_restarted_server_is_found_again(redis_factory: RedisFactory, open_cli
         assert subscription.next(1.0) is None
         with pytest.raises(UnreachableError):
             subscription.add("b")
-        subscription.remove("a")  # nothing is left, so nobody need confirm it
+        subscription.remove("a")  # nothing is left that a reply would confirm
         with pytest.raises(UnreachableError):
             subscription.add("a")
         server.start()
@@ -121,7 +121,7 @@ def test_a_policy_can_make_the_first_failure_the_last(redis_factory: RedisFactor
     assert 1 == proxy.total_connections
 
 
-def test_a_wrong_password_is_told_at_once(redis_factory: RedisFactory, open_client: OpenClient) -> None:
+def test_a_wrong_password_is_reported_immediately(redis_factory: RedisFactory, open_client: OpenClient) -> None:
     """It is not tried again."""
     proxy = redis_factory.proxy(redis_factory.server(password="right"))
     client = open_client(proxy.settings(password="wrong"))
@@ -154,7 +154,7 @@ def test_a_connection_that_comes_and_goes_is_not_made_without_end(proxy: FaultPr
     assert 3 <= len(gaps) <= 25
 
 
-def test_a_gap_is_told_where_it_is(redis_server: Server, open_client: OpenClient) -> None:
+def test_a_gap_is_reported_where_it_is(redis_server: Server, open_client: OpenClient) -> None:
     """Numbers jump where a Reconnected stands and nowhere else, although messages come between the confirmations of 3000 channels."""
     client = open_client(redis_server.settings(timeout_seconds=5.0))
     is_over = threading.Event()
@@ -172,12 +172,12 @@ def test_a_gap_is_told_where_it_is(redis_server: Server, open_client: OpenClient
         before = -1
         for _unused in range(5):
             for _also in range(100):
-                event = subscription.next(PATIENCE_SECONDS)
+                event = subscription.next(TIMEOUT_SECONDS)
                 assert isinstance(event, Message)
                 assert before in (-1, int(event.data) - 1)
                 before = int(event.data)
             assert 1 == kill_connections(redis_server)
-            while isinstance(event := subscription.next(PATIENCE_SECONDS), Message):
+            while isinstance(event := subscription.next(TIMEOUT_SECONDS), Message):
                 assert before == int(event.data) - 1
                 before = int(event.data)
             assert isinstance(event, Reconnected)
@@ -186,7 +186,7 @@ def test_a_gap_is_told_where_it_is(redis_server: Server, open_client: OpenClient
         publisher.join()
 
 
-def test_who_takes_too_slowly_is_told_what_is_missing(
+def test_a_slow_reader_learns_what_is_missing(
     redis_factory: RedisFactory, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server keeps 1 MB for a subscriber, then it ends the connection; no memory grows without end."""
@@ -210,7 +210,7 @@ def test_who_takes_too_slowly_is_told_what_is_missing(
 
 
 def test_slow_takers_lose_nothing_within_the_limit(redis_server: Server, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading stops and goes on."""
+    """Reading pauses and resumes."""
     monkeypatch.setattr(inbox_tasks, "MOST_WAITING", 10)
     client = open_client(redis_server.settings())
     with client.subscribe("a") as subscription:
@@ -282,11 +282,11 @@ def test_a_cancelled_wait_loses_no_message(redis_server: Server) -> None:
                 task.cancel()
                 (result,) = await asyncio.gather(task, return_exceptions=True)
                 if isinstance(result, asyncio.CancelledError):
-                    result = await subscription.next(PATIENCE_SECONDS)
+                    result = await subscription.next(TIMEOUT_SECONDS)
                 assert isinstance(result, Message)
                 found.append(result.data)
             await client.publish("a", "the last")
-            assert Message("a", "the last") == await subscription.next(PATIENCE_SECONDS)
+            assert Message("a", "the last") == await subscription.next(TIMEOUT_SECONDS)
         return found
 
     assert [str(number) for number in range(200)] == asyncio.run(main())

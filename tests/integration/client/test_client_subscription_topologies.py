@@ -14,7 +14,7 @@ from keyfleet.testing.plugin import RedisFactory
 from keyfleet.testing.servers import Cluster, SentinelGroup, Server
 from support.clients import OpenBoth, OpenClient
 from support.subscribers import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     connections,
     expect,
     expect_no_more,
@@ -38,7 +38,7 @@ def client(redis_cluster: Cluster, open_client: OpenClient) -> Client:
 
 def found_in_any_order(subscription: Any, count: int) -> list[str]:
     """Take *count* messages."""
-    events = [subscription.next(PATIENCE_SECONDS) for _unused in range(count)]
+    events = [subscription.next(TIMEOUT_SECONDS) for _unused in range(count)]
     assert all(isinstance(event, Message) for event in events), events
     return sorted(event.data for event in events)
 
@@ -73,18 +73,18 @@ def test_a_killed_connection_of_a_sharded_channel_costs_one_message(redis_cluste
 
 
 def test_who_was_away_loses_no_connection(redis_cluster: Cluster, open_client: OpenClient) -> None:
-    """A sign of life that has come and was not taken yet is one, also while another server is heard."""
+    """An unread heartbeat still counts as one, also while messages of another server are read."""
     client = open_client(redis_cluster.settings(timeout_seconds=0.3))
     with client.subscribe(*CHANNELS, sharded=True, ping_seconds=0.1) as subscription:
         for _unused in range(5):
             threading.Event().wait(0.15)
-            assert subscription.next(0) is None  # asks for signs of life, which come when nobody looks
+            assert subscription.next(0) is None  # requests heartbeats, which arrive unread
             threading.Event().wait(0.4)
             client.publish("a", 1, sharded=True)
             expect(subscription, "1")
 
 
-def test_each_connection_that_is_killed_tells_of_its_channels(redis_cluster: Cluster, client: Client) -> None:
+def test_each_connection_that_is_killed_reports_its_channels(redis_cluster: Cluster, client: Client) -> None:
     """All of them together are all channels, each once."""
     with client.subscribe(*CHANNELS, sharded=True) as subscription:
         assert 3 == kill_connections(redis_cluster)
@@ -95,7 +95,7 @@ def test_each_connection_that_is_killed_tells_of_its_channels(redis_cluster: Clu
 
 
 def test_a_slot_that_moves_takes_its_channel_along(redis_cluster: Cluster, client: Client) -> None:
-    """There and back; the others of its old server stay, and only the one that moved tells of a gap."""
+    """There and back; the others of its old server stay, and only the one that moved reports a gap."""
     with client.subscribe(*CHANNELS, sharded=True) as subscription:
         for target in (other_primary(redis_cluster, "a"), redis_cluster.primary_of("a")):
             assert ["closed"] == [step for step in redis_cluster.move_slots([redis_cluster.slot_of("a")], target) if step == "closed"]
@@ -119,14 +119,14 @@ def test_who_knows_old_slots_is_led_to_the_new_ones(redis_cluster: Cluster, open
 
 
 def test_a_failover_on_purpose_keeps_sharded_channels(redis_cluster: Cluster, client: Client) -> None:
-    """Whoever was the primary still tells, or the gap is told."""
+    """The former primary still delivers, or the gap is reported."""
     with client.subscribe("news", sharded=True) as subscription:
         redis_cluster.failover("news")
         client.publish("news", 1, sharded=True)
-        event = subscription.next(PATIENCE_SECONDS)
+        event = subscription.next(TIMEOUT_SECONDS)
         if not isinstance(event, Message):
             client.publish("news", 1, sharded=True)
-            event = subscription.next(PATIENCE_SECONDS)
+            event = subscription.next(TIMEOUT_SECONDS)
         assert Message("news", "1") == event
 
 
@@ -143,7 +143,7 @@ def test_sharded_channels_work_on_one_server(redis_server: Server, open_client: 
 
 
 def test_a_message_is_heard_whichever_node_takes_it(redis_cluster: Cluster, client: Client) -> None:
-    """The nodes tell each other; it comes once."""
+    """The nodes forward it to each other; it arrives once."""
     with client.subscribe("news", patterns=["n*"]) as subscription:
         with clients_of(redis_cluster.nodes) as nodes:
             for number, node in enumerate(nodes):
@@ -165,7 +165,7 @@ def test_subscriptions_spread_over_the_nodes(redis_cluster: Cluster, client: Cli
 
 
 def test_notifications_come_from_every_primary(redis_cluster: Cluster, client: Client) -> None:
-    """Each tells of its own keys only; beside them an ordinary channel comes once."""
+    """Each reports its own keys only; a message of an ordinary channel arrives once."""
     with clients_of(redis_cluster.nodes) as nodes:
         for node in nodes:
             node.config_set("notify-keyspace-events", "K$")
@@ -173,7 +173,7 @@ def test_notifications_come_from_every_primary(redis_cluster: Cluster, client: C
         assert 3 == connections(redis_cluster)
         for key in CHANNELS:
             client.set(key, "v")
-        events = [subscription.next(PATIENCE_SECONDS) for _unused in CHANNELS]
+        events = [subscription.next(TIMEOUT_SECONDS) for _unused in CHANNELS]
         expected = [Message(f"__keyspace@0__:{key}", "set", "__keyspace@0__:*") for key in CHANNELS]
         assert sorted(map(repr, expected)) == sorted(map(repr, events))
         client.publish("news", 1)
@@ -187,7 +187,7 @@ def test_notifications_come_from_every_primary(redis_cluster: Cluster, client: C
 
 
 def test_a_primary_that_joins_is_asked_for_notifications(redis_cluster: Cluster, open_both: OpenBoth) -> None:
-    """Although the client makes no call that could tell it."""
+    """Although the client makes no call that could reveal it."""
     subscriptions = [
         client.subscribe("__keyspace@0__:a", ping_seconds=0.2).__enter__()
         for client in open_both(redis_cluster.settings(timeout_seconds=5.0))
@@ -207,7 +207,7 @@ def test_a_primary_that_joins_is_asked_for_notifications(redis_cluster: Cluster,
 
 
 def test_another_node_stands_in_for_a_dead_one(redis_factory: RedisFactory, open_both: OpenBoth) -> None:
-    """Although its slots have no owner any more: every node tells of channels that are not sharded."""
+    """Although its slots have no owner any more: every node delivers channels that are not sharded."""
     cluster = redis_factory.cluster()
     clients = open_both(cluster.settings())
     subscriptions = [client.subscribe("news").__enter__() for client in clients]
@@ -226,7 +226,7 @@ def test_a_dead_primary_of_a_cluster_costs_one_message(redis_cluster: Cluster, o
     first, second = open_both(redis_cluster.settings())
     with first.subscribe("news", sharded=sharded) as subscription, second.subscribe("news", sharded=sharded) as other:
         twenty_with_a_break(first, subscription, "news", lambda: redis_cluster.kill_primary("news"), sharded=sharded)
-        events = [other.next(PATIENCE_SECONDS) for _unused in range(11)]
+        events = [other.next(TIMEOUT_SECONDS) for _unused in range(11)]
         assert [*map(str, range(10)), ("news",)] == [event.data if isinstance(event, Message) else event.channels for event in events]
         first.publish("news", "both", sharded=sharded)
         expect(subscription, "both")
@@ -246,7 +246,7 @@ def test_a_dead_primary_behind_sentinel_costs_one_message(redis_sentinel: Sentin
 
 
 def test_a_failover_on_purpose_is_followed(redis_sentinel: SentinelGroup, open_both: OpenBoth) -> None:
-    """Sentinel closes the connections to the old primary, which lives on as a replica."""
+    """Sentinel closes the connections to the old primary, which stays as a replica."""
     clients = open_both(redis_sentinel.settings(timeout_seconds=5.0))
     subscriptions = [client.subscribe("news").__enter__() for client in clients]
     redis_sentinel.failover()

@@ -128,7 +128,7 @@ def test_the_example_reads_the_profile_of_the_local_deployment(redis_server: Ser
 
 
 def test_a_server_that_is_down_stops_logins_and_not_the_application(redis_server: Server) -> None:
-    """It says that it lives, and what is wrong; articles are loaded without the cache."""
+    """The health page answers and names the fault; articles are loaded without the cache."""
     port = free_port("127.0.0.1")
     with running({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_TIMEOUT_SECONDS": "0.5"}) as app:
         browser = Browser(app)

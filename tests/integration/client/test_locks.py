@@ -192,7 +192,7 @@ def test_who_asked_first_is_first(redis_server: Server, raw: Any, open_client: O
     for number in range(5):
         threads.append(threading.Thread(target=work, args=(number,)))
         threads[-1].start()
-        wait_until(lambda: fields(raw).count("w") > number, "the thread stands in line")  # noqa: B023
+        wait_until(lambda: fields(raw).count("w") > number, "the thread is in the queue")  # noqa: B023
     holder.release()
     again = client.lock("a")
     again.acquire()
@@ -215,7 +215,7 @@ def test_a_reader_behind_a_writer_waits(redis_server: Server, raw: Any, open_cli
 
     thread = threading.Thread(target=write)
     thread.start()
-    wait_until(lambda: fields(raw, "lock:{a}:readers") == ["h", "w"], "the writer stands in line")
+    wait_until(lambda: fields(raw, "lock:{a}:readers") == ["h", "w"], "the writer is in the queue")
     assert not client.read_lock("a").acquire(timeout_seconds=0)
     reader.release()
     with client.read_lock("a"):
@@ -230,7 +230,7 @@ def ask(raw: Any, token: str, ttl: float = 30.0, waits: bool = True) -> Any:
 
 
 def test_a_dead_waiter_is_skipped(redis_server: Server, raw: Any, open_client: OpenClient) -> None:
-    """It stands in line before the living one, and never comes; also when it was just given the lock."""
+    """It is in the queue before the living one, and never takes the lock; also when the lock was just given to it."""
     client = open_client(redis_server.settings())
     holder, got = client.lock("a"), []
     holder.acquire()
@@ -241,7 +241,7 @@ def test_a_dead_waiter_is_skipped(redis_server: Server, raw: Any, open_client: O
 
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: fields(raw) == ["h", "w", "w"], "both stand in line")
+    wait_until(lambda: fields(raw) == ["h", "w", "w"], "both are in the queue")
     holder.release()
     assert b"h:dead" in raw.hkeys("lock:{a}")
     thread.join(30)
@@ -268,7 +268,7 @@ def test_who_waited_long_enough_leaves_the_line(redis_server: Server, raw: Any, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lease_is_renewed_while_its_holder_lives(redis_server: Server, open_client: OpenClient, kind: str) -> None:
+def test_a_lease_is_renewed_while_its_holder_runs(redis_server: Server, open_client: OpenClient, kind: str) -> None:
     """It lasts many times its TTL, and no longer than that when it is not renewed."""
     client, other = open_client(redis_server.settings()), open_client(redis_server.settings())
     brief = KINDS[kind].make(client, ttl_seconds=0.3, renewed=False)
@@ -289,17 +289,17 @@ def test_a_lease_is_renewed_while_its_holder_lives(redis_server: Server, open_cl
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_that_is_killed_renews_no_more(redis_server: Server, kind: str) -> None:
     """Its lease ends with its TTL, and a rival gets in: the child held it for more than twice that."""
-    ready, told = os.pipe()
+    ready, written = os.pipe()
     child = os.fork()
     if not child:
         with Client.from_settings(redis_server.settings()) as client:
             lock = KINDS[kind].make(client, ttl_seconds=0.5)
             lock.acquire()
             time.sleep(1.1)
-            os.write(told, b"1" if lock.is_held else b"0")
+            os.write(written, b"1" if lock.is_held else b"0")
             time.sleep(600)
         os._exit(1)
-    os.close(told)
+    os.close(written)
     assert b"1" == os.read(ready, 1)
     os.close(ready)
     with Client.from_settings(redis_server.settings()) as client:

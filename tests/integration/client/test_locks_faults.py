@@ -107,7 +107,7 @@ def test_a_releaser_that_dies_before_the_word_holds_up_no_one_for_long(client: C
     holder.acquire()
     thread = threading.Thread(target=lambda: got.append(client.lock("a").acquire(timeout_seconds=20)))
     thread.start()
-    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys("lock:{a}")), "the thread stands in line")
+    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys("lock:{a}")), "the thread is in the queue")
     token = holders(raw)[0]
     raw.hdel("lock:{a}", token)  # released, and no word sent
     thread.join(30)
@@ -116,12 +116,12 @@ def test_a_releaser_that_dies_before_the_word_holds_up_no_one_for_long(client: C
 
 def test_a_server_that_is_down_ends_the_lease_here_first(client: Client, proxy: FaultProxy, raw: Any) -> None:
     """The holder gets an error before another caller can have the lock: the lease counts from before it was asked for."""
-    told: list[list[str]] = []
-    lock = client.lock("a", 1.0, on_lost=lambda _lock: told.append(holders(raw)))
+    reported: list[list[str]] = []
+    lock = client.lock("a", 1.0, on_lost=lambda _lock: reported.append(holders(raw)))
     lock.acquire()
     proxy.refuse()
     proxy.close_connections()
-    wait_until(lambda: bool(told), "the callback")
+    wait_until(lambda: bool(reported), "the callback")
     with pytest.raises(LockLostError):
         lock.assert_held()
     with pytest.raises(UnreachableError):
@@ -156,7 +156,7 @@ def test_a_full_server_renews_and_releases(redis_server: Server, raw: Any, open_
 
     thread = threading.Thread(target=wait)
     thread.start()
-    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys(KINDS[kind].key)), "the thread stands in line")
+    wait_until(lambda: any(name.startswith(b"w:") for name in raw.hkeys(KINDS[kind].key)), "the thread is in the queue")
     with full(redis_server):
         lock.renew()
         with pytest.raises(ServerError, match="OOM"):

@@ -97,9 +97,9 @@ def test_modules_change_keys(managed: Managed, tmp_path: Path) -> None:
     environ = managed.in_processes(tmp_path)
     entries = [{"key": f"app:{number}", "value": {"n": number}, "type": "json", "ttl_seconds": 600} for number in range(50)]
     for expected in (True, False):
-        told = run_module("redis_key", module_options(managed, entries=entries), check=True, environ=environ)
+        predicted = run_module("redis_key", module_options(managed, entries=entries), check=True, environ=environ)
         done = run_module("redis_key", module_options(managed, entries=entries), environ=environ)
-        assert (False, expected, expected) == (done.failed, told.changed, done.changed), done.data
+        assert (False, expected, expected) == (done.failed, predicted.changed, done.changed), done.data
     for python in (None, DEBIAN_PYTHON):
         more = {} if python is None else {"python": python}
         found = run_module("redis_invalidate", module_options(managed, prefix="app:"), check=True, environ=environ, **more)

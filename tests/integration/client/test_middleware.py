@@ -73,7 +73,7 @@ def limited(kind: str, settings: Settings, limits: Any, **options: Any) -> Itera
 
 
 @pytest.mark.parametrize("kind", ["starlette", "flask"])
-def test_requests_are_limited_and_told_what_is_left(redis_server: Server, kind: str) -> None:
+def test_requests_are_limited_and_learn_what_is_left(redis_server: Server, kind: str) -> None:
     """429 with Retry-After when it is used up; HEAD has no body."""
     with limited(kind, redis_server.settings(), Limit(3, DAY, "fixed"), on_outage="raise") as browser:
         replies = [browser.get("/") for _unused in range(4)]
@@ -247,7 +247,7 @@ def test_a_login_lasts_over_requests(port: int) -> None:
 
 
 def test_a_login_gives_a_new_id_and_ends_the_one_before(port: int) -> None:
-    """An id that somebody else planted, or knew before, is of no use."""
+    """An id that another person planted, or knew before, is of no use."""
     browser, planted = Browser(port), Browser(port)
     browser.cookies["session"] = planted.cookies["session"] = "planted"
     browser.post("/login/ada")

@@ -48,7 +48,7 @@ def test_a_cost_that_is_refused_consumes_nothing(either: Client, algorithm: Any)
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_peek_and_reset(either: Client, algorithm: Any) -> None:
-    """One looks and changes nothing, the other gives everything back."""
+    """Peek changes nothing, reset gives the whole budget back."""
     limits = either.rate_limits
     assert (True, 2) == limits.peek("a", 2, DAY, algorithm=algorithm)[:2]
     limits.check("a", 2, DAY, cost=2, algorithm=algorithm)
@@ -99,7 +99,7 @@ def test_a_refusal_is_repeated_without_asking(either: Client) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_key_has_a_ttl(redis_server: Server, open_client: OpenClient, algorithm: Any) -> None:
-    """It is set in the same command as the state; a TTL that someone took away comes back."""
+    """It is set in the same command as the state; a TTL that was removed from outside comes back."""
     client, raw = open_client(redis_server.settings()), redis_server.client()
     client.rate_limits.check("a", 5, 60, algorithm=algorithm)
     (name,) = raw.keys("*")
@@ -243,7 +243,7 @@ def test_gcra_counts_fractions(clock: Clock) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("limit", "window"), [(3, 10), (7, 60), (100, 60), (1, 30), (999, 3600)])
-def test_who_waits_as_told_is_admitted_and_not_before(clock: Clock, algorithm: Any, limit: int, window: float) -> None:
+def test_a_caller_that_waits_as_answered_is_admitted_and_not_before(clock: Clock, algorithm: Any, limit: int, window: float) -> None:
     """A microsecond before the end of retry_after is too early; over all windows no more is admitted than the limit says."""
     wanted, start, admitted = Limit(limit, window, algorithm), clock.now, 0
     for _unused in range(min(3 * limit, 300)):

@@ -127,7 +127,7 @@ def test_all_sessions_of_a_user_are_revoked_but_one(either: Client, kept: str | 
 
 @pytest.mark.parametrize("given", [None, GIVEN], ids=["ours", "given"])
 def test_fields_change_one_by_one(either: Client, given: str | None) -> None:
-    """What is not named stays; None removes; the version tells of a change that came between."""
+    """Fields that are not named stay; None removes; the version reveals a change in between."""
     sessions = either.sessions
     made = sessions.create(1, DATA, id=given)
     changed = sessions.update(made.id, {"role": "user", "theme": None, "cart": [1, None]})

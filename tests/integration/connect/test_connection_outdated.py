@@ -62,7 +62,7 @@ def test_most_sentinels_say_it_to_raw_as_well(redis_factory: RedisFactory, tmp_p
 
 
 def test_a_replica_that_sentinel_names_gets_no_command(redis_factory: RedisFactory, tmp_path: Path) -> None:
-    """As an old primary that was told its new role before Sentinel heard of it."""
+    """Like an old primary that was demoted before Sentinel learned of it."""
     group = redis_factory.sentinel()
     replica = next(server for server in group.servers if server is not group.primary())
     with FaultProxy(replica) as proxy, outdated_sentinel(tmp_path / "s", "redis", proxy.settings()) as only_one:

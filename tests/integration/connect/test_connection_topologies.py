@@ -79,7 +79,7 @@ def test_a_denied_command_on_a_cluster_is_named(tmp_path: Path) -> None:
 
 
 def test_a_cluster_with_a_hole_serves_the_rest(tmp_path: Path) -> None:
-    """A slot that nobody serves is for the health check to report, not a reason to refuse all others."""
+    """A slot without a primary is reported by the health check, and is no reason to refuse all others."""
     with start_cluster(tmp_path, shards=1, directives={"cluster-require-full-coverage": "no"}) as cluster:
         node = cluster.nodes[0].client()
         node.execute_command("CLUSTER", "DELSLOTS", 5)
@@ -157,17 +157,17 @@ def test_a_sentinel_client_follows_a_failover(tmp_path: Path) -> None:
 
 
 def test_sentinel_settings_that_name_the_wrong_thing(tmp_path: Path, redis_server: Server) -> None:
-    """An unknown service, a server that is no Sentinel, nobody there, one dead Sentinel of two."""
+    """An unknown service, a server that is no Sentinel, an address without a server, one dead Sentinel of two."""
     with start_sentinel(tmp_path, replicas=0, sentinels=1) as group:
         unknown = error_of(group.settings(sentinel_service="other", **FAST))
         no_sentinel = error_of(group.settings(sentinels=((redis_server.host, redis_server.port),), **FAST))
-        nobody = error_of(group.settings(sentinels=(("127.0.0.9", 1),), **FAST))
+        unreachable = error_of(group.settings(sentinels=(("127.0.0.9", 1),), **FAST))
         one_dead = replace(group.settings(**FAST), sentinels=(("127.0.0.9", 1), *group.settings().sentinels))
         client = connect(one_dead)
         assert client.ping()
         close(client)
-    assert [ServerError, DeniedError, UnreachableError] == [type(error) for error in (unknown, no_sentinel, nobody)]
-    assert "cannot reach service main of Sentinel 127.0.0.9:1: no Sentinel that answers knows a primary of this service" == str(nobody)
+    assert [ServerError, DeniedError, UnreachableError] == [type(error) for error in (unknown, no_sentinel, unreachable)]
+    assert "cannot reach service main of Sentinel 127.0.0.9:1: no Sentinel that answers knows a primary of this service" == str(unreachable)
 
 
 def test_closing_ends_the_connections_to_sentinel_too(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ DENIED = {
 }
 
 
-def test_commands_keys_and_channels_are_told_apart(tmp_path: Path, redis_engine: str) -> None:
+def test_denied_commands_keys_and_channels_are_named(tmp_path: Path, redis_engine: str) -> None:
     """The text never speaks of a command where a key or channel is denied, nor the other way round."""
     user = "app on >battery-staple ~app:* &app:* +@all -config"
     with start_server(tmp_path, engine=redis_engine, directives={"user": [user]}) as server:
@@ -36,8 +36,8 @@ def test_commands_keys_and_channels_are_told_apart(tmp_path: Path, redis_engine:
             with pytest.raises(DeniedError) as caught, translated(settings):
                 client.execute_command(*words)
             assert (words, expected) == (words, (caught.value.kind, caught.value.command))
-            told = str(caught.value).partition(":")[0]
-            assert (f"{expected[0]} " in told, "user 'app'" in told) == (True, expected[1] != "nosuch")
+            message = str(caught.value).partition(":")[0]
+            assert (f"{expected[0]} " in message, "user 'app'" in message) == (True, expected[1] != "nosuch")
         close(client)
 
 

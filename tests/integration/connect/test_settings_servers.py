@@ -91,7 +91,7 @@ def test_sentinels_have_credentials_of_their_own(sentinel: SentinelGroup) -> Non
 
 
 def test_a_url_checks_the_name_of_its_host(tmp_path: Path) -> None:
-    """The certificate names localhost and 127.0.0.1; another address of the same server is refused, unless told not to look."""
+    """The certificate names localhost and 127.0.0.1; another address of the same server is refused, unless the check of names is off."""
     with start_server(tmp_path, tls=True, directives={"bind": "127.0.0.1 127.0.0.3"}) as server:
         ca = {"REDIS_TLS_CA_FILE": str(server.tls_ca_file)}
         for scheme in ("rediss", "valkeys"):

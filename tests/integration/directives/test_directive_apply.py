@@ -45,34 +45,34 @@ def compare(server: Server, engine: str, directives: dict[str, object], previous
 def apply(server: Server, found: DirectivePlan) -> None:
     """Set what the plan changes live."""
     client = server.client()
-    apply_live(client, {name: wished for name, (_unused, wished) in found.live.items()})
+    apply_live(client, {name: desired for name, (_unused, desired) in found.live.items()})
     close(client)
 
 
 def test_every_live_directive_is_set_live_and_compared(own_server: Server, engine: str) -> None:
     """Each directive that the table calls live is changed on a running server, the second plan is empty, and the way back works."""
-    wished = other_values(table_for(*engine_version(binary(engine))), "live")
-    first = compare(own_server, engine, wished)
-    assert set(wished) == set(first.live)
+    desired = other_values(table_for(*engine_version(binary(engine))), "live")
+    first = compare(own_server, engine, desired)
+    assert set(desired) == set(first.live)
     assert {} == first.restart
     apply(own_server, first)
-    assert DirectivePlan() == compare(own_server, engine, wished)
-    back = compare(own_server, engine, {}, tuple(wished))
+    assert DirectivePlan() == compare(own_server, engine, desired)
+    back = compare(own_server, engine, {}, tuple(desired))
     apply(own_server, back)
-    assert set(wished) == set(back.live)
-    assert DirectivePlan() == compare(own_server, engine, {}, tuple(wished))
+    assert set(desired) == set(back.live)
+    assert DirectivePlan() == compare(own_server, engine, {}, tuple(desired))
 
 
 def test_every_directive_survives_a_real_start(engine: str, tmp_path: Path) -> None:
     """A server started with the rendered lines has exactly the values of the judge, those that only a start can set included."""
     table = table_for(*engine_version(binary(engine)))
-    wished = {**other_values(table, "live"), **other_values(table, "start"), **other_values(table, "protected")}
-    lines = [line.split(" ", 1) for line in render(wished)]
+    desired = {**other_values(table, "live"), **other_values(table, "start"), **other_values(table, "protected")}
+    lines = [line.split(" ", 1) for line in render(desired)]
     grouped = {name: [text for other, text in lines if other == name] for name, _unused in lines}
     with start_server(tmp_path / "same", engine=engine, directives=grouped) as server:
-        assert DirectivePlan() == compare(server, engine, wished)
+        assert DirectivePlan() == compare(server, engine, desired)
     with start_server(tmp_path / "default", engine=engine) as server:
-        found = compare(server, engine, wished)
+        found = compare(server, engine, desired)
         assert {*other_values(table, "start"), *other_values(table, "protected")} == set(found.restart)
 
 
@@ -133,9 +133,9 @@ def test_ours_holds_over_what_config_rewrite_wrote(engine: str, tmp_path: Path) 
     rewritten = [line for line in own_file.read_text().splitlines() if not line.startswith("dir ")]  # the folder is gone with the server
     assert "maxmemory 64mb" in rewritten
     own_file.write_text("\n".join([*rewritten, ""]))
-    wished = {"save": ["60 5"], "maxmemory": "32mb"}
-    with throwaway(binary(engine), render(wished), config_file=str(own_file)) as ask:
+    desired = {"save": ["60 5"], "maxmemory": "32mb"}
+    with throwaway(binary(engine), render(desired), config_file=str(own_file)) as ask:
         active = config_get(ask)
     assert ("60 5", str(32 * 1024**2)) == (active["save"], active["maxmemory"])
-    found = plan(judge(binary(engine), wished).values, active, wished, [limit], table_for(*engine_version(binary(engine))))
+    found = plan(judge(binary(engine), desired).values, active, desired, [limit], table_for(*engine_version(binary(engine))))
     assert [limit] == list(found.live)  # taken out of the inventory, still in the server's file: the plan sees it

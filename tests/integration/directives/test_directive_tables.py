@@ -27,7 +27,7 @@ def test_the_table_agrees_with_the_server(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_defaults_of_the_judge_are_those_of_the_table(engine: str) -> None:
-    """Without directives the judge tells the defaults, also for what a throw-away server cannot have."""
+    """Without directives the throw-away server reports the defaults, also of directives that it cannot set."""
     values = judge(binary(engine), {}).values
     table = table_for(*engine_version(binary(engine)))
     assert {name: directive.default for name, directive in table.directives.items() if name in values} == dict(values)
@@ -47,7 +47,7 @@ def test_special_forms_are_those_of_the_server(engine: str, name: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_canonical_values_are_those_of_the_server(engine: str) -> None:
-    """The form that is computed without a server is the one that CONFIG GET tells, for every directive that can be compared."""
+    """The form that is computed without a server is the one that CONFIG GET returns, for every directive that can be compared."""
     table = table_for(*engine_version(binary(engine)))
     values = {**other_values(table, "live"), **other_values(table, "start"), "notify-keyspace-events": "xlEm$"}
     assert [] == check(values, *engine_version(binary(engine)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The throw-away server: what it tells, and that it leaves nothing behind."""
+"""The throw-away server: what it reports, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def is_clean(folder: Path) -> bool:
-    """Tell whether neither file nor process is left."""
+    """Return whether neither file nor process is left."""
     return list(folder.iterdir()) == [] and processes_in(folder) == []
 
 
 def test_values_come_in_the_form_of_the_server(server_binary: str, folder: Path) -> None:
-    """Comparing them with CONFIG GET of a running server needs no rule of ours."""
+    """Comparing them with CONFIG GET of a running server needs no rule of keyfleet."""
     values = judge(server_binary, {"maxmemory": "1gb", "notify-keyspace-events": "KEA", "save": "", "slave-priority": 3}).values
     assert ("1073741824", "AKE", "", "3", "3") == tuple(
         values[name] for name in ("maxmemory", "notify-keyspace-events", "save", "replica-priority", "slave-priority")
@@ -67,7 +67,7 @@ def test_hidden_directives_are_asked_by_name(server_binary: str) -> None:
 
 
 def test_what_reaches_outside_is_kept_from_it(server_binary: str, folder: Path) -> None:
-    """Where a server listens, writes and whom it follows is told back and not tried."""
+    """Addresses, files and the primary that a server follows are returned as given and not tried."""
     outside = folder / "outside.log"
     directives = {"port": 6379, "logfile": str(outside), "dir": "/nowhere", "requirepass": SECRET, "maxclients": 1_000_000}
     others = {"cluster-enabled": True, "replicaof": "192.0.2.1 6379", "tls-port": 6380, "syslog-enabled": True, "aclfile": "/nowhere"}

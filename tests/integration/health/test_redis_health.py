@@ -99,7 +99,7 @@ def test_write_probe_writes_below_the_prefix_of_the_environment(tmp_path: Path) 
     assert ("failed", "ok") == (denied["verdict"], allowed["verdict"])
 
 
-def test_check_mode_looks_and_writes_nothing(redis_server: Server) -> None:
+def test_check_mode_reads_and_writes_nothing(redis_server: Server) -> None:
     """All else is the same."""
     client = redis_server.client()
     before = client.info("commandstats").get("cmdstat_set", {}).get("calls", 0)
@@ -146,7 +146,7 @@ def test_server_down_is_a_verdict(tmp_path: Path, python: str) -> None:
 
 
 def test_hung_server_is_a_verdict(tmp_path: Path) -> None:
-    """A server that accepts and never answers is found out in the time given, and is well when it goes on."""
+    """A server that accepts and never answers is reported within the timeout, and is healthy again when it continues."""
     with start_server(tmp_path) as server:
         os.kill(server.pid, signal.SIGSTOP)
         result = run_module("redis_health", at(server, timeout_seconds=0.3))
@@ -158,7 +158,7 @@ def test_hung_server_is_a_verdict(tmp_path: Path) -> None:
 
 @PYTHONS
 def test_wrong_password_is_a_verdict_without_the_password(password_server: Server, python: str) -> None:
-    """Refused and missing passwords are told from a server that is down, at once even when waiting, and nothing leaks."""
+    """Refused and missing passwords are not reported as a server that is down, no wait delays the verdict, and nothing leaks."""
     wrong = run_module("redis_health", at(password_server, login_password="not-the-secret", wait_timeout_seconds=30), python=python)
     assert (True, "failed") == (wrong.failed, wrong["verdict"])
     assert "refused the credentials" in wrong["reasons"][0]
@@ -195,7 +195,7 @@ def test_denied_write_fails_because_it_was_asked_for(tmp_path: Path) -> None:
     assert "'set'" in check(result, "round_trip")["reason"]
 
 
-def test_denied_delete_is_told_and_the_probe_expires(tmp_path: Path) -> None:
+def test_denied_delete_is_reported_and_the_probe_expires(tmp_path: Path) -> None:
     """The round trip is proven; the key has a TTL."""
     with start_server(tmp_path, directives={"user": ["probe on >probe-secret ~* +info +ping +get +set"]}) as server:
         result = run_module("redis_health", at(server, login_user="probe", login_password="probe-secret", write_probe=True))
@@ -220,7 +220,7 @@ def test_renamed_commands_are_like_denied_ones(tmp_path: Path) -> None:
 
 
 def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
-    """The commands that ElastiCache takes away are not needed."""
+    """The commands that ElastiCache removes are not needed."""
     taken = (
         "-config -debug -migrate -save -bgsave -bgrewriteaof -replicaof -slaveof -shutdown -sync -psync -acl|setuser -acl|load -acl|save"
     )
@@ -243,19 +243,19 @@ def test_elasticache_like_user_gets_every_check(tmp_path: Path) -> None:
     ids=["role", "engine", "version", "replicas"],
 )
 def test_mismatch_fails_with_what_was_found(redis_server: Server, expect: dict[str, Any], reason: str) -> None:
-    """Each wish that does not hold is named."""
+    """Each expectation that does not hold is named."""
     result = run_module("redis_health", at(redis_server, expect=expect))
     assert (True, "failed", 1) == (result.failed, result["verdict"], len(result["reasons"]))
     assert reason in result["msg"]
 
 
-def test_wishes_that_hold_change_nothing(redis_server: Server) -> None:
+def test_expectations_that_hold_change_nothing(redis_server: Server) -> None:
     """A version may be given by its first part."""
     client = redis_server.client()
     version = client.info("server")["redis_version"].split(".")[0]
     close(client)
-    wishes = {"role": "primary", "engine": "redis", "version": version, "replicas": 0}
-    assert "ok" == run_module("redis_health", at(redis_server, expect=wishes))["verdict"]
+    expectations = {"role": "primary", "engine": "redis", "version": version, "replicas": 0}
+    assert "ok" == run_module("redis_health", at(redis_server, expect=expectations))["verdict"]
 
 
 def test_threshold_decides_and_fail_on_names_the_mildest_failure(redis_server: Server) -> None:

@@ -77,7 +77,7 @@ def test_full_memory_that_refuses_writes_fails(tmp_path: Path) -> None:
 
 
 def test_full_cache_that_evicts_is_well(tmp_path: Path) -> None:
-    """Evictions are told; they count only where a threshold says so."""
+    """Evictions are reported; they count only where a threshold says so."""
     with start_server(tmp_path, directives={"maxmemory": "5mb", "maxmemory-policy": "allkeys-lru"}) as server:
         fill(server, 8)
         report = wait_for_health(server.settings(), write_probe=True)
@@ -201,7 +201,7 @@ def test_wait_ends_in_time_with_the_last_verdict() -> None:
     assert (True, "failed", True) == (result.failed, result["verdict"], "Connection refused" in result["reasons"][0])
 
 
-def test_wait_holds_until_a_wish_holds(tmp_path: Path) -> None:
+def test_wait_lasts_until_an_expectation_holds(tmp_path: Path) -> None:
     """A replica that is promoted meanwhile becomes what was expected."""
     with start_server(tmp_path) as server, client_of(server) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", free_port("127.0.0.1"))

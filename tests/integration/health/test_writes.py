@@ -100,7 +100,7 @@ def test_with_fewer_replicas_than_required(tmp_path: Path, redis_engine: str, re
 
 @pytest.mark.parametrize("stop_writes", ["yes", "no"])
 def test_after_a_failed_snapshot(tmp_path: Path, redis_engine: str, reports: Reports, stop_writes: str) -> None:
-    """Writes are refused with MISCONF, PING as well; or they go on and no snapshot holds them."""
+    """Writes are refused with MISCONF, PING as well; or they are accepted and no snapshot holds them."""
     gone = tmp_path / "gone"
     gone.mkdir()
     directives = {"dir": str(gone), "save": "3600 1", "stop-writes-on-bgsave-error": stop_writes, "user": [NO_CONFIG]}

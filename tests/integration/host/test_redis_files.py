@@ -33,9 +33,9 @@ def entries(folder: Path, content: str = "port 6379\n") -> list[dict[str, Any]]:
 def test_create_repeat_change_absent_absent_again(tmp_path: Path, python: str) -> None:
     """Check mode predicts each step, and each step is done once."""
     (tmp_path / "old/deep").mkdir(parents=True)
-    wished = {"files": entries(tmp_path)}
-    made = assert_check_predicts("redis_files", wished, python=python)
-    again = assert_check_predicts("redis_files", wished, python=python)
+    desired = {"files": entries(tmp_path)}
+    made = assert_check_predicts("redis_files", desired, python=python)
+    again = assert_check_predicts("redis_files", desired, python=python)
     changed = assert_check_predicts("redis_files", {"files": entries(tmp_path, "port 6380\n")}, python=python)
     gone = {"files": [{"path": f"{tmp_path}/etc", "state": "absent", "recurse": True}]}
     removed = assert_check_predicts("redis_files", gone, python=python)
@@ -48,7 +48,7 @@ def test_create_repeat_change_absent_absent_again(tmp_path: Path, python: str) -
 
 
 def test_check_mode_touches_nothing(tmp_path: Path) -> None:
-    """It only looks."""
+    """It only reads."""
     result = run_module("redis_files", {"files": entries(tmp_path)}, check=True)
 
     assert (True, []) == (result.changed, list(tmp_path.iterdir()))
@@ -66,14 +66,14 @@ def test_missing_argument_and_wrong_values_are_named() -> None:
 
 def test_unknown_owner_is_open_in_a_check_and_refused_in_a_run(tmp_path: Path) -> None:
     """Before a package is installed, its user does not exist."""
-    wished = {
+    desired = {
         "files": [
             {"path": f"{tmp_path}/a", "content": "a", "mode": "0600"},
             {"path": f"{tmp_path}/b", "content": "b", "mode": "0600", "owner": "no-such"},
         ]
     }
-    check = run_module("redis_files", wished, check=True)
-    real = run_module("redis_files", wished)
+    check = run_module("redis_files", desired, check=True)
+    real = run_module("redis_files", desired)
 
     assert (True, [f"{tmp_path}/b"], 2) == (check.changed, check["unknown"], len(check["changed_paths"]))
     assert f"{tmp_path}/b: this host knows no user 'no-such'" == real["msg"]
@@ -82,9 +82,9 @@ def test_unknown_owner_is_open_in_a_check_and_refused_in_a_run(tmp_path: Path) -
 
 def test_diff_shows_what_differs_and_hides_what_is_hidden(tmp_path: Path) -> None:
     """Content of `secret_content`, of `hide_diff` files and under the global switch is not shown; attributes are."""
-    wished = entries(tmp_path)
-    wished[1]["hide_diff"] = True
-    partly = run_module("redis_files", {"files": wished}, check=True, diff=True)
+    desired = entries(tmp_path)
+    desired[1]["hide_diff"] = True
+    partly = run_module("redis_files", {"files": desired}, check=True, diff=True)
     shown = run_module("redis_files", {"files": entries(tmp_path)}, check=True, diff=True)
     hidden = run_module("redis_files", {"files": entries(tmp_path), "hide_diff": True}, check=True, diff=True)
 
@@ -156,8 +156,8 @@ def test_hidden_lines_show_no_secret_old_or_new(tmp_path: Path) -> None:
     """A diff of a file with secret lines shows the other lines, and of the secret ones the name alone."""
     place = tmp_path / "server.conf"
     place.write_text("port 1\nmasterauth old-secret\n", encoding="utf-8")
-    wished = {"path": str(place), "content": "port 2\nmasterauth new-secret\n", "mode": "0600", "hide_lines": "masterauth "}
-    result = run_module("redis_files", {"files": [wished]}, diff=True)
+    desired = {"path": str(place), "content": "port 2\nmasterauth new-secret\n", "mode": "0600", "hide_lines": "masterauth "}
+    result = run_module("redis_files", {"files": [desired]}, diff=True)
     assert {"before": "port 1\nmasterauth (hidden)\n", "after": "port 2\nmasterauth (hidden)\n"} == {
         side: result["diff"][0][side] for side in ("before", "after")
     }

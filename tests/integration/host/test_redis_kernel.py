@@ -13,8 +13,8 @@ from support.modules import DEBIAN_PYTHON, assert_check_predicts, run_module
 
 
 @pytest.fixture
-def wished(tmp_path: Path) -> dict[str, Any]:
-    """Options that lead below the test's folder, and a host that nobody prepared."""
+def desired(tmp_path: Path) -> dict[str, Any]:
+    """Options that lead below the test's folder, and a host that is not prepared."""
     for name, text in (("vm/overcommit_memory", "0\n"), ("net/core/somaxconn", "128\n")):
         path = tmp_path / "proc" / name
         path.parent.mkdir(parents=True)
@@ -33,12 +33,12 @@ def wished(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON])
-def test_create_repeat_change_absent_absent_again(tmp_path: Path, wished: dict[str, Any], python: str) -> None:
+def test_create_repeat_change_absent_absent_again(tmp_path: Path, desired: dict[str, Any], python: str) -> None:
     """Check mode predicts each step, and each step is done once."""
-    made = assert_check_predicts("redis_kernel", wished, python=python)
-    again = assert_check_predicts("redis_kernel", wished, python=python)
-    changed = assert_check_predicts("redis_kernel", {**wished, "transparent_hugepage": "never"}, python=python)
-    nothing = {name: value for name, value in wished.items() if name not in ("sysctl", "sysctl_minimum", "transparent_hugepage")}
+    made = assert_check_predicts("redis_kernel", desired, python=python)
+    again = assert_check_predicts("redis_kernel", desired, python=python)
+    changed = assert_check_predicts("redis_kernel", {**desired, "transparent_hugepage": "never"}, python=python)
+    nothing = {name: value for name, value in desired.items() if name not in ("sysctl", "sysctl_minimum", "transparent_hugepage")}
     removed = assert_check_predicts("redis_kernel", nothing, python=python)
     removed_again = assert_check_predicts("redis_kernel", nothing, python=python)
 
@@ -51,13 +51,13 @@ def test_create_repeat_change_absent_absent_again(tmp_path: Path, wished: dict[s
     assert (True, True, False) == (removed.changed, removed["units_changed"], removed_again.changed)
 
 
-def test_check_mode_touches_nothing_and_diff_shows_all(tmp_path: Path, wished: dict[str, Any]) -> None:
+def test_check_mode_touches_nothing_and_diff_shows_all(tmp_path: Path, desired: dict[str, Any]) -> None:
     """Settings and files, before and after."""
-    result = run_module("redis_kernel", wished, check=True, diff=True)
+    result = run_module("redis_kernel", desired, check=True, diff=True)
     shown = {diff["after_header"]: (diff["before"], diff["after"]) for diff in result["diff"]}
 
     assert ("0\n", "1\n") == shown["vm.overcommit_memory"]
-    assert "net.core.somaxconn = 1024\nvm.overcommit_memory = 1\n" in shown[wished["sysctl_file"]][1]
+    assert "net.core.somaxconn = 1024\nvm.overcommit_memory = 1\n" in shown[desired["sysctl_file"]][1]
     assert ("0\n", False) == ((tmp_path / "proc/vm/overcommit_memory").read_text(), (tmp_path / "units").exists())
 
 
@@ -73,7 +73,7 @@ def test_wrong_values_are_named() -> None:
     assert "'overcommit' is no kernel setting" in name["msg"] or os.geteuid() != 0
 
 
-def test_the_real_kernel_can_be_asked(wished: dict[str, Any]) -> None:
+def test_the_real_kernel_can_be_asked(desired: dict[str, Any]) -> None:
     """A check against the host itself changes nothing, whoever runs it and whatever it allows."""
     before = Path("/proc/sys/vm/overcommit_memory").read_text()
     result = run_module("redis_kernel", {"sysctl": {"vm.overcommit_memory": 1}, "transparent_hugepage": "madvise"}, check=True)

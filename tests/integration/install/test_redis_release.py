@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The module redis_release: what is in use is complete, is what was wished, and is never removed; the programs are real servers."""
+"""The module redis_release: what is in use is complete, is the requested release, and is never removed; the programs are real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    """Return an archive that is built at once."""
+    """Return an archive that is built in a moment."""
     return quick_archive(tmp_path)
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "opt/keyfleet/redis"
 
 
-def wish(archive: Archive, folder: Path, *, mark: str = "", **more: Any) -> dict[str, Any]:
+def arguments(archive: Archive, folder: Path, *, mark: str = "", **more: Any) -> dict[str, Any]:
     """Return the arguments for an archive on this host; another *mark* makes another release."""
     given = {"engine": "redis", "version": archive.version, "sha256": archive.sha256, "folder": str(folder), "make_flags": [f"MARK={mark}"]}
     return {**given, "archive": str(archive.path), "copied_archive": str(archive.path), **more}
@@ -40,7 +40,7 @@ def wish(archive: Archive, folder: Path, *, mark: str = "", **more: Any) -> dict
 
 def online(archive: Archive, folder: Path, address: str, **more: Any) -> dict[str, Any]:
     """Return the arguments for an archive that the host downloads."""
-    return {**wish(archive, folder, **more), "archive": address, "copied_archive": None}
+    return {**arguments(archive, folder, **more), "archive": address, "copied_archive": None}
 
 
 def names(folder: Path) -> list[str]:
@@ -50,35 +50,35 @@ def names(folder: Path) -> list[str]:
 
 def installed(archive: Archive, folder: Path, **options: Any) -> Result:
     """Run the module, which must go well."""
-    result = run_module("redis_release", wish(archive, folder, **options))
+    result = run_module("redis_release", arguments(archive, folder, **options))
     assert not result.failed, result.data
     return result
 
 
 def test_builds_once_and_switches(archive: Archive, folder: Path) -> None:
     """Check mode says what a run does; a second run does nothing; other users can run the program."""
-    first = assert_check_predicts("redis_release", wish(archive, folder))
+    first = assert_check_predicts("redis_release", arguments(archive, folder))
     assert ["build", "switch"] == first["actions"]
-    again = assert_check_predicts("redis_release", wish(archive, folder))
+    again = assert_check_predicts("redis_release", arguments(archive, folder))
     assert (False, []) == (again.changed, again["actions"])
     assert [first["release"]] == names(folder)
     modes = {path.stat().st_mode & 0o777 for path in (folder, *(folder / "releases").rglob("*"))}
     assert {0o755} == modes
-    told = subprocess.run([folder / "current/bin/redis-server", "--version"], capture_output=True, text=True, check=True).stdout
-    assert f"v={archive.version}" in told
+    printed = subprocess.run([folder / "current/bin/redis-server", "--version"], capture_output=True, text=True, check=True).stdout
+    assert f"v={archive.version}" in printed
 
 
 def test_check_mode_makes_nothing(archive: Archive, folder: Path) -> None:
     """Not even the folder."""
-    result = run_module("redis_release", wish(archive, folder), check=True, diff=True)
+    result = run_module("redis_release", arguments(archive, folder), check=True, diff=True)
     assert (True, f"{result['release']}\n") == (result.changed, result["diff"]["after"])
     assert not folder.exists()
 
 
 def test_going_back_builds_nothing(archive: Archive, folder: Path) -> None:
-    """The archive is not even looked for."""
+    """The archive is not even read."""
     first, second = (installed(archive, folder, mark=mark)["release"] for mark in "ab")
-    back = assert_check_predicts("redis_release", wish(archive, folder, mark="a", copied_archive="/nonexistent"))
+    back = assert_check_predicts("redis_release", arguments(archive, folder, mark="a", copied_archive="/nonexistent"))
     assert ["switch"] == back["actions"]
     assert [f"releases/{first}", f"releases/{second}"] == [str((folder / link).readlink()) for link in ("current", "previous")]
 
@@ -114,7 +114,7 @@ def test_what_fails_leaves_what_is_in_use(archive: Archive, folder: Path, tmp_pa
     first = installed(archive, folder)["release"]
     files, options, words = BROKEN[name]
     broken = quick_archive(tmp_path, "broken", **files)
-    result = run_module("redis_release", wish(broken, folder, mark="b", **options))
+    result = run_module("redis_release", arguments(broken, folder, mark="b", **options))
     assert result.failed
     assert [] == [word for word in words if word not in result["msg"]], result["msg"]
     assert [first] == names(folder)
@@ -122,9 +122,9 @@ def test_what_fails_leaves_what_is_in_use(archive: Archive, folder: Path, tmp_pa
 
 
 def test_wrong_checksum_unpacks_nothing(folder: Path, tmp_path: Path) -> None:
-    """An archive that would fail to unpack is not looked into: the checksum is the reason."""
+    """An archive that would fail to unpack is not opened: the checksum is the reason."""
     (tmp_path / "evil.tar.gz").write_text("no archive at all")
-    result = run_module("redis_release", wish(Archive(tmp_path / "evil.tar.gz", "7.0.15"), folder, sha256="0" * 64))
+    result = run_module("redis_release", arguments(Archive(tmp_path / "evil.tar.gz", "7.0.15"), folder, sha256="0" * 64))
     assert "redis_server_archive_sha256" in result["msg"]
     assert not (folder / "build.log").exists()
 
@@ -141,7 +141,7 @@ def test_old_releases_go_and_those_that_count_stay(archive: Archive, folder: Pat
     finally:
         running.terminate()
         running.wait(10)
-    last = assert_check_predicts("redis_release", wish(archive, folder, mark="e", keep=2))
+    last = assert_check_predicts("redis_release", arguments(archive, folder, mark="e", keep=2))
     assert (["prune"], [first]) == (last["actions"], last["pruned"])
     assert sorted(others[-2:]) == names(folder)
 
@@ -155,7 +155,7 @@ def test_left_halves_of_a_killed_build_are_removed(archive: Archive, folder: Pat
 def test_what_keyfleet_did_not_make_is_not_replaced(archive: Archive, folder: Path) -> None:
     """A folder in the place of a link is named."""
     (folder / "current").mkdir(parents=True)
-    result = run_module("redis_release", wish(archive, folder))
+    result = run_module("redis_release", arguments(archive, folder))
     assert result.failed
     assert f"{folder}/current is no symbolic link" in result["msg"]
 
@@ -202,5 +202,5 @@ def test_archive_is_downloaded(archive: Archive, folder: Path, served: str) -> N
 
 def test_archive_of_the_controller_is_asked_for(archive: Archive, folder: Path) -> None:
     """Without the action plugin's copy the module does nothing, and says what it needs."""
-    result = run_module("redis_release", wish(archive, folder, copied_archive=None))
+    result = run_module("redis_release", arguments(archive, folder, copied_archive=None))
     assert (True, False) == (result["archive_needed"], folder.exists())

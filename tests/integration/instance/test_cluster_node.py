@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An instance as a node of a cluster: deployed, left alone, restarted with its identity, and never made of a server that is none."""
+"""An instance as a node of a cluster: deployed, unchanged by the next run, restarted as the same node, and never made of another server."""
 
 from __future__ import annotations
 

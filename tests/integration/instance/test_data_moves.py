@@ -78,7 +78,7 @@ def test_append_only_file_on_and_off_while_it_runs(live: LiveInstance) -> None:
     assert (1, False) == (len(off.kept), Path(live.layout.data_dir, "appendonlydir").exists())
     live.crash()
     assert (150, "no") == (live.keys(), live.active("appendonly"))
-    again = live.settle()  # some servers of other versions run under a loader, which looks like another program
+    again = live.settle()  # some servers of other versions run under a loader, which has another program's name
     assert ("unchanged", bool(again.restart_needed)) == (again.action, Path(off.kept[0]).exists())
 
 
@@ -142,7 +142,7 @@ def test_data_that_nothing_would_read_is_refused(live: LiveInstance) -> None:
 
 
 def test_keys_that_are_missing_after_a_start_fail_it(live: LiveInstance) -> None:
-    """What keyfleet counted at its own stop is compared; a file of another size is somebody's own and is not."""
+    """What keyfleet counted at its own stop is compared; a file of another size was not written by it and is not."""
     live.settle()
     live.fill(100)
     live.remove()
@@ -175,7 +175,7 @@ def test_a_server_without_config_refuses_to_move_its_data(live: LiveInstance) ->
     assert 10 == live.keys()
 
 
-def test_a_stop_that_takes_longer_than_the_timeout_is_told_and_ends_running(live: LiveInstance) -> None:
+def test_a_stop_that_exceeds_the_timeout_is_reported_and_ends_running(live: LiveInstance) -> None:
     """The run fails with the reason, the server starts again as soon as it has stopped, and the next run restarts it."""
     live.settle()
     live.fill(100)

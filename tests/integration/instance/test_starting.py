@@ -150,7 +150,7 @@ def test_a_root_folder_that_the_servers_user_can_change_is_refused(root: Path, b
 
 
 def test_programs_that_the_servers_user_cannot_run_are_refused(root: Path, binary: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root can run both, so only the user tells."""
+    """Root can run both, so only the server's user shows it."""
     closed = root / "closed"
     closed.mkdir(mode=0o700)
     for name, target in (("redis-server", binary), ("python3", PYTHON)):
@@ -263,7 +263,7 @@ def test_a_server_that_waits_for_its_restart_is_not_given_away(deployed: Deploye
     ]
 
 
-def test_handing_over_gives_no_file_of_somebody_else_away(deployed: Deployed, root: Path) -> None:
+def test_handing_over_gives_no_foreign_file_away(deployed: Deployed, root: Path) -> None:
     """Neither behind a link, nor with a second name elsewhere; two names in the folder are fine."""
     data, account = Path(deployed.layout.data_dir), account_of(NEW, GROUP[NEW], all_groups=False)
     elsewhere = root / "elsewhere"

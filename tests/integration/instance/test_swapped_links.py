@@ -25,7 +25,7 @@ from keyfleet.core.instance.model import Host, Instance
 from keyfleet.core.instance.ownership import hand_over
 from keyfleet.core.layout import Layout
 from keyfleet.core.service.manager import tail
-from support.swaps import KINDS, NOBODY, SECRET, contents, each_moment, make_roots_files
+from support.swaps import KINDS, SECRET, UNPRIVILEGED, contents, each_moment, make_roots_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")]
 DATA, LOG, RUN = "var/lib/keyfleet/cache", "var/log/keyfleet/cache", "run/keyfleet/cache"
@@ -69,7 +69,7 @@ TOUCHED: dict[str, tuple[Callable[[Layout], object], list[str]]] = {
     "read the end of the log": (lambda layout: tail(layout.log_file), [f"{LOG}/server.log"]),
     "list the data": (lambda layout: inspect_memory(host_of(layout), [Instance("cache")], 50).as_dict(), [f"{DATA}/appendonlydir"]),
     "remove what carried the data": (carry, [f"{DATA}/dump.rdb"]),
-    "look for data files": (lambda layout: DataFolder(layout.data_dir).inspect(), [f"{DATA}/dump.rdb", f"{DATA}/appendonlydir"]),
+    "find data files": (lambda layout: DataFolder(layout.data_dir).inspect(), [f"{DATA}/dump.rdb", f"{DATA}/appendonlydir"]),
     "note the data files": (lambda layout: DataFolder(layout.data_dir).fingerprint(Place()), [f"{DATA}/dump.rdb"]),
     "give the data another name": (
         lambda layout: DataFolder(layout.data_dir).relocate(Place(), Place(dbfilename="other.rdb")),
@@ -86,7 +86,7 @@ TOUCHED: dict[str, tuple[Callable[[Layout], object], list[str]]] = {
 
 
 def deploy(root: Path) -> Layout:
-    """Lay out a stopped instance of the user nobody."""
+    """Lay out a stopped instance of an unprivileged user."""
     layout = Layout(str(root), "cache")
     Path(layout.config_dir).mkdir(parents=True)
     Path(layout.config_file).write_text("port 7399\n", encoding="utf-8")
@@ -98,7 +98,7 @@ def deploy(root: Path) -> Layout:
     (root / RUN / "status.json").write_text('{"state": "stopped", "restarts": 0}', encoding="utf-8")
     for top in (DATA, LOG, RUN):
         for path in (root / top, *(root / top).rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
     return layout
 
 

@@ -150,7 +150,7 @@ def test_one_that_expired_can_be_replaced(secure: SecureInstance) -> None:
 
 
 def test_another_ca_is_loaded(secure: SecureInstance) -> None:
-    """Although the server shows a certificate of the former one while it is told."""
+    """Although the server shows a certificate of the former one while it is reconfigured."""
     secure.listen(tls="only")
     secure.ca = make_ca("another CA", 30)
     expected = secure.give()

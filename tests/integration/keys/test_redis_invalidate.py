@@ -314,7 +314,7 @@ def test_missing_unlink_falls_back_to_del(tmp_path: Path) -> None:
 
 
 def test_denied_keys_are_named(tmp_path: Path) -> None:
-    """A user who may not touch the keys is told so."""
+    """A user who may not touch the keys gets the error that says so."""
     with start_server(tmp_path, directives={"user": ["app on >app-secret ~app:* +@all"]}) as server:
         put(server, ["app:1", "other:1"])
         user = {"login_user": "app", "login_password": "app-secret"}

@@ -73,14 +73,14 @@ def test_rate_is_bounded(redis_server: Server, client: AnyClient) -> None:
 
 
 def test_server_that_dies_half_way_leaves_a_true_account(tmp_path: Path) -> None:
-    """What was confirmed is counted; what was sent without a reply is told apart."""
+    """What was confirmed is counted; what was sent without a reply is reported separately."""
     with start_server(tmp_path) as server, closing(server.client()) as (client,):
         put(client, "a:", 1_000)
         clock = Clock(lambda number: server.kill() if number == 3 else None)
         with pytest.raises(InvalidationError) as raised:
             invalidate(client, server.settings(), select(prefix="a:"), keys_per_second=1_000, clock=clock, sleep=clock.sleep)
     assert isinstance(raised.value.cause, UnreachableError)
-    # 100 at once; after the third sleep the server is gone, three parts are confirmed, and the fourth was asked for in vain
+    # 100 in a part; after the third sleep the server is gone, three parts are confirmed, and the fourth was asked for in vain
     assert (300, 100) == (raised.value.deleted, raised.value.unconfirmed)
     assert [1_000] == [node["matched"] for node in raised.value.nodes]
     assert "until then 300 keys were deleted, and 100 more may be" in str(raised.value)

@@ -132,7 +132,7 @@ def test_diff(redis_server: Server, key: Run) -> None:
 
 
 def test_hidden_values_are_nowhere_in_the_output(key: Run) -> None:
-    """Neither diff nor invocation nor an error holds them, and the diff still tells that the value changes."""
+    """Neither diff nor invocation nor an error holds them, and the diff still shows that the value changes."""
     first = key(key="k", value="s3cr3t-1", hide_values=True, diff=True, predict=False)
     second = key(key="k", value="s3cr3t-2", hide_values=True, diff=True)
     many = key(entries=[{"key": "h", "type": "hash", "value": {"s3cr3t-3": "s3cr3t-4"}}], hide_values=True, diff=True)
@@ -169,7 +169,7 @@ def test_server_down(key: Run) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"login_password": "wrong-horse"}, {"login_user": "nobody", "login_password": "wrong-horse"}])
 def test_wrong_password(password_server: Server, key: Run, given: dict[str, str]) -> None:
-    """A missing or wrong password is told apart from a server that is down, and is not printed."""
+    """A missing or wrong password is not reported as a server that is down, and is not printed."""
     result = key(key="k", value=1, login_port=password_server.port, **given)
     assert (True, "CredentialsError") == (result.failed, result["error"])
     assert "wrong-horse" not in result.stdout + result.stderr
@@ -253,18 +253,18 @@ def test_only_if_exists(redis_server: Server, key: Run) -> None:
 def test_ttl_within_tolerance_is_kept(redis_server: Server, key: Run) -> None:
     """The second run is unchanged while the TTL runs down within the tolerance; below it is renewed, above it is cut."""
     client = redis_server.client()
-    wish = {"key": "k", "value": 1, "ttl_seconds": 1000, "ttl_tolerance_seconds": 100}
-    assert "created" == action(key(**wish))
-    assert "unchanged" == action(key(**wish))
+    desired = {"key": "k", "value": 1, "ttl_seconds": 1000, "ttl_tolerance_seconds": 100}
+    assert "created" == action(key(**desired))
+    assert "unchanged" == action(key(**desired))
     client.pexpire("k", 950_000)
-    assert "unchanged" == action(key(**wish))
+    assert "unchanged" == action(key(**desired))
     assert client.pttl("k") <= 950_000
     for remaining in (890_000, 5_000_000):
         client.pexpire("k", remaining)
-        assert "ttl" == action(key(**wish))
+        assert "ttl" == action(key(**desired))
         assert 900_000 < client.pttl("k") <= 1_000_000
     client.persist("k")
-    assert "ttl" == action(key(**wish))
+    assert "ttl" == action(key(**desired))
 
 
 def test_ttl_is_kept_unless_asked_for(redis_server: Server, key: Run) -> None:
@@ -305,7 +305,7 @@ def test_ttl_alone(redis_server: Server, key: Run) -> None:
 
 
 def test_missing_redis_py_is_named(tmp_path: Path, redis_server: Server) -> None:
-    """A host without redis-py, or with one that is too old, is told what it lacks."""
+    """On a host without redis-py, or with one that is too old, the error names what is missing."""
     (tmp_path / "redis.py").write_text("raise ImportError('not here')\n")
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[3] / ".collections")])
     result = run_module("redis_key", {"login_port": redis_server.port, "key": "k", "value": 1}, environ={"PYTHONPATH": path})

@@ -146,7 +146,7 @@ def password_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 
 
 def test_cluster_with_a_password(password_cluster: Cluster, python: str) -> None:
-    """One node is enough to find the rest; a wrong password is told as what it is."""
+    """One node is enough to find the rest; a wrong password is reported as one."""
     host, port = password_cluster.settings().cluster_nodes[0]
     nodes = {"startup_nodes": [f"{host}:{port}"]}
     for node in password_cluster.nodes:
@@ -192,7 +192,7 @@ def test_failures_do_not_print_the_password(args: dict[str, Any]) -> None:
 
 
 def test_password_of_the_environment_is_not_printed(redis_server: Server) -> None:
-    """Even where it stands in a key or a value that the result would show."""
+    """Even where it is part of a key or a value that the result would show."""
     environ = {"REDIS_PASSWORD": PASSWORD, "REDIS_PORT": str(redis_server.port)}
     redis_server.client().execute_command("ACL", "SETUSER", "default", f">{PASSWORD}")
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The module redis_key with many entries: pipelined, truthful when some fail, when others write and when the server goes away."""
+"""The module redis_key with many entries: pipelined, truthful when some fail, when others write and when the server fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_ten_thousand_entries_in_pipelines(redis_server: Server, python: str) ->
     client.config_resetstat()
     result = run_module("redis_key", task, python=python)
     assert ({"type": 10_000, "pttl": 10_000, "set": 10_000}, 10_000) == (calls(client), client.dbsize())
-    # The server reads a whole pipeline, or 16 KiB of it, at once; one request per command would be 30,000 reads.
+    # The server reads a whole pipeline, or 16 KiB of it, in one read; one request per command would be 30,000 reads.
     assert client.info("stats")["total_reads_processed"] < 1000
     assert (True, 10_000, 100) == (result.changed, result["counts"]["created"], len(result["entries"]))
     assert len(result.stdout) < 20_000
@@ -65,13 +65,13 @@ def test_ten_thousand_entries_on_a_cluster(redis_cluster: Cluster, python: str) 
 
 
 def test_no_entries_are_no_change(redis_server: Server) -> None:
-    """An empty list is a valid wish."""
+    """An empty list is valid."""
     result = assert_check_predicts("redis_key", {"login_port": redis_server.port, "entries": []})
     assert (False, False, []) == (result.failed, result.changed, result["entries"])
 
 
 def test_a_failing_entry_is_named_and_the_others_are_done(redis_server: Server) -> None:
-    """The task fails, says which entry and why, and tells truthfully what was done."""
+    """The task fails, says which entry and why, and reports truthfully what was done."""
     client = redis_server.client()
     client.rpush("b", 1)
     entries = [{"key": "a", "value": 1}, {"key": "b", "value": 1}, {"key": "c", "type": "hash", "value": {"x": 1}}]
@@ -158,8 +158,8 @@ def test_reply_that_does_not_come_is_unknown(redis_server: Server) -> None:
     client.set("same", 1)
     client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     try:
-        wishes = parse_entries([{"key": "k", "value": 1}, {"key": "same", "value": 1}], {})
-        report = apply_entries(redis_server.client(timeout_seconds=0.2), settings, wishes)
+        desired = parse_entries([{"key": "k", "value": 1}, {"key": "same", "value": 1}], {})
+        report = apply_entries(redis_server.client(timeout_seconds=0.2), settings, desired)
     finally:
         client.execute_command("CLIENT", "UNPAUSE")
     assert ["unknown", "unchanged"] == [outcome.action for outcome in report.outcomes]
@@ -171,7 +171,7 @@ Change = Callable[[Any], object]
 
 
 @pytest.mark.parametrize(
-    ("wish", "before", "meanwhile", "action", "stored"),
+    ("desired", "before", "meanwhile", "action", "stored"),
     [
         ({"value": 1, "only_if": "missing"}, None, lambda other: other.set("k", 2), "unchanged", b"2"),
         ({"value": 1, "only_if": "exists"}, b"0", lambda other: other.delete("k"), "unchanged", None),
@@ -181,14 +181,14 @@ Change = Callable[[Any], object]
     ],
 )
 def test_key_that_changes_between_reading_and_writing(
-    redis_server: Server, wish: dict[str, Any], before: bytes | None, meanwhile: Change, action: str, stored: bytes | None
+    redis_server: Server, desired: dict[str, Any], before: bytes | None, meanwhile: Change, action: str, stored: bytes | None
 ) -> None:
     """It is read again, and the outcome is that of the new state."""
     other = redis_server.client()
     if before is not None:
         other.set("k", before)
     client = Hooked(redis_server.client(), lambda number: meanwhile(other) if number == WRITE else None)
-    report = apply_entries(client, redis_server.settings(), parse_entries([{"key": "k", **wish}], {}))
+    report = apply_entries(client, redis_server.settings(), parse_entries([{"key": "k", **desired}], {}))
     assert [action] == [outcome.action for outcome in report.outcomes]
     assert stored == other.get("k")
 
@@ -201,8 +201,8 @@ def test_key_that_never_rests_is_a_failure(redis_server: Server) -> None:
         if number % WRITE == 0 and not other.delete("k"):
             other.set("k", "other")
 
-    wishes = parse_entries([{"key": "k", "type": "list", "value": [1], "replace_type": True}], {})
-    report = apply_entries(Hooked(redis_server.client(), toggle), redis_server.settings(), wishes)
+    desired = parse_entries([{"key": "k", "type": "list", "value": [1], "replace_type": True}], {})
+    report = apply_entries(Hooked(redis_server.client(), toggle), redis_server.settings(), desired)
     assert ["failed"] == [outcome.action for outcome in report.outcomes]
     assert "key 'k' kept changing while it was to be written" == report.message()
     assert b"other" == other.get("k")
@@ -213,7 +213,7 @@ def test_pipelines_are_bounded(redis_server: Server, size: int) -> None:
     """Large values travel in small chunks, small values in chunks of five hundred keys."""
     number = 4 if size > 1000 else 1001
     seen: list[int] = []
-    wishes = parse_entries([{"key": f"k{index}", "value": "x" * size} for index in range(number)], {})
-    apply_entries(Hooked(redis_server.client(), seen.append), redis_server.settings(), wishes)
+    desired = parse_entries([{"key": f"k{index}", "value": "x" * size} for index in range(number)], {})
+    apply_entries(Hooked(redis_server.client(), seen.append), redis_server.settings(), desired)
     assert (4 if size > 1000 else 3) * 3 == len(seen)
     assert number == redis_server.client().dbsize()

@@ -82,7 +82,7 @@ def address(target: Server | Cluster) -> dict[str, Any]:
 
 @pytest.mark.parametrize("python", [sys.executable, DEBIAN_PYTHON], ids=["current", "distribution"])
 def test_every_type_is_created_found_and_changed(target: Server | Cluster, python: str) -> None:
-    """Created, unchanged, updated, unchanged; the server then holds what was wished."""
+    """Created, unchanged, updated, unchanged; the server then holds the desired value."""
     client = target.client()
     for values, expected in ((FIRST, "created"), (FIRST, "unchanged"), (SECOND, "updated"), (SECOND, "unchanged")):
         result = assert_check_predicts("redis_key", {**address(target), "entries": entries(values)}, python=python)
@@ -111,7 +111,7 @@ def test_json_that_means_the_same_is_unchanged(redis_server: Server) -> None:
 
 
 def test_stream_entries_without_an_id_are_added_once(redis_server: Server) -> None:
-    """As many entries with the same fields as wished; what the stream holds stays."""
+    """As many entries with the same fields as desired; entries that the stream holds stay."""
     client = redis_server.client()
     client.xadd("k", {"other": 1})
     task = {"login_port": redis_server.port, "key": "k", "type": "stream", "value": [{"fields": {"a": 1}}, {"fields": {"a": 1}}]}
@@ -159,16 +159,16 @@ def test_bytes_that_are_no_text(redis_server: Server) -> None:
 def test_large_values(redis_server: Server) -> None:
     """Values of many MiB and of many thousand members arrive whole, are unchanged after that, and change only where they differ."""
     client = redis_server.client()
-    wishes: list[dict[str, Any]] = [
+    desired: list[dict[str, Any]] = [
         {"key": "string", "value": "x" * (8 * 1024 * 1024)},
         {"key": "hash", "type": "hash", "value": {f"field{number}": number for number in range(20_000)}},
         {"key": "list", "type": "list", "value": list(range(20_000))},
     ]
-    task = {"login_port": redis_server.port, "entries": wishes}
+    task = {"login_port": redis_server.port, "entries": desired}
     assert ["created"] * 3 == actions(run_module("redis_key", task))
     assert ["unchanged"] * 3 == actions(run_module("redis_key", task))
     assert (8 * 1024 * 1024, 20_000, 20_000) == (client.strlen("string"), client.hlen("hash"), client.llen("list"))
-    wishes[1]["value"]["field7"] = "other"
+    desired[1]["value"]["field7"] = "other"
     client.config_resetstat()
     assert ["unchanged", "updated", "unchanged"] == actions(run_module("redis_key", task, diff=True))
     assert 1 == client.info("commandstats")["cmdstat_hset"]["calls"]
@@ -184,19 +184,19 @@ def test_readers_never_see_half_a_value(redis_server: Server, kind: str) -> None
         "set": [many, [f"other{number}" for number in many]],
         "zset": [dict.fromkeys(many, 1), dict.fromkeys(many, 2)],
     }
-    wishes = [parse_entries([{"key": "k", "type": kind, "value": value}], {}) for value in raw[kind]]
+    desired = [parse_entries([{"key": "k", "type": kind, "value": value}], {}) for value in raw[kind]]
     settings = redis_server.settings()
     writer, reader = redis_server.client(), redis_server.client()
-    apply_entries(writer, settings, wishes[0])
+    apply_entries(writer, settings, desired[0])
     whole = []
-    for wish in wishes:
-        apply_entries(writer, settings, wish)
+    for wanted in desired:
+        apply_entries(writer, settings, wanted)
         whole.append(READ[kind](reader, "k"))
     enough = threading.Event()
 
     def write() -> None:
-        for wish in itertools.cycle(wishes):
-            apply_entries(writer, settings, wish)
+        for wanted in itertools.cycle(desired):
+            apply_entries(writer, settings, wanted)
             if enough.is_set():
                 return
 

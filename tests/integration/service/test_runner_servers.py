@@ -79,7 +79,7 @@ class Instance:
         return redis.Redis(port=self.port, password=SECRET, decode_responses=True)
 
     def wait(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until the status is as wished."""
+        """Wait until the status is the desired one."""
         end = time.monotonic() + WAIT_SECONDS
         while not condition(found := self.status()):
             assert time.monotonic() < end, found
@@ -155,7 +155,7 @@ def test_start_and_stop_are_idempotent(make: Callable[..., Instance]) -> None:
 
 
 def test_a_killed_server_returns_with_its_data(make: Callable[..., Instance]) -> None:
-    """From the append only file, by itself, and the count of restarts says so."""
+    """From the append only file, without a command, and the count of restarts says so."""
     cache = make(directives="appendonly yes\nappendfsync always")
     started = cache.ok("start")
     for number in range(100):
@@ -182,7 +182,7 @@ def test_stop_saves_and_restart_keeps_the_data(make: Callable[..., Instance]) ->
 
 
 def test_a_server_that_cannot_restart_is_tried_less_and_less_often(make: Callable[..., Instance]) -> None:
-    """With a broken configuration the runner backs off; a start by hand then says why; once mended it starts."""
+    """With a broken configuration the runner backs off; a start by hand then says why; once repaired it starts."""
     cache = make(restart_delay_seconds=0.05, restart_delay_max_seconds=0.4)
     started = cache.ok("start")
     cache.configure("no-such-directive 1")
@@ -191,11 +191,11 @@ def test_a_server_that_cannot_restart_is_tried_less_and_less_often(make: Callabl
     log = (cache.folder / "log/runner.log").read_text()
     code, refused = cache.run("start")
     cache.configure("")
-    mended = cache.ok("start")
+    repaired = cache.ok("start")
 
     assert 4 <= log.count("last exit {'status': 1,")
     assert (1, True) == (code, "no-such-directive" in refused["error"])
-    assert ("running", 0) == (mended["state"], mended["restarts"])
+    assert ("running", 0) == (repaired["state"], repaired["restarts"])
 
 
 def test_a_server_that_waits_for_its_restart_can_be_stopped(make: Callable[..., Instance]) -> None:
@@ -230,7 +230,7 @@ def test_a_program_that_is_not_there_is_named(make: Callable[..., Instance]) -> 
 
 
 def test_an_orphan_is_adopted_without_an_interruption(make: Callable[..., Instance]) -> None:
-    """After kill -9 of the runner, the server goes on; the next start looks after the same process again."""
+    """After kill -9 of the runner, the server runs on; the next start supervises the same process again."""
     cache = make(directives="appendonly yes\nappendfsync always")
     started = cache.ok("start")
     connection = cache.client()
@@ -378,7 +378,7 @@ def test_a_unix_socket_is_enough_to_be_up(make: Callable[..., Instance]) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a server as another user")
 def test_root_gives_up_its_rights_for_supervisor_and_server() -> None:
-    """Both run as the wished user, without other groups, and every file that they make is that user's."""
+    """Both run as the configured user, without other groups, and every file that they make is that user's."""
     account = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

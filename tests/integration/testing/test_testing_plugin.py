@@ -129,7 +129,7 @@ def test_a_factory_takes_the_options_of_the_start_functions(redis_factory: Redis
 
 
 def test_an_unknown_version_is_named(redis_factory: RedisFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where it was looked for, and what was found."""
+    """The error names where it searched, and what it found."""
     monkeypatch.setenv("KEYFLEET_SERVERS", str(tmp_path))
     with pytest.raises(
         ServerStartError, match=r"^redis-6\.2 is not here: redis-server on PATH is [\d.]+, and .*redis-6\.2/bin/redis-server"
@@ -190,7 +190,7 @@ def test_an_application_chooses_its_engines(tmp_path: Path) -> None:
 
 
 def test_an_unrelated_run_starts_nothing(tmp_path: Path) -> None:
-    """No server, no test module of ours, no option and no marker; the fixtures are listed."""
+    """No server, no test module of keyfleet, no option and no marker; the fixtures are listed."""
     source = """
         import sys
 

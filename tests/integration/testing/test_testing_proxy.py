@@ -59,7 +59,7 @@ class Wire:
         self.socket.close()
 
     def send(self, *commands: str) -> None:
-        """Send all *commands* at once."""
+        """Send all *commands* in one write."""
         self.socket.sendall(b"".join(encode(command) for command in commands))
 
     def read(self, count: int) -> bytes:
@@ -226,7 +226,7 @@ def test_a_lost_reply_of_a_command_that_ran(proxy: FaultProxy, direct: redis.Red
         wire.expect(b":4\r\n")
 
 
-def test_a_lost_reply_can_leave_the_connection_mute(proxy: FaultProxy, direct: redis.Redis) -> None:
+def test_a_lost_reply_can_leave_the_connection_silent(proxy: FaultProxy, direct: redis.Redis) -> None:
     """Later commands run, and no later reply is taken for the lost one."""
     fault = proxy.lose_reply("INCR", silent=True)
     with Wire(proxy) as wire:
@@ -251,7 +251,7 @@ def test_a_lost_request_does_not_run(proxy: FaultProxy, direct: redis.Redis) -> 
     assert (1, b"1") == (fault.hits, direct.get("n"))
 
 
-def test_a_lost_request_can_leave_the_connection_mute(proxy: FaultProxy, direct: redis.Redis) -> None:
+def test_a_lost_request_can_leave_the_connection_silent(proxy: FaultProxy, direct: redis.Redis) -> None:
     """Nothing of this connection reaches the server any more."""
     fault = proxy.lose_request("INCR", silent=True)
     with Wire(proxy) as wire:
@@ -324,7 +324,7 @@ def test_refused_connections(proxy: FaultProxy) -> None:
 
 
 def test_a_black_hole(proxy: FaultProxy, direct: redis.Redis) -> None:
-    """Old and new connections stay open and mute; nothing reaches the server."""
+    """Old and new connections stay open and unresponsive; nothing reaches the server."""
     with Wire(proxy) as old:
         old.send("PING")
         old.expect(b"+PONG\r\n")
@@ -342,7 +342,7 @@ def test_a_black_hole(proxy: FaultProxy, direct: redis.Redis) -> None:
 
 
 def test_delayed_replies_come_late_and_in_order(proxy: FaultProxy, direct: redis.Redis) -> None:
-    """The client's patience ends while the server has long done the work."""
+    """The client's timeout ends although the server did the work long ago."""
     proxy.delay_replies(DELAY_SECONDS)
     with Wire(proxy) as wire:
         begun = time.monotonic()
@@ -420,7 +420,7 @@ def test_another_server_behind_the_same_address(proxy: FaultProxy, redis_factory
 
 
 def test_a_dead_server_ends_the_connection(redis_factory: RedisFactory) -> None:
-    """Those that are open, and new ones at once."""
+    """Open connections end, and new ones end immediately."""
     server = redis_factory.server()
     proxy = redis_factory.proxy(server)
     with Wire(proxy) as old:

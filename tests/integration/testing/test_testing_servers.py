@@ -24,7 +24,7 @@ def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_bad_directive_is_quoted_from_the_log(tmp_path: Path) -> None:
-    """The server's own complaint, at once."""
+    """The server's own complaint, without a wait."""
     with pytest.raises(ServerStartError, match=r"(?s)ended immediately; its log ends with:.*maxmemory-policy"):
         start_server(tmp_path, directives={"maxmemory-policy": "nonsense"})
 

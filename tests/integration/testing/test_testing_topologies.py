@@ -68,7 +68,7 @@ def test_a_planned_failover_loses_nothing(cluster: Cluster) -> None:
 
 
 def test_a_killed_primary_is_followed_and_comes_back_as_a_replica(cluster: Cluster) -> None:
-    """Nobody serves the key for a while; what was in sync is not lost."""
+    """No node serves the key for a while; what was in sync is not lost."""
     victim = cluster.kill_primary("k1")
     assert not victim.is_running()
     with pytest.raises(ServerStartError, match=r"^no node that answers serves 'k1'$"):
@@ -82,7 +82,7 @@ def test_a_killed_primary_is_followed_and_comes_back_as_a_replica(cluster: Clust
 
 
 def test_a_frozen_primary_is_followed(cluster: Cluster) -> None:
-    """Its process lives, its connections stay open, and a replica takes over."""
+    """Its process still exists, its connections stay open, and a replica takes over."""
     frozen = cluster.primary_of("k1")
     frozen.pause()
     cluster.wait_until_in_sync()
@@ -130,7 +130,7 @@ def test_many_slots_move_under_a_client(cluster: Cluster) -> None:
 
 
 def test_a_node_is_added_and_removed(redis_factory: RedisFactory) -> None:
-    """An empty primary that takes slots, and a replica; removed ones are known to nobody."""
+    """An empty primary that takes slots, and a replica; no node knows a removed one any more."""
     cluster = redis_factory.cluster(shards=1, password="pw")
     second = cluster.add_node()
     assert ["open", "closed"] * 10 == list(cluster.move_slots(range(10), second))
@@ -157,7 +157,7 @@ def test_all_nodes_are_replaced(redis_factory: RedisFactory) -> None:
 
 
 def test_sentinel_fails_over_and_takes_a_server_back(redis_sentinel: SentinelGroup) -> None:
-    """As told, and after a kill; what was in sync is not lost."""
+    """On request, and after a kill; what was in sync is not lost."""
     first = redis_sentinel.primary()
     with closing(redis_sentinel.client()) as client:
         client.set("k", "v")

@@ -109,7 +109,7 @@ def test_redirections_are_followed_on_a_cluster_only() -> None:
 
 @pytest.mark.parametrize("error", ["MOVED 3999 other:2", "ASK 3999 other:2", "CROSSSLOT Keys in request don't hash to the same slot"])
 def test_a_command_without_a_key_cannot_be_redirected(error: str) -> None:
-    """It has one that the client was not told, and the error says how to tell it."""
+    """The reply names a key that the client does not know of, and the error says how to declare it."""
     found = verdict(sent(make(kind_of(("SADD", "s"), False), "s", "x")), Answer(ErrorReply(error)), CLUSTER)
     assert RefusedError is shape(found)
     assert "SADD has a key, and none of its arguments is a Key" in str(found.result)  # type: ignore[union-attr]
@@ -137,7 +137,7 @@ GROUPS: dict[str, tuple[list[Command[Any]], bool]] = {
     "writes of several keys": ([WRITE, make(MSET, "l", 1, "m", 2), make(DEL, "n")], True),
     "a write and a read of another key": ([WRITE, make(GET, "l")], True),
     "the same key set twice": ([WRITE, make(SET, "k", 2)], True),
-    "a write and its life": ([make(HSET, "k", "f", 1), make(EXPIRE, "k", 9)], True),
+    "a write and its TTL": ([make(HSET, "k", "f", 1), make(EXPIRE, "k", 9)], True),
     "read before its write": ([READ, WRITE], False),
     "read behind its write": ([WRITE, READ], False),
     "read and deleted": ([READ, make(DEL, "k")], False),

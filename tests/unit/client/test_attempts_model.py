@@ -93,7 +93,7 @@ class Deployment:
 
 
 class Caller:
-    """Sends a pipeline as the executor does, and follows the verdicts; it counts rounds, where the executor looks at a clock."""
+    """Sends a pipeline as the executor does, and follows the verdicts; it counts rounds, where the executor reads a clock."""
 
     def __init__(self, deployment: Deployment, group: Sequence[Step]) -> None:
         self._deployment, self._group = deployment, group

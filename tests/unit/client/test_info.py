@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What servers tell about themselves, read without one: INFO of several engines, slow log, samples of memory."""
+"""Reports of servers, parsed without a server: INFO of several engines, slow log, samples of memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ slave1:ip=fd00::1,port=6380,state=wait_bgsave,offset=0,lag=0,type=replica\r
 """
 
 
-def test_valkey_tells_its_own_version() -> None:
+def test_valkey_reports_its_own_version() -> None:
     """Not that of the Redis that it is compatible with."""
     info = read_info(VALKEY)
     assert ("valkey", "8.1.1", "replica", 2, 7) == (
@@ -95,7 +95,7 @@ def test_values_may_have_colons_and_bytes_that_are_no_text() -> None:
 
 
 def test_slow_log_entries_of_any_server() -> None:
-    """Servers before 4.0 do not tell who sent it."""
+    """Servers before 4.0 do not report who sent it."""
     reply = [[7, 86400, 1500, [b"SET", b"k", b"\xff"], b"10.0.0.9:5000", b"web"], [6, 0, 20, [b"PING"]]]
     new, old = slow_log(2).decode(reply, "")
     assert (7, 1500, ("SET", "k", "\\xff"), "10.0.0.9:5000", "web") == (
@@ -116,7 +116,7 @@ def test_names_that_are_no_text_have_no_slot_to_go_to() -> None:
 
 
 def test_an_estimate_scales_each_server_by_itself() -> None:
-    """One was looked at whole, of the other a tenth."""
+    """One was sampled whole, of the other a tenth."""
     whole = Sample([("a:1", 100), ("b:1", 10)], read_count=4, key_count=4, is_all=True)
     tenth = Sample([("a:2", 50), ("c", 1)], read_count=10, key_count=100, is_all=False)
     found = estimate_memory([whole, tenth], ":", 1)

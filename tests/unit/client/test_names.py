@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names of keys: what they look like, that no two sets of parts share one, and that a group has one slot."""
+"""Names of keys: their form, that no two sets of parts share one, and that a group has one slot."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_group_has_one_slot_whatever_the_key() -> None:
     assert 90 < len({key_slot(KeyGroup(f"user:{number}").key(Prefix.SESSION).encode()) for number in range(100)})
 
 
-def test_a_group_looks_like_this() -> None:
+def test_a_group_has_this_form() -> None:
     """The tag stands as it is; without parts the group has one key of the kind."""
     together = KeyGroup("user:42")
     assert ["session:{user:42}:a", "lock:{user:42}:a%3Ab:7", "session:{user:42}"] == [

@@ -90,7 +90,7 @@ BUILD: dict[str, Callable[[Commands], Operation[Any]]] = {
     "zpopmin": lambda make: make.zpopmin("k"),
     "zpopmax": lambda make: make.zpopmax("k"),
 }
-# They open and close, tell what is known already, make something that sends, or look at the whole server, where nothing is lost.
+# They open and close, report what is known already, make an object that sends, or read the whole server, where nothing is lost.
 OTHERS = {
     *("from_env", "from_settings", "from_url", "settings", "policy", "stats", "raw", "within", "connect", "wait_until_ready", "close"),
     *("is_connected", "is_live", "info", "health", "slow_log", "memory_by_prefix", "flush"),

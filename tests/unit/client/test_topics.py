@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keyfleet._protocol.pubsub import Answer, Arrival, Message, Reconnected, Topic
 from keyfleet._topics import Session, Topics
 
-NEWS, CHAT, PATTERN = Topic("", "news"), Topic("", "chat"), Topic("P", "n*")
+CHANNEL, CHAT, PATTERN = Topic("", "news"), Topic("", "chat"), Topic("P", "n*")
 
 
 class Clock:
@@ -50,19 +50,19 @@ def arrival(topic: Topic, data: bytes) -> Arrival:
 
 def test_a_lost_connection_leaves_one_gap_before_what_came_after_it(topics: Topics, clock: Clock) -> None:
     """A message that comes while not all is subscribed again waits until the gap was reported."""
-    topics.desire([NEWS, PATTERN])
-    first = subscribed(topics, clock, NEWS, PATTERN)
-    topics.note_message(first, arrival(NEWS, b"before"))
+    topics.desire([CHANNEL, PATTERN])
+    first = subscribed(topics, clock, CHANNEL, PATTERN)
+    topics.note_message(first, arrival(CHANNEL, b"before"))
     clock.now += 5
     assert topics.note_end(first, "it was killed")
     clock.now += 2
     second = Session(clock.now)
-    one, other = second.align({NEWS, PATTERN})
+    one, other = second.align({CHANNEL, PATTERN})
     topics.note_answer(second, one)
     topics.note_message(second, arrival(one.topic, b"after"))
-    assert not topics.is_confirmed([(second, {NEWS, PATTERN})])
+    assert not topics.is_confirmed([(second, {CHANNEL, PATTERN})])
     topics.note_answer(second, other)
-    assert topics.is_confirmed([(second, {NEWS, PATTERN})])
+    assert topics.is_confirmed([(second, {CHANNEL, PATTERN})])
     before, gap, after = topics.events
     assert (b"before", b"after") == (before.data, after.data)  # type: ignore[union-attr]
     assert Reconnected(100.0 + 1e6, 7.0, ("news",), ("n*",), "it was killed") == gap
@@ -71,14 +71,14 @@ def test_a_lost_connection_leaves_one_gap_before_what_came_after_it(topics: Topi
 def test_what_is_everywhere_is_back_when_all_have_it(clock: Clock) -> None:
     """One gap, from the server that was heard the longest ago."""
     topics = Topics(lambda _topic: True, clock, clock)
-    topics.desire([NEWS])
-    sessions = [subscribed(topics, clock, NEWS) for _unused in range(2)]
+    topics.desire([CHANNEL])
+    sessions = [subscribed(topics, clock, CHANNEL) for _unused in range(2)]
     for session in sessions:
         clock.now += 1
         session.heard(clock.now)
         topics.note_end(session, f"lost at {clock.now:g}")
     for _unused in range(2):
-        subscribed(topics, clock, NEWS)
+        subscribed(topics, clock, CHANNEL)
     assert deque() == topics.events
     topics.note_all_confirmed()
     assert ["lost at 101"] == [event.reason for event in topics.events if isinstance(event, Reconnected)]
@@ -86,9 +86,9 @@ def test_what_is_everywhere_is_back_when_all_have_it(clock: Clock) -> None:
 
 def test_a_slot_that_moves_ends_its_channel_only(topics: Topics, clock: Clock) -> None:
     """The server says so unasked; what was asked for is no loss."""
-    topics.desire([NEWS, CHAT])
-    session = subscribed(topics, clock, NEWS, CHAT)
-    assert topics.note_answer(session, Answer(NEWS, False))
+    topics.desire([CHANNEL, CHAT])
+    session = subscribed(topics, clock, CHANNEL, CHAT)
+    assert topics.note_answer(session, Answer(CHANNEL, False))
     assert {CHAT} == session.asked == session.subscribed
     (change,) = session.align(set())
     topics.forget([CHAT])
@@ -97,23 +97,23 @@ def test_a_slot_that_moves_ends_its_channel_only(topics: Topics, clock: Clock) -
 
 def test_a_refusal_is_about_the_next_answer(topics: Topics, clock: Clock) -> None:
     """An error to PING is about none."""
-    topics.desire([NEWS])
+    topics.desire([CHANNEL])
     session = Session(clock.now)
     assert topics.note_refusal(session) is None
-    session.align({NEWS})
-    assert Answer(NEWS, True) == topics.note_refusal(session)
+    session.align({CHANNEL})
+    assert Answer(CHANNEL, True) == topics.note_refusal(session)
     assert (set(), deque()) == (session.asked, session.unanswered)
 
 
 def test_what_is_forgotten_is_not_heard(topics: Topics, clock: Clock) -> None:
     """Nor what had come and was not taken; a pattern and a channel of one name are two."""
     same = Topic("P", "news")
-    assert [NEWS, same] == topics.desire([NEWS, same, NEWS])
-    session = subscribed(topics, clock, NEWS, same)
-    for topic in (NEWS, same):
+    assert [CHANNEL, same] == topics.desire([CHANNEL, same, CHANNEL])
+    session = subscribed(topics, clock, CHANNEL, same)
+    for topic in (CHANNEL, same):
         topics.note_message(session, arrival(topic, b"1"))
-    topics.forget([NEWS, CHAT])
-    topics.note_message(session, arrival(NEWS, b"2"))
+    topics.forget([CHANNEL, CHAT])
+    topics.note_message(session, arrival(CHANNEL, b"2"))
     assert [Message("news", b"1", "news")] == list(topics.events)
 
 

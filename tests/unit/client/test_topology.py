@@ -55,7 +55,7 @@ NODES = (
 
 
 @pytest.mark.parametrize(("b", "link", "is_cut_off"), [("", "connected", False), (",fail?", "connected", True), ("", "disconnected", True)])
-def test_nodes_tell_epochs_and_who_is_cut_off(b: str, link: str, is_cut_off: bool) -> None:
+def test_nodes_report_epochs_and_who_is_cut_off(b: str, link: str, is_cut_off: bool) -> None:
     """Primaries without slots have no say; half of the others is no majority."""
     members = read_members(NODES.format(b=b, link=link).encode())
     assert (frozenset({"aaa", "bbb", "ccc", "ddd"}), "aaa", 9, frozenset({"ddd"})) == members[:4]
@@ -69,8 +69,8 @@ def test_a_cluster_of_one_shard_has_no_majority_to_lose() -> None:
     ).is_cut_off
 
 
-def test_a_sentinel_tells_epoch_and_sight() -> None:
-    """An error, where the user may not ask, tells neither."""
+def test_a_sentinel_reports_epoch_and_sight() -> None:
+    """An error, where the user may not ask, yields neither."""
     assert Watched(4, False) == read_watched([b"flags", b"master", b"config-epoch", b"4"])
     assert Watched(4, True) == read_watched([b"flags", b"s_down,master", b"config-epoch", b"4"])
     assert Watched(0, False) == read_watched(ErrorReply("NOPERM no"))

@@ -46,7 +46,7 @@ OLD, NEW = View("old", 1), View("new", 2)
 
 
 def test_the_source_that_was_believed_in_vain_is_asked_last() -> None:
-    """And the next one that knows better ends the look."""
+    """And the next one that knows better ends the lookup."""
     world = World({"a": OLD, "b": NEW, "c": NEW})
     assert OLD == world.survey()
     assert NEW == world.survey()
@@ -113,8 +113,8 @@ def test_another_deployment_is_not_taken_for_this_one() -> None:
     assert anew == world.survey()
 
 
-def test_who_had_news_is_asked_first() -> None:
-    """And a look without doubt goes round, so that each source is compared with the others."""
+def test_the_source_of_the_newest_view_is_asked_first() -> None:
+    """A routine lookup takes the sources in turn, so that each source is compared with the others."""
     world = World({"a": OLD, "b": OLD, "c": OLD})
     rounds = []
     for _unused in range(3):
@@ -125,7 +125,7 @@ def test_who_had_news_is_asked_first() -> None:
     assert ["c"] == world.asked
 
 
-def test_a_doubted_view_needs_a_second_source() -> None:
+def test_a_suspect_view_needs_a_second_source() -> None:
     """Two outdated ones of five cost one more question."""
     world = World({"a": OLD, "b": OLD, "c": NEW, "d": NEW, "e": NEW})
     world.survey()
@@ -168,7 +168,7 @@ def test_a_source_that_failed_is_not_asked_for_confirmation_for_a_while() -> Non
     assert "a" in world.asked
 
 
-def test_without_epochs_doubts_lead_round() -> None:
+def test_without_epochs_failing_calls_take_the_next_source() -> None:
     """A user who may not ask for epochs does not stay with the source that came first."""
     world = World({"a": View("old"), "b": View("new")})
     assert [View("old"), View("new")] == [world.survey(), world.survey()]
@@ -195,8 +195,8 @@ def test_views_never_go_back_while_most_sources_are_not_older(steps: list[tuple[
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(1, 3)), min_size=1, max_size=7))
-def test_doubts_lead_to_the_newest_view(epochs: list[int | None]) -> None:
-    """Calls go wrong as long as something newer is known; each source is asked within as many looks as there are sources."""
+def test_failing_calls_lead_to_the_newest_view(epochs: list[int | None]) -> None:
+    """Calls go wrong as long as something newer is known; each source is asked within as many lookups as there are sources."""
     world = World({f"source {number}": epoch and View(f"map {epoch}", epoch) for number, epoch in enumerate(epochs)})
     newest = max((epoch for epoch in epochs if epoch), default=None)
     for _unused in epochs:

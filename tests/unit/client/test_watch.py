@@ -106,7 +106,7 @@ def test_a_sentinel_without_heartbeat_is_left(watch: Watch, clock: Clock) -> Non
 
 
 def test_after_idling_the_first_call_asks(watch: Watch, clock: Clock) -> None:
-    """A connection that died meanwhile has told nothing."""
+    """A connection that died meanwhile has reported nothing."""
     clock.now += UNPROVEN_SECONDS
     assert (Reason.REDISCOVERY, False) == watch.check()
     assert watch.may_listen

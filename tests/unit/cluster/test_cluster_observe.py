@@ -71,7 +71,7 @@ def test_the_newest_claim_owns_a_slot() -> None:
     assert [*["a"] * 5, *["b"] * 6, *["c"] * 10, None] == list(state.owners[:22])
 
 
-def test_silent_entries_are_told_apart() -> None:
+def test_silent_entries_are_classified() -> None:
     """Stale where another node answers or no address is left, retired where the user says so, else not named."""
     table = """\
 a a.example:1@2 myself,master - 0 0 3 connected 0-10

@@ -30,7 +30,7 @@ DENIALS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), DENIALS, ids=[text for text, _unused in DENIALS])
-def test_what_is_denied_is_told_apart(text: str, expected: tuple[str, str, str]) -> None:
+def test_what_is_denied_is_classified(text: str, expected: tuple[str, str, str]) -> None:
     """Command, key or channel, with the name where the server says it; never one in the place of another."""
     kind = NoPermissionError if text.startswith("NOPERM") else ResponseError
     for error in (ResponseError(text), kind(text.removeprefix("NOPERM ").removeprefix("ERR "))):

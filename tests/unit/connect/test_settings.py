@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings from environment and mapping: what is read, what is refused, and that all problems come at once."""
+"""Settings from environment and mapping: what is read, what is refused, and that all problems are reported together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
 
 
 def test_nothing_set_begins_with_the_known_words_and_lists_the_names() -> None:
-    """Scripts look for the beginning; people need the rest."""
+    """Scripts match the beginning; people need the rest."""
     assert ("REDIS_URL is not defined; set one of REDIS_URL, REDIS_HOST, REDIS_CLUSTER_NODES, REDIS_SENTINELS",) == problems_of({})
 
 
@@ -205,7 +205,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, al
 
 @pytest.mark.parametrize("host", ["a:6379", "a b", "redis://a", "a,b", "[::1]:6379"])
 def test_a_host_is_only_a_host(host: str) -> None:
-    """A port or URL in REDIS_HOST is a mistake that would be looked up as a name."""
+    """A port or URL in REDIS_HOST is a mistake that would be resolved as a name."""
     (problem,) = problems_of({"REDIS_HOST": host})
     assert problem.startswith(f"REDIS_HOST is {host!r}; allowed: a host name")
 
@@ -329,7 +329,7 @@ def test_a_password_file_is_read_without_its_line_break(tmp_path: Path) -> None:
 
 
 def test_an_unusable_password_file_is_named(tmp_path: Path) -> None:
-    """Missing, empty and binary files are told apart."""
+    """Missing, empty and binary files are reported differently."""
     empty, binary = tmp_path / "empty", tmp_path / "binary"
     empty.write_text("\n", encoding="utf-8")
     binary.write_bytes(b"\xff\xfe")
@@ -410,8 +410,8 @@ def test_the_address_is_printable(settings: Settings, address: str) -> None:
         ("REDIS_CLUSTER_NODE", "REDIS_CLUSTER_NODES"),
     ],
 )
-def test_a_misspelt_variable_is_told(name: str, meant: str) -> None:
-    """Its value is not, since it may be a password; and it is no error, since it may be somebody else's."""
+def test_a_misspelt_variable_is_reported(name: str, meant: str) -> None:
+    """Its value is not, since it may be a password; and it is no error, since it may belong to another program."""
     with pytest.warns(SettingsWarning) as caught:
         settings = Settings.from_env({"REDIS_HOST": "h", name: "5"})
     assert [f"{name} is set and means nothing here; was {meant} meant?"] == [str(warning.message) for warning in caught]
@@ -437,8 +437,8 @@ def test_foreign_variables_are_kept(environ: dict[str, str]) -> None:
     assert "h" == Settings.from_env({"REDIS_HOST": "h", **environ}).host
 
 
-def test_an_unchecked_certificate_is_told() -> None:
-    """A variable that somebody set for a test is loud in production; what the program itself says is not, nor a variable without effect."""
+def test_an_unchecked_certificate_is_reported() -> None:
+    """A variable that was set for a test warns in production; an argument of the program does not, nor a variable without effect."""
     with pytest.warns(SettingsWarning, match="^REDIS_TLS_VERIFY is off: ") as caught:
         settings = Settings.from_env({"REDIS_URL": "rediss://h", "REDIS_TLS_VERIFY": "false"})
     assert [__file__] == [warning.filename for warning in caught]
@@ -479,8 +479,8 @@ def test_an_address_that_cannot_be_one_is_refused(name: str, value: str) -> None
 
 
 @pytest.mark.parametrize("name", ["REDIS_TLS", "REDIS_SSL", "REDIS_USE_SSL"])
-def test_other_names_of_tls_are_told(name: str) -> None:
-    """Who sets one believes to be encrypted; not told where the URL or the variable says it."""
+def test_other_names_of_tls_are_reported(name: str) -> None:
+    """Whoever sets one expects encryption; there is no warning where the URL or REDIS_TLS asks for it."""
     with pytest.warns(SettingsWarning, match=f"^{name} is set and means nothing here; was REDIS_TLS_ENABLED meant"):
         Settings.from_env({"REDIS_HOST": "a", name: "true"})
     with warnings.catch_warnings():
@@ -489,7 +489,7 @@ def test_other_names_of_tls_are_told(name: str) -> None:
         Settings.from_env({"REDIS_HOST": "a", "REDIS_TLS_ENABLED": "true", name: "true"})
 
 
-def test_attempts_that_do_not_fit_are_told() -> None:
+def test_attempts_that_do_not_fit_are_reported() -> None:
     """Five attempts with a second before the first of them are about two within two seconds."""
     with pytest.warns(SettingsWarning, match="^REDIS_RETRY_ATTEMPTS is 5; .* only about 1 fit into REDIS_TIMEOUT_SECONDS, 2$"):
         Settings.from_env({"REDIS_HOST": "a", "REDIS_RETRY_ATTEMPTS": "5", "REDIS_RETRY_DELAY": "1000"})

@@ -47,7 +47,7 @@ CREDENTIALS: dict[str, Any] = {"username": "u", "password": "p,"}
     ],
 )
 def test_a_url_is_read(url: str, expected: Settings) -> None:
-    """Parts are percent-decoded, IPv6 hosts stand in brackets."""
+    """Parts are percent-decoded, IPv6 hosts are in brackets."""
     assert expected == Settings.from_url(url)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The three-way comparison of wished, active and previously applied directives."""
+"""The three-way comparison of desired, active and previously applied directives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DEFAULTS = {"maxmemory": "0", "databases": "16", "hz": "10", "replica-priority":
 
 def test_named_directives_are_enforced() -> None:
     """Live where the server allows it, else by a restart."""
-    wished = {**DEFAULTS, "maxmemory": "5", "databases": "32", "dbfilename": "a.rdb"}
-    found = plan(wished, DEFAULTS, ["maxmemory", "databases", "dbfilename", "hz"], [], REDIS)
+    desired = {**DEFAULTS, "maxmemory": "5", "databases": "32", "dbfilename": "a.rdb"}
+    found = plan(desired, DEFAULTS, ["maxmemory", "databases", "dbfilename", "hz"], [], REDIS)
     assert {"maxmemory": ("0", "5")} == found.live
     assert {"databases": ("16", "32"), "dbfilename": ("dump.rdb", "a.rdb")} == found.restart
 
@@ -41,7 +41,7 @@ def test_what_the_running_server_does_not_know_waits_for_a_restart() -> None:
     assert {"zork": ("1", "2")} == plan({"zork": "2"}, {"zork": "1"}, ["zork"], [], REDIS).restart
 
 
-def test_what_config_get_cannot_tell_is_no_part_of_the_plan() -> None:
+def test_what_config_get_cannot_return_is_no_part_of_the_plan() -> None:
     """Those are compared by text."""
     names = ["rename-command", "user", "loadmodule", "bf.error-rate"]
     assert DirectivePlan() == plan(dict.fromkeys(names, "x"), {}, names, names, REDIS)

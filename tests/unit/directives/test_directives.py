@@ -106,7 +106,7 @@ def test_users_hold_hashes_only(user: object, reason: str) -> None:
 
 
 def test_a_plain_password_is_answered_with_the_command_that_hashes_it() -> None:
-    """The refusal tells how to get the hash."""
+    """The refusal says how to get the hash."""
     (problem,) = check({"user": "a on >x"}, "redis", "7.0")
     assert "sha256sum" in problem.allowed
 
@@ -146,7 +146,7 @@ def test_one_directive_under_two_names_is_refused() -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """One run tells everything that is wrong."""
+    """One run reports everything that is wrong."""
     assert ["hz", "zork", "port"] == [problem.directive for problem in check({"hz": "x", "zork": 1, "port": 1}, "redis", "7.0")]
 
 
@@ -231,7 +231,7 @@ def test_users_go_to_the_acl_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("maxmemory", "1gb", "1073741824"),
         ("maxmemory", "1g", "1000000000"),
@@ -254,25 +254,25 @@ def test_users_go_to_the_acl_file() -> None:
         ("some-later-name", ["a", "b"], "a b"),
     ],
 )
-def test_values_in_the_form_of_the_server(name: str, value: object, told: str) -> None:
-    """What CONFIG GET would tell, without a server."""
-    assert told == canonical(name, value, REDIS_7)
+def test_values_in_the_form_of_the_server(name: str, value: object, expected: str) -> None:
+    """The value that CONFIG GET would return, without a server."""
+    assert expected == canonical(name, value, REDIS_7)
 
 
 def test_the_new_name_of_config() -> None:
-    """From the inventory and from the lines a process was started with; None where it is taken away."""
+    """From the inventory and from the lines a process was started with; None where the command is disabled."""
     for directives, name in (({}, "CONFIG"), ({"rename-command": "config zorro"}, "zorro"), ({"rename-command": ['CONFIG ""']}, None)):
         assert name == config_command(directives)
         assert name == config_command_in(["# rename-command CONFIG x", "hz 10", *render(directives)])
 
 
 def test_startup_only_directives_are_compared_by_text() -> None:
-    """CONFIG GET cannot tell them, so the file the process was started with does."""
+    """CONFIG GET cannot return them, so they are read from the file that the process was started with."""
     started = ["# ours", "hz 10", "rename-command DEBUG x", "loadmodule /a.so", "loadmodule /b.so", "bf.error-rate 0.1"]
-    wished = ["hz 20", "loadmodule /b.so", "loadmodule /a.so", "bf.error-rate 0.1"]
+    desired = ["hz 20", "loadmodule /b.so", "loadmodule /a.so", "bf.error-rate 0.1"]
     assert {} == startup_only_changes(started, started)
     assert {
         "loadmodule": ("loadmodule /a.so\nloadmodule /b.so", "loadmodule /b.so\nloadmodule /a.so"),
         "rename-command": ("rename-command DEBUG x", ""),
-    } == startup_only_changes(wished, started)
-    assert ["hz", "loadmodule", "rename-command"] == list(startup_only_changes(wished, started, every=True))
+    } == startup_only_changes(desired, started)
+    assert ["hz", "loadmodule", "rename-command"] == list(startup_only_changes(desired, started, every=True))

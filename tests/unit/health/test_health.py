@@ -71,7 +71,7 @@ def test_wait_polls_until_the_time_is_over(tmp_path: Path) -> None:
 
 
 def test_without_a_wait_it_is_asked_once(tmp_path: Path) -> None:
-    """A time of 0 means one look and no sleep."""
+    """A time of 0 means one attempt and no sleep."""
     naps: list[float] = []
     settings = Settings(unix_socket=str(tmp_path / "nobody.sock"), retry_attempts=0)
     assert "failed" == wait_for_health(settings, sleep=naps.append).verdict

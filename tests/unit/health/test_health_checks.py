@@ -9,7 +9,7 @@ import pytest
 from keyfleet.core.health.checks import INFO_CHECKS, deciding_directives, engine_of, judge_cluster, judge_info
 from keyfleet.core.health.model import Check, Expect, Thresholds, placed, worst
 
-THRESHOLDS, NO_WISH = Thresholds(), Expect()
+THRESHOLDS, NO_EXPECTATION = Thresholds(), Expect()
 MIB = 1024 * 1024
 FRESH: dict[str, Any] = {
     # Redis 7.0.15, one second after it started; resident memory is 13.87 times the used memory.
@@ -54,7 +54,7 @@ REPLICA = {
 }
 
 
-def judge(name: str, *, thresholds: Thresholds = THRESHOLDS, expect: Expect = NO_WISH, without: str = "", **fields: Any) -> Check:
+def judge(name: str, *, thresholds: Thresholds = THRESHOLDS, expect: Expect = NO_EXPECTATION, without: str = "", **fields: Any) -> Check:
     """Judge a fresh server whose INFO has these fields changed; return one check."""
     info = {field: value for field, value in {**FRESH, **fields}.items() if field != without}
     return next(check for check in judge_info(info, thresholds, expect) if check.name == name)
@@ -96,7 +96,7 @@ def test_field_without_a_number_is_skipped(field: str) -> None:
     ids=["redis", "valkey", "valkey posing as redis", "no server_name"],
 )
 def test_engine_is_identified(info: dict[str, Any], expected: tuple[str, str]) -> None:
-    """Valkey is told from Redis by its own fields, also when it poses as Redis 7.2.4."""
+    """Valkey is recognised by its own fields, also when it poses as Redis 7.2.4."""
     assert expected == engine_of(info)
 
 
@@ -107,12 +107,12 @@ def test_managed_service_is_named() -> None:
 
 @pytest.mark.parametrize(("expected", "status"), [("7", "ok"), ("7.0", "ok"), ("7.0.15", "ok"), ("7.0.1", "failed"), ("8", "failed")])
 def test_version_is_compared_by_its_parts(expected: str, status: str) -> None:
-    """A wish names the first parts of the version; 7.0.1 is not the beginning of 7.0.15."""
+    """An expectation names the first parts of the version; 7.0.1 is not the beginning of 7.0.15."""
     assert status == judge("engine", expect=Expect(version=expected)).status
 
 
-def test_mismatches_name_what_was_found_and_wished() -> None:
-    """A wish that does not hold fails with both values."""
+def test_mismatches_name_found_and_expected_values() -> None:
+    """An expectation that does not hold fails with both values."""
     assert "the engine is redis, expected: valkey" == judge("engine", expect=Expect(engine="valkey")).reason
     assert "the version is 7.0.15, expected: 8.0" == judge("engine", expect=Expect(version="8.0")).reason
     assert "the role is primary, expected: replica" == judge("role", expect=Expect(role="replica")).reason
@@ -120,8 +120,8 @@ def test_mismatches_name_what_was_found_and_wished() -> None:
     assert "failed" == judge("replication", expect=Expect(replicas=2)).status
 
 
-def test_wish_that_cannot_be_verified_fails() -> None:
-    """A missing field skips a check, unless somebody relies on its value."""
+def test_expectation_that_cannot_be_verified_fails() -> None:
+    """A missing field skips a check, unless an expectation relies on its value."""
     check = judge("role", expect=Expect(role="primary"), without="role")
     assert ("failed", "expected role primary, which cannot be verified: the server does not report role") == (check.status, check.reason)
 
@@ -175,7 +175,7 @@ def test_fragmentation_needs_ratio_and_size(ratio: float, wasted_mib: int, statu
     ],
 )
 def test_failed_snapshot_is_judged_by_what_the_server_does_then(directives: dict[str, str], status: str, part: str) -> None:
-    """It refuses writes, unless it is told to take them or to make no snapshots; where that is not known, it is taken to refuse."""
+    """It refuses writes, unless it is configured to take them or to make no snapshots; where that is unknown, it counts as refusing."""
     check = judge("persistence", rdb_last_bgsave_status="err", **directives)
     assert (status, True) == (check.status, part in check.reason)
     assert ("stop-writes-on-bgsave-error", "save") == deciding_directives({**FRESH, "rdb_last_bgsave_status": "err"})
@@ -224,7 +224,7 @@ def test_age_of_the_snapshot_counts_only_with_a_threshold_and_unsaved_changes() 
 
 
 def test_replica_reports_its_link_and_lag() -> None:
-    """A replica in sync tells its primary, the seconds of silence and the bytes not yet applied."""
+    """A replica in sync reports its primary, the seconds of silence and the bytes not yet applied."""
     check = judge("replication", **REPLICA)
     assert "ok" == check.status
     assert ("127.0.0.1:6379", "up", 2, 100) == tuple(check.found[name] for name in ("primary", "link", "lag_seconds", "lag_bytes"))

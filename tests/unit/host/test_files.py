@@ -17,11 +17,11 @@ from keyfleet.core.errors import FilesError, RefusedError
 from keyfleet.core.host.file_entries import FileEntry, parse
 from keyfleet.core.host.files import plan
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
-def wish(path: Path, content: str = "x\n", **options: object) -> FileEntry:
+def entry(path: Path, content: str = "x\n", **options: object) -> FileEntry:
     """Return an entry for a file."""
     return parse([{"path": str(path), "content": content, "mode": "0640", **options}])[0]
 
@@ -49,7 +49,7 @@ def mode_of(path: Path) -> int:
     ],
 )
 def test_a_wrong_option_is_refused_with_path_and_value(options: dict[str, object], problem: str) -> None:
-    """What an entry does not say or says wrongly is named before anything is looked at."""
+    """What an entry does not say or says wrongly is named before anything is read."""
     with pytest.raises(RefusedError) as raised:
         parse([{"path": "/etc/x", "content": "x", "mode": "0640", **options}])
 
@@ -80,14 +80,14 @@ def test_the_repr_of_an_entry_has_no_content() -> None:
 
 
 def test_a_file_is_made_with_its_mode_whatever_the_umask(tmp_path: Path) -> None:
-    """The mode is the wished one exactly, and no draft stays."""
+    """The mode is exactly the desired one, and no draft stays."""
     before = os.umask(0o077)
     try:
-        plan([wish(tmp_path / "a", mode="0664")]).apply()
+        plan([entry(tmp_path / "a", mode="0664")]).apply()
     finally:
         os.umask(before)
 
-    assert (0o664, "x\n", ["a"]) == (mode_of(tmp_path / "a"), (tmp_path / "a").read_text(), [entry.name for entry in tmp_path.iterdir()])
+    assert (0o664, "x\n", ["a"]) == (mode_of(tmp_path / "a"), (tmp_path / "a").read_text(), [found.name for found in tmp_path.iterdir()])
 
 
 def test_a_second_plan_has_no_change(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_a_second_plan_has_no_change(tmp_path: Path) -> None:
 def test_a_mode_or_content_that_differs_is_a_change(tmp_path: Path) -> None:
     """Each is enough, and both are put right."""
     path = tmp_path / "a"
-    plan([wish(path)]).apply()
+    plan([entry(path)]).apply()
     path.chmod(0o666)
-    by_mode = plan([wish(path)])
+    by_mode = plan([entry(path)])
     by_mode.apply()
-    by_content = plan([wish(path, "y\n")])
+    by_content = plan([entry(path, "y\n")])
     by_content.apply()
 
     assert ([str(path)], [str(path)]) == (by_mode.changed_paths, by_content.changed_paths)
@@ -128,8 +128,8 @@ def test_a_seed_that_is_there_is_kept(tmp_path: Path) -> None:
     path.write_text("rewritten\n")
     path.chmod(0o644)
 
-    assert [] == plan([wish(path, "", state="seed", mode="0600", owner="no-such-user")], check=True).changed_paths
-    assert [] == plan([wish(path, "", state="seed", mode="0600")]).changed_paths
+    assert [] == plan([entry(path, "", state="seed", mode="0600", owner="no-such-user")], check=True).changed_paths
+    assert [] == plan([entry(path, "", state="seed", mode="0600")]).changed_paths
 
 
 def state_of(path: Path) -> tuple[object, ...]:
@@ -174,11 +174,11 @@ def test_a_seed_that_came_after_the_plan_is_kept(tmp_path: Path) -> None:
 
 
 def test_hard_links_of_a_file_keep_the_old_content(tmp_path: Path) -> None:
-    """A file is replaced, not written into, so nobody can redirect the write."""
+    """A file is replaced, not written into, so another link cannot redirect the write."""
     path, other = tmp_path / "a", tmp_path / "b"
-    plan([wish(path)]).apply()
+    plan([entry(path)]).apply()
     os.link(path, other)
-    plan([wish(path, "new\n")]).apply()
+    plan([entry(path, "new\n")]).apply()
 
     assert ("new\n", "x\n") == (path.read_text(), other.read_text())
 
@@ -200,8 +200,8 @@ def test_a_link_points_elsewhere_after_a_change_and_absent_removes_the_link_alon
     """Links are replaced by rename, and never followed when they go."""
     path, target = tmp_path / "l", tmp_path / "t"
     target.write_text("stays")
-    for wished in ("elsewhere", "t"):
-        plan(parse([{"path": str(path), "state": "link", "target": wished}])).apply()
+    for desired in ("elsewhere", "t"):
+        plan(parse([{"path": str(path), "state": "link", "target": desired}])).apply()
     assert Path("t") == path.readlink()
     plan(parse([{"path": str(path), "state": "absent"}])).apply()
 
@@ -209,22 +209,22 @@ def test_a_link_points_elsewhere_after_a_change_and_absent_removes_the_link_alon
 
 
 def test_nothing_is_written_if_one_entry_is_refused(tmp_path: Path) -> None:
-    """All entries are looked at first."""
+    """All entries are inspected first."""
     (tmp_path / "taken").mkdir()
     with pytest.raises(RefusedError) as raised:
-        plan([wish(tmp_path / "a"), wish(tmp_path / "taken"), wish(tmp_path / "none/b"), wish(tmp_path / "c", owner="no-such-user")])
+        plan([entry(tmp_path / "a"), entry(tmp_path / "taken"), entry(tmp_path / "none/b"), entry(tmp_path / "c", owner="no-such-user")])
 
     assert ["taken: a directory is there", "none/b: its folder", "c: this host knows no user 'no-such-user'"] == [
         text
         for text in ("taken: a directory is there", "none/b: its folder", "c: this host knows no user 'no-such-user'")
         if text in str(raised.value)
     ]
-    assert ["taken"] == [entry.name for entry in tmp_path.iterdir()]
+    assert ["taken"] == [found.name for found in tmp_path.iterdir()]
 
 
 def test_a_check_leaves_open_what_a_package_will_bring(tmp_path: Path) -> None:
     """A missing owner or folder is unknown, and counts as a change."""
-    found = plan([wish(tmp_path / "a", group="no-such-group"), wish(tmp_path / "none/b"), wish(tmp_path / "c")], check=True)
+    found = plan([entry(tmp_path / "a", group="no-such-group"), entry(tmp_path / "none/b"), entry(tmp_path / "c")], check=True)
 
     assert ((str(tmp_path / "a"), str(tmp_path / "none/b")), 3) == (found.unknown, len(found.changed_paths))
 
@@ -244,16 +244,16 @@ def test_the_root_and_the_folders_below_it_are_never_removed(tmp_path: Path, pat
     """Not even by way of a link to the root."""
     (tmp_path / "root").symlink_to("/")
     for name in (path, f"{tmp_path}/root{path}".rstrip("/")):
-        entry = parse([{"path": name, "state": "absent", "recurse": True}])
+        absent = parse([{"path": name, "state": "absent", "recurse": True}])
         if Path(name).is_symlink():
             continue  # the link itself may go
         with pytest.raises(RefusedError):
-            plan(entry)
+            plan(absent)
 
 
 def test_a_failure_names_what_was_done_before_it(tmp_path: Path) -> None:
     """The caller can say truthfully what changed."""
-    planned = plan([wish(tmp_path / "a"), wish(tmp_path / "d/b"), wish(tmp_path / "c")] if (tmp_path / "d").mkdir() is None else [])
+    planned = plan([entry(tmp_path / "a"), entry(tmp_path / "d/b"), entry(tmp_path / "c")] if (tmp_path / "d").mkdir() is None else [])
     (tmp_path / "d").rmdir()
     with pytest.raises(FilesError) as raised:
         planned.apply()
@@ -285,10 +285,10 @@ def test_diffs_show_content_and_attributes_and_hide_what_is_secret(tmp_path: Pat
 def test_root_gives_files_to_others_and_keeps_their_owner(tmp_path: Path) -> None:
     """An owner that is not named stays when the content changes."""
     path = tmp_path / "a"
-    plan([wish(path, owner=str(NOBODY), group="0")]).apply()
-    plan([wish(path, "y\n")]).apply()
+    plan([entry(path, owner=str(UNPRIVILEGED), group="0")]).apply()
+    plan([entry(path, "y\n")]).apply()
 
-    assert (NOBODY, 0, "y\n") == (path.stat().st_uid, path.stat().st_gid, path.read_text())
+    assert (UNPRIVILEGED, 0, "y\n") == (path.stat().st_uid, path.stat().st_gid, path.read_text())
 
 
 def test_an_ordinary_user_is_refused_what_only_root_can_do(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ sys.path.insert(0, {str(Path(__file__).parents[3] / "python_lib")!r})
 from keyfleet.core.host.file_entries import parse
 from keyfleet.core.host.files import plan
 if os.geteuid() == 0:
-    os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+    os.setgroups([]); os.setgid({UNPRIVILEGED}); os.setuid({UNPRIVILEGED})
 for options in ({{"owner": "root"}}, {{"group": "0"}}, {{}}):
     try:
         plan(parse([{{"path": "/etc/keyfleet-test", "content": "x", "mode": "0644", **options}}]), check=True)
@@ -322,8 +322,8 @@ def test_a_folder_of_another_user_may_not_be_a_link(tmp_path: Path, options: dic
         path.mkdir()
     (target / "x").touch()
     (folder / "below" / "x").touch()
-    os.chown(folder, NOBODY, NOBODY)
-    made = plan([wish(folder / "below" / ("x" if options.get("state") != "directory" else "y"), **options)])
+    os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+    made = plan([entry(folder / "below" / ("x" if options.get("state") != "directory" else "y"), **options)])
     (folder / "below").rename(folder / "away")
     (folder / "below").symlink_to(target)
     with pytest.raises(RefusedError, match="not followed"):

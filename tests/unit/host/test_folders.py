@@ -92,11 +92,11 @@ def test_folders_of_another_user_are_refused(tmp_path: Path) -> None:
     for place in (tmp_path, *tmp_path.parents):
         place.chmod(place.stat().st_mode | 0o111)
     closed.chmod(0o700)
-    found = [as_nobody(place) for place in (f"{closed}/new/deeper", f"{tmp_path}/new")]
+    found = [as_unprivileged(place) for place in (f"{closed}/new/deeper", f"{tmp_path}/new")]
     assert [f"user 65534 may not enter {closed}", f"user 65534 may not write in {tmp_path}"] == [text.partition(":")[0] for text in found]
 
 
-def as_nobody(path: str) -> str:
+def as_unprivileged(path: str) -> str:
     """Return the problem that another user has."""
     reading, writing = os.pipe()
     if os.fork() == 0:

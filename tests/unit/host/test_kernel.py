@@ -11,7 +11,7 @@ from keyfleet.core.host.kernel import NOT_ROOT, KernelSettings, kept_values, pla
 
 
 class Host:
-    """A folder that looks like a host's kernel."""
+    """A folder with the files of a host's kernel."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -28,7 +28,7 @@ class Host:
         (root / "etc").mkdir()
 
     def desired(self, overcommit: str = "1", somaxconn: int = 1024, thp: str | None = "madvise", systemd: bool = True) -> KernelSettings:
-        """Return a wish for this folder."""
+        """Return the desired settings for this folder."""
         return KernelSettings(
             exact={"vm.overcommit_memory": overcommit} if overcommit else {},
             minimum={"net.core.somaxconn": somaxconn} if somaxconn else {},
@@ -43,7 +43,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """A host that nobody prepared."""
+    """A host that is not prepared."""
     return Host(tmp_path)
 
 
@@ -62,7 +62,7 @@ def test_settings_are_changed_now_and_kept_for_the_next_boot(host: Host) -> None
     )
 
 
-def test_a_second_look_finds_nothing(host: Host) -> None:
+def test_a_second_run_finds_nothing(host: Host) -> None:
     """And applying nothing changes nothing."""
     plan_kernel(host.desired(somaxconn=8192)).apply()
     again = plan_kernel(host.desired(somaxconn=8192))
@@ -111,8 +111,8 @@ def test_without_systemd_there_is_no_unit_and_a_notice(host: Host) -> None:
     assert (False, True, "madvise\n") == (host.unit.exists(), host.file.exists(), host.thp.read_text())
 
 
-def test_what_is_not_wished_any_more_leaves_the_files_and_keeps_its_value(host: Host) -> None:
-    """Taking a setting off the list is not a wish for another value."""
+def test_a_removed_setting_leaves_the_files_and_keeps_its_value(host: Host) -> None:
+    """Removing a setting from the list does not ask for another value."""
     plan_kernel(host.desired()).apply()
     plan_kernel(host.desired(overcommit="", somaxconn=0, thp=None)).apply()
 

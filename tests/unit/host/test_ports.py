@@ -35,7 +35,7 @@ def listen(sockets: ExitStack, host: str, *, only_v6: bool = False) -> int:
 
 
 def taken(host: str, port: int) -> bool:
-    """Return whether somebody listens there."""
+    """Return whether a process listens there."""
     return ports.listener(host, port) is not None
 
 
@@ -79,7 +79,7 @@ def test_a_wildcard_for_ipv6_alone_leaves_ipv4_free(sockets: ExitStack) -> None:
     assert (True, False, False) == (taken("::1", port), taken("127.0.0.1", port), taken("*", port))
 
 
-def test_a_bound_socket_that_does_not_listen_is_nobody(sockets: ExitStack) -> None:
+def test_a_bound_socket_that_does_not_listen_is_no_listener(sockets: ExitStack) -> None:
     """Nor is a connection."""
     idle = sockets.enter_context(socket.socket())
     idle.bind(("127.0.0.1", 0))

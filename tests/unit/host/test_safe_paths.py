@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from keyfleet.core.errors import RefusedError
 from keyfleet.core.host.safe_paths import names_in, open_folder, read_bytes, remove_file, remove_tree, replace_file, status_of
-from support.swaps import NOBODY, SECRET, contents, each_moment, make_roots_files
+from support.swaps import SECRET, UNPRIVILEGED, contents, each_moment, make_roots_files
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led where others may not go")
 
@@ -29,8 +29,8 @@ def theirs(tmp_path: Path) -> Path:
     for path in (folder, folder / "below"):
         path.mkdir()
         (path / "x").write_bytes(b"x")
-        os.chown(path / "x", NOBODY, NOBODY)
-        os.chown(path, NOBODY, NOBODY)
+        os.chown(path / "x", UNPRIVILEGED, UNPRIVILEGED)
+        os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
     return folder
 
 
@@ -113,7 +113,7 @@ def test_nothing_is_followed_in_a_folder_of_another_user(ours: Path, theirs: Pat
     for step in (names_in, read_bytes, status_of, remove_file, remove_tree):
         with pytest.raises(RefusedError, match="not followed"):
             step(str(theirs / "link" / "x"))
-    os.chown(theirs / "link", NOBODY, NOBODY, follow_symlinks=False)
+    os.chown(theirs / "link", UNPRIVILEGED, UNPRIVILEGED, follow_symlinks=False)
     with pytest.raises(RefusedError, match="not followed"):
         names_in(str(theirs / "link"))
     with pytest.raises(RefusedError, match=r"'\.\.' is not followed"):
@@ -130,7 +130,7 @@ def test_a_hard_link_to_a_file_of_root_is_not_read(ours: Path, theirs: Path) -> 
     before = contents(ours)
     replace_file(str(theirs / "hard"), b"mine")
     status = (theirs / "hard").stat()
-    assert (NOBODY, 0o755, 1) == (status.st_uid, stat.S_IMODE(status.st_mode), status.st_nlink)
+    assert (UNPRIVILEGED, 0o755, 1) == (status.st_uid, stat.S_IMODE(status.st_mode), status.st_nlink)
     assert {**before, str(ours / "secret"): (0, 0o104755, SECRET)} == contents(ours)
 
 
@@ -188,7 +188,7 @@ def _link(path: str) -> object:
 
 def _own(path: str) -> None:
     with open_folder(str(Path(path).parent)) as folder:
-        folder.own(Path(path).name, (NOBODY - 1, NOBODY - 1))
+        folder.own(Path(path).name, (UNPRIVILEGED - 1, UNPRIVILEGED - 1))
 
 
 def _tree(path: str) -> None:
@@ -211,7 +211,7 @@ def test_a_swap_before_any_system_call_leads_nowhere(
         target.parent.mkdir(parents=True)
         target.write_bytes(b"x")
         for path in (target, target.parent, target.parent.parent):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
         return lambda: step(str(target))
 
     before = contents(ours)

@@ -117,6 +117,6 @@ def test_an_archive_needs_the_version_that_it_holds(version: str) -> None:
     assert f"redis_server_version is {version!r}" in problem
 
 
-def test_options_of_a_method_that_is_not_used_are_not_looked_at() -> None:
+def test_options_of_a_method_that_is_not_used_are_ignored() -> None:
     """A host may take the distribution's package while the group's variables name a repository."""
     assert [] == found("distro", repo={**REPO, "key": ""})

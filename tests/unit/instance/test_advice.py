@@ -57,7 +57,7 @@ def test_limits_of_all_instances_are_added_up() -> None:
     assert [] == advice([Instance("a"), Instance("b")], found, 0, **desired)
 
 
-def test_logs_that_nobody_rotates_are_named() -> None:
+def test_logs_without_rotation_are_named() -> None:
     """With the file for logrotate, and the other way."""
     (line,) = given(Instance("a"), manager="process", root="/srv/x")
     assert "/srv/x/etc/logrotate.d/keyfleet-a, or set redis_server_log: manager" in line

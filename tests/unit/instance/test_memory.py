@@ -12,7 +12,7 @@ from keyfleet.core.instance.maxmemory import Memory, inspect_memory, maxmemory_i
 from keyfleet.core.instance.model import Host, Instance
 
 GIB = 1 << 30
-NO_LIMIT = 9223372036854771712  # what version 1 tells
+NO_LIMIT = 9223372036854771712  # what version 1 reports
 
 
 def tree(folder: Path, **files: str) -> None:
@@ -24,14 +24,14 @@ def tree(folder: Path, **files: str) -> None:
 
 
 def machine(folder: Path, gib: int = 16) -> Path:
-    """Return a folder that looks like a machine without control groups."""
+    """Return a folder with the files of a machine without control groups."""
     tree(folder, proc__meminfo=f"MemTotal:       {gib << 20} kB\nMemFree: 1 kB", proc__self__cgroup="0::/")
     (folder / "cgroup").mkdir(exist_ok=True)
     return folder
 
 
 def asked(folder: Path, *instances: Instance, percent: int = 60, manager: str = "process") -> Memory:
-    """Look at the machine, whose deployments are below the same folder."""
+    """Inspect the machine, whose deployments are below the same folder."""
     host = Host("redis", "/usr/bin/redis-server", manager, root=str(folder))
     return inspect_memory(host, instances, percent, proc=str(folder / "proc"), cgroup=str(folder / "cgroup"))
 
@@ -43,7 +43,7 @@ def deploy(folder: Path, name: str, *lines: str) -> None:
     place.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def test_physical_memory_is_what_the_kernel_tells(tmp_path: Path) -> None:
+def test_physical_memory_is_what_the_kernel_reports(tmp_path: Path) -> None:
     """Of this machine, and of another."""
     assert physical_bytes() > 64 * MIB
     assert 16 * GIB == physical_bytes(str(machine(tmp_path) / "proc"))
@@ -138,7 +138,7 @@ def test_nothing_left_is_a_problem(tmp_path: Path) -> None:
     assert [None, 16 * MIB] == [share(100 * MIB, 60, promised, 1) for promised in (30 * MIB, 28 * MIB)]
 
 
-def test_configuration_tells_the_limit_and_who_set_it() -> None:
+def test_configuration_shows_the_limit_and_who_set_it() -> None:
     """Written by us with a mark, by the inventory without."""
     assert [(0, False), (64 * MIB, False), (5, True)] == [
         maxmemory_in(lines) for lines in ([], ["maxmemory 1", "maxmemory 64mb"], [COMPUTED_MARK, "maxmemory 5"])

@@ -25,7 +25,7 @@ def moves(draw: st.DrawFn) -> dict[str, PortMove]:
 
 
 @given(moves())
-def test_nobody_takes_a_port_that_another_has(planned: dict[str, PortMove]) -> None:
+def test_no_instance_takes_a_port_that_another_has(planned: dict[str, PortMove]) -> None:
     """Every instance goes once, and each finds its port free."""
     order, parked = port_order(planned)
     assert sorted(planned) == sorted(order)

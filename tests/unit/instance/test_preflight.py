@@ -27,7 +27,7 @@ MASKED = {"LoadState": "masked", "ActiveState": "inactive", "UnitFileState": "ma
         (ABSENT, True, False, False),  # nothing brings it
         (ENABLED, True, True, True),
         (ENABLED, True, False, True),
-        (ENABLED, False, True, False),  # somebody uses it, on a port of its own
+        (ENABLED, False, True, False),  # it is in use, on a port of its own
         (RUNNING, True, True, True),
         (RUNNING, False, True, False),
         (OFF, True, True, False),
@@ -35,7 +35,7 @@ MASKED = {"LoadState": "masked", "ActiveState": "inactive", "UnitFileState": "ma
     ],
 )
 def test_own_unit_of_a_new_package_never_runs(properties: dict[str, str], collides: bool, installs: bool, in_the_way: bool) -> None:
-    """A package that this run installs must not bring a server of its own; one that was there is left alone unless it has our port."""
+    """A package that this run installs must not bring a server of its own; one that was there is kept unless it has the instance's port."""
     assert in_the_way == package_unit(properties, collides=collides, installs=installs).in_the_way
 
 

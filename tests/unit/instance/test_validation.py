@@ -39,7 +39,7 @@ def test_a_deployment_needs_a_name_that_paths_can_hold(name: object) -> None:
 
 
 def test_absent_instances_need_no_port_of_their_own() -> None:
-    """An instance that goes away may have a port that another one takes."""
+    """An instance that is removed may have a port that another one takes."""
     assert [] == problems(variables({"name": "a", "state": "absent"}, {"name": "b"}))
 
 
@@ -155,7 +155,7 @@ def test_passwords_that_would_hide_other_words_are_refused(password: str, reason
 
 
 def test_more_clients_than_a_process_has_files_are_refused() -> None:
-    """The server would lower the number by itself, and every run would try again."""
+    """The server would lower the number silently, and every run would try again."""
     assert [] == one(directives={"maxclients": 1048480})
     (problem,) = one(directives={"maxclients": "1048481"})
     assert "directives.maxclients is 1048481: use at most 1048480" in problem

@@ -76,7 +76,7 @@ def test_nothing_selected_is_refused(given: dict[str, Any]) -> None:
 
 
 def test_all_keys_alone_selects_every_key_and_stays_below_a_prefix() -> None:
-    """It is the wish for everything, but not for what a prefix leaves out."""
+    """It selects every key below the prefix, and no other."""
     assert (b"*",) == select(all_keys=True).patterns
     assert (b"app:*",) == select(all_keys=True, prefix="app:").patterns
 
@@ -144,7 +144,7 @@ def test_counting_200_000_keys_takes_less_than_5_mib() -> None:
 
 
 def test_pace_bounds_the_rate() -> None:
-    """1,000 keys at 100 per second, ten at once: the last part goes after 9.9 seconds."""
+    """1,000 keys at 100 per second, ten in a part: the last one goes after 9.9 seconds."""
     clock = Clock()
     pace = Pace(100, None, clock, clock.sleep)
     assert 10 == pace.chunk
@@ -164,7 +164,7 @@ def test_pace_does_not_save_up_idle_time() -> None:
 
 
 def test_pace_without_a_rate_never_waits() -> None:
-    """Whole pages go at once."""
+    """Whole pages are deleted without a pause."""
     clock = Clock()
     pace = Pace(None, None, clock, clock.sleep)
     assert MOST == pace.chunk

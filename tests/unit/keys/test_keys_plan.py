@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Plans: what is done with one key, for every pair of wish and state."""
+"""Plans: what is done with one key, for every pair of desired and found state."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_kept_ttl_is_in_the_prediction() -> None:
 
 
 def test_another_type_is_an_error_that_names_both() -> None:
-    """A key of another type is left alone unless it may be replaced."""
+    """A key of another type is kept unless it may be replaced."""
     with pytest.raises(WrongTypeError, match="key 'k' holds a list, not a string"):
         make_plan(entry(value=[1], type="json"), LIST)
 

@@ -57,7 +57,7 @@ def test_diff_shows_before_and_after() -> None:
     ] == report.diff()
 
 
-def test_diff_hides_values_and_still_tells_that_they_change() -> None:
+def test_diff_hides_values_and_still_shows_that_they_change() -> None:
     """Hidden values differ from each other only if the value is written."""
     secret = Found("string", -1, b"s3cr3t-1")
     [diff] = planned(secret, Found("string", -1, b"s3cr3t-2")).diff(hide_values=True)
@@ -68,7 +68,7 @@ def test_diff_hides_values_and_still_tells_that_they_change() -> None:
 
 
 def test_diff_shortens_large_values() -> None:
-    """A large value is its size and checksum, which still tells a change."""
+    """A large value is its size and checksum, which still reveals a change."""
     [diff] = planned(Found("string", -1, b"x" * 10**6), Found("string", -1, b"y" * 10**6)).diff()
     assert len(json.dumps(diff)) < 1000
     assert diff["before"]["value"] != diff["after"]["value"]

@@ -145,7 +145,7 @@ FOUND = Stream([StreamEntry(b"1-1", {b"a": b"1"}), StreamEntry(b"2-1", {b"a": b"
     ],
 )
 def test_streams_get_the_entries_they_lack(wanted: Stream, commands: list[Any]) -> None:
-    """Without ids the same fields must be there as often as wished, with ids under their id."""
+    """Without ids the same fields must be there as often as desired, with ids under their id."""
     kind = TYPES["stream"]
     assert commands == kind.changes(wanted, FOUND)
     assert bool(commands) == kind.differs(wanted, FOUND)

@@ -25,7 +25,7 @@ FAR = NOW + timedelta(days=3650)
 GOOD = Certificate(frozenset({"node1", "127.0.0.1", "*.example.org"}), NOW - timedelta(days=1), NOW + timedelta(days=365))
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
-ANY = ("*", "0.0.0.0", "::", "::*")  # noqa: S104 - names to look for, nothing is bound here
+ANY = ("*", "0.0.0.0", "::", "::*")  # noqa: S104 - names to compare with, nothing is bound here
 ADDRESSES = st.ip_addresses().map(str)
 
 

@@ -86,7 +86,7 @@ def test_every_option_reaches_its_field() -> None:
         ({"login_host": "a"}, {"REDIS_TIMEOUT_SECONDS": "7"}, 5.0),
     ],
 )
-def test_a_module_waits_five_seconds_unless_told_otherwise(given: dict[str, Any], environ: dict[str, str], seconds: float) -> None:
+def test_a_module_waits_five_seconds_by_default(given: dict[str, Any], environ: dict[str, str], seconds: float) -> None:
     """An application would wait less; what the user says wins, also where it is the application's default."""
     assert seconds == settings_from_params(options(**given), environ).timeout_seconds
 
@@ -200,7 +200,7 @@ def test_options_that_contradict_each_other_are_refused(given: dict[str, Any], c
 
 
 def test_failures_carry_class_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    """A playbook can tell failures apart without reading the text."""
+    """A playbook can distinguish failures without parsing the text."""
     with patch_module_args({}), pytest.raises(SystemExit):
         fail(AnsibleModule(argument_spec=connection_argument_spec()), UnreachableError("a:6379", "refused"), changed=True)
     result = json.loads(capsys.readouterr().out)

@@ -38,5 +38,5 @@ def test_values_are_not_logged(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     ],
 )
 def test_shown_arguments(given: dict[str, Any], shown: dict[str, Any]) -> None:
-    """Entries are counted, values hidden if so wished, also where the wish itself is malformed."""
+    """Entries are counted, values hidden on request, also where the request itself is malformed."""
     assert {"module_args": {**given, **shown}} == redis_key.shown_arguments(given)

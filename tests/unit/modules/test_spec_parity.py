@@ -25,7 +25,7 @@ def spec_options(role: str) -> dict[str, Any]:
 
 
 def test_there_are_roles() -> None:
-    """The parametrized tests below have something to look at."""
+    """The parametrized tests below have something to compare."""
     assert "redis_server" in ROLES
 
 

@@ -72,7 +72,7 @@ def test_server_without_a_password_has_no_secret() -> None:
 
 
 def test_names_never_collide() -> None:
-    """Files and objects of instances, users and hosts that look alike all differ, and objects have names that Kubernetes takes."""
+    """Files and objects of instances, users and hosts with similar names all differ, and objects have names that Kubernetes takes."""
     combinations: list[tuple[str, dict[str, Any]]] = [
         (instance, {"user": user, "host": host})
         for instance in ("default", "a", "a-b", "a_b", "b")

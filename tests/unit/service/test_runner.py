@@ -24,10 +24,10 @@ def spec(**options: object) -> runner.Spec:
 
 
 def test_delays_double_up_to_the_maximum_and_start_over_after_a_stable_time() -> None:
-    """A server that fails at once is tried less and less often."""
-    wished, delays, delay = spec(restart_delay_seconds=1, restart_delay_max_seconds=5, stable_seconds=10), [], 0.0
+    """A server that fails immediately is tried less and less often."""
+    desired, delays, delay = spec(restart_delay_seconds=1, restart_delay_max_seconds=5, stable_seconds=10), [], 0.0
     for uptime in (0, 0, 0, 0, 0, 9.9, 10):
-        delay = runner.next_delay(wished, delay, uptime)
+        delay = runner.next_delay(desired, delay, uptime)
         delays.append(delay)
 
     assert [1, 2, 4, 5, 5, 5, 1] == delays
@@ -83,7 +83,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_taken_for_ours(tmp_path:
 
 
 def test_a_dead_process_has_no_start_time() -> None:
-    """Not even while nobody has waited for it."""
+    """Not even while it is a zombie."""
     with subprocess.Popen(["/bin/true"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert runner.start_ticks(child.pid) is None
@@ -120,7 +120,7 @@ def test_the_log_is_bounded(tmp_path: Path) -> None:
     assert (tmp_path / "runner.log").read_text().endswith("line 199\n")
 
 
-def test_a_listening_process_is_told_from_one_that_only_has_sockets() -> None:
+def test_a_listening_process_differs_from_one_that_only_has_sockets() -> None:
     """Listening on TCP counts, an unconnected socket does not."""
     program = """
 import socket, sys
