@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "python_lib" / "keyfleet"
 HEADER = "# SPDX-License-Identifier: MIT - made from _async/{name} by scripts/generate_sync.py; change that one"
 LICENCE = "# SPDX-License-Identifier: MIT"
-RULES = (
+RULES = (  # of code alone: docstrings are written so that they hold for both clients
     (r"\basync def\b", "def"),
     (r"\basync with\b", "with"),
     (r"\bawait ", ""),
@@ -32,14 +32,6 @@ RULES = (
     (r"(?<=\._transport\.)asyncio_", "thread_"),
     (r"\bfrom redis\.asyncio\.cluster\b", "from redis.cluster"),
     (r"\bfrom redis\.asyncio\b", "from redis"),
-    (r"(?<=, )for asyncio\b(?=\.$)", "for threads"),
-    (r"\bThe client for asyncio\b", "The client for threads"),
-    (r"\bbetween tasks\b", "between threads"),
-    (r"\bbelongs to one task\b", "belongs to one thread"),
-    (r"\bused by one task at a time\b", "used by one thread at a time"),
-    (r"\bIt belongs to one event loop, and a\b", "A"),
-    (r"\bin several event loops, and after\b", "after"),
-    (r": each has its own connections", ", which has its own connections then"),
 )
 
 

@@ -40,7 +40,7 @@ class AsyncSubscription(Generic[T]):
     ``client-output-buffer-limit`` for ``pubsub`` is disconnected by it, and gets a `Reconnected`.
 
     `add`, `remove` and `close` may be called while others wait for a message; each message goes to one of them.
-    It belongs to one event loop, and a forked process cannot use it.
+    A forked process cannot use it, nor, with asyncio, another event loop.
     """
 
     def __init__(self, engine: Engine, dialer: Dialer, wanted: Sequence[Topic], options: SubscribeOptions, budget_seconds: float) -> None:

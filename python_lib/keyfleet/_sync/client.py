@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT - made from _async/client.py by scripts/generate_sync.py; change that one
-"""The client for threads."""
+"""The client: all its calls in one class."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Client(
     Capabilities,
 ):
     """
-    Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names, for threads.
+    Keys, JSON values, hashes, lists and sets on a server, a cluster or the primary that Sentinel names.
 
-    Make one with `from_env`, `from_url` or `from_settings`, share it between threads, and close it, best as a context manager. It may be
-    used after a fork, which has its own connections then. Keys are given and returned without the prefix of
-    the settings. Values are texts, stored as UTF-8.
+    Make one with `from_env`, `from_url` or `from_settings`, share it between callers, and close it, best as a context manager. It may
+    be used after a fork and, with asyncio, in several event loops: each has its own connections. Keys are given and returned without
+    the prefix of the settings. Values are texts, stored as UTF-8.
 
     Each call has one budget, ``timeout_seconds`` of the settings, for connecting, waiting and all further attempts. Every method
     may raise UnreachableError (no usable answer within the budget) or its subclasses PoolTimeoutError and BreakerOpenError;

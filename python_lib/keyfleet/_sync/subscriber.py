@@ -37,7 +37,7 @@ class _Connection(Session):
 
 class Subscriber:
     """
-    Keeps topics subscribed and collects what comes; used by one thread at a time, only `wake` is for any.
+    Keeps topics subscribed and collects what comes; used by one caller at a time, only `wake` is for any.
 
     Args:
         engine, dialer: Know the servers, and how to connect to them.

@@ -24,7 +24,7 @@ class AsyncPipeline(PipelineCalls):
 
     It takes the client's calls for keys, JSON, hashes and lists, with the same arguments, except `scan` and what waits for an element. Each
     returns the pipeline, so that calls can be chained, and `execute` returns what the client's would, in their order. Wrong arguments
-    raise immediately. It belongs to one task. After `execute` it is empty and may be used again.
+    raise immediately. It belongs to one caller. After `execute` it is empty and may be used again.
 
     Attributes:
         results: What the last `execute` got, errors in the places of their calls; also when it raised one of them.

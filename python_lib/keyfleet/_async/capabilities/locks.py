@@ -51,7 +51,7 @@ class AsyncLock:
     It is held for *ttl_seconds* and renewed in the background three times in that time. Where renewing fails, the lease ends, and
     `lost` and `assert_held` say so. Those who wait get it in the order in which they asked.
 
-    An object is used by one task at a time: each makes its own of the same name. It may be used again after `release`. Renewing ends
+    An object is used by one caller at a time: each makes its own of the same name. It may be used again after `release`. Renewing ends
     when the object is gone: what a task or thread leaves behind when it ends without releasing is free when the lease ends.
     """
 
