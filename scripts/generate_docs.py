@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import inspect
 import re
 import sys
@@ -236,11 +237,22 @@ def api_page() -> str:
         sections.append([f"## {docstring(base)[0].rstrip('.')}"])
         sections += [api_entry(name, member, name in queued) for name, member in calls.items()]
     for kind, title in ((Pipeline, "Pipelines"), (Script, "Scripts"), (Subscription, "Subscriptions"), (Policy, "Policy")):
-        sections += [[f"## {title}"], docstring(kind)]
+        sections += [[f"## {title}"], made_as(kind), docstring(kind)]
         for name, member in vars(kind).items():
             if callable(member) and (not name.startswith("_") or name == "__call__"):
                 sections.append(api_entry(name, member, False))
     return page("Python client", "the docstrings of python_lib/keyfleet/_async", *sections)
+
+
+def made_as(kind: type) -> list[str]:
+    """Return the fields of a dataclass with their defaults, as code; nothing for other classes."""
+    return ["```python", f"{kind.__name__}{shown(inspect.signature(kind))}", "```"] if dataclasses.is_dataclass(kind) else []
+
+
+def shown(signature: inspect.Signature) -> str:
+    """Return a signature as one would write it, with ``…`` for a default that is a mark."""
+    text = str(signature.replace(return_annotation=signature.return_annotation or inspect.Signature.empty)).replace(repr(MISSING), "…")
+    return re.sub(r"""(: |-> )(['"])((?:(?!\2).)*)\2""", r"\1\3", text).replace("'", '"')
 
 
 def capabilities_page() -> str:
@@ -266,9 +278,7 @@ def api_entry(name: str, member: Any, is_queued: bool) -> list[str]:
     call = getattr(member, "__func__", member)
     signature = inspect.signature(call)
     parameters = [item for item in signature.parameters.values() if item.name not in ("self", "cls")]
-    shown = str(signature.replace(parameters=parameters)).replace(repr(MISSING), "…")
-    shown = re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown).replace("'", '"')
-    return [heading, "", "```python", f"{name}{shown}", "```", "", *docstring(call)]
+    return [heading, "", "```python", f"{name}{shown(signature.replace(parameters=parameters))}", "```", "", *docstring(call)]
 
 
 def docstring(subject: Any) -> list[str]:

@@ -13,8 +13,6 @@ from scripts.reflow import COLUMNS, GENERATED, reflow
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "word " * 40
 TO_COME = (  # remove a name after scripts/reflow.py NAME
-    "docs/architecture.md",
-    "docs/operations/profiles.md",
     "docs/operations/rotate_tls.md",
     "docs/topologies/cluster.md",
     "docs/topologies/replication.md",
