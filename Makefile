@@ -15,7 +15,7 @@ help: ## Show this list
 deploy: ## Deploy the inventory and prove it; safe at any time
 	@scripts/deploy
 
-destroy: ## Take the deployment away; its data only with PURGE=1
+destroy: ## Remove the deployment; its data only with PURGE=1
 	@scripts/destroy
 
 check: ## Quick checks, no Docker: lint, types, docs drift, unit and integration tests

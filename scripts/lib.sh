@@ -30,7 +30,7 @@ as_root() {
     fi
 }
 
-# allow_daemons: take our policy-rc.d away and put the machine's own back, also after a killed run.
+# allow_daemons: remove keyfleet's policy-rc.d and put the machine's own back, also after a killed run.
 allow_daemons() {
     if grep -qsxF "$POLICY_MARK" "$policy_file"; then as_root rm -f "$policy_file"; fi
     if [ -e "$policy_file.keyfleet-saved" ] || [ -L "$policy_file.keyfleet-saved" ]; then

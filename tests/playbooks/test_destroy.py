@@ -13,7 +13,7 @@ DESTROY = "playbooks/destroy.yml"
 
 
 def purge(deployment: Deployment, *arguments: str, **extra: Any) -> Run:
-    """Take the deployment away with its data."""
+    """Remove the deployment with its data."""
     return deployment.run(*arguments, playbook=DESTROY, redis_server_purge=True, **extra)
 
 
@@ -52,7 +52,7 @@ def test_destroy_keeps_data_unless_purged(deployed: Deployment, port: int) -> No
     assert not secret(deployed).exists()
 
 
-def test_check_mode_takes_nothing_away(deployed: Deployment, port: int) -> None:
+def test_check_mode_removes_nothing(deployed: Deployment, port: int) -> None:
     """--check names what a run would remove, and does not touch it."""
     before = deployed.tree()
     foreseen = purge(deployed, "--check").ok()
@@ -64,7 +64,7 @@ def test_check_mode_takes_nothing_away(deployed: Deployment, port: int) -> None:
 
 
 def test_limit_keeps_the_password_that_other_hosts_use(two_hosts: Deployment) -> None:
-    """Purging one host of two leaves the password to the other and says so; purging both takes it away."""
+    """Purging one host of two leaves the password to the other and says so; purging both removes it."""
     two_hosts.run().ok()
     run = purge(two_hosts, "--limit", "node1").ok()
     assert "Hosts that took no part, or failed: node2" in run.output

@@ -248,7 +248,7 @@ def _end(pid: int, folder: str) -> None:
 
 
 def deployments(folder: Path) -> Iterator[Deployment]:
-    """Yield a deployment, and take it away."""
+    """Yield a deployment, and remove it."""
     deployment = Deployment(folder)
     try:
         yield deployment

@@ -4,7 +4,7 @@ What other processes are doing, from ``/proc``; reads only.
 
 Source:
     proc(5): ``/proc/PID/fd`` names each open file by its path, with ``(deleted)`` behind it when the path is gone. Only its owner, and root
-    unless a container took CAP_SYS_PTRACE away, may read it, as ``exe`` and ``maps``; ``status`` and ``cmdline`` are for everyone.
+    unless a container dropped CAP_SYS_PTRACE, may read it, as ``exe`` and ``maps``; ``status`` and ``cmdline`` are for everyone.
 """
 
 from __future__ import annotations
