@@ -155,6 +155,10 @@ class _Order:
     """
     Finds answers that were not given in order.
 
+    It takes two passes over the calls. What a call may answer depends on those behind it, which may have changed its key already, so the
+    first pass notes the last change of each key. It depends on those before it as well, which may be sent again or have ended without an
+    answer, and correcting one call changes what holds for the next: the second pass goes from first to last and notes both as it goes.
+
     Attributes:
         found: The verdicts, corrected as far as they were checked.
     """

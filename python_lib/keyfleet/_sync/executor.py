@@ -166,7 +166,7 @@ class Engine(Sending):
             given_up = sum(call.is_settled for call in unsettled)
             if given_up == len(unsettled):
                 break
-            if in_order and given_up:  # it may have been before others
+            if in_order and given_up:  # a call that ended without an answer may invalidate answers behind it
                 self._judge(calls, {})
             self._counters.retries += sum(call.past.attempts > 0 and not call.is_settled for call in unsettled)
             self._attempt(calls, deadline, in_order)

@@ -42,6 +42,15 @@ def plan_cluster(state: ClusterState, desired: Desired) -> ClusterPlan:
     """
     Return the steps from *state* to *desired*.
 
+    The order:
+    - Replicas take over from failed primaries before lost slots are counted: only slots that no replica serves are lost with their keys.
+    - Moves that were begun end before shards are chosen, because the choice counts the slots of each primary.
+    - A new node gets its slots before it meets the others: only a node that knows no other may set its configuration epoch.
+    - Open slots are closed, and slots move, between nodes that know each other: a node serves no open slot whose owner it does not know.
+    - Replicas are attached before slots move, so that no key has a single copy. Those of a shard that leaves stay until its slots are gone.
+    - A retired primary hands over twice: before the moves, and after them, since its successor may be a replica of a shard that left.
+    - A node is forgotten last, when it owns nothing and no node follows it.
+
     Raises:
         RefusedError: if they would lose data, or the nodes are too few.
     """
@@ -241,7 +250,12 @@ def forget(copy: WorkingCopy) -> None:
 
 
 def move(copy: WorkingCopy, shards: Shards, desired: Desired) -> None:
-    """Move the slots of shards that leave, of new shards, and, if asked for, of all that have too many or too few."""
+    """
+    Move slots off shards that leave and onto new shards; if a rebalance is desired, off and onto all that have too many or too few.
+
+    A shard that is being filled is marked by one slot, which is imported first and arrives last (`Reserve`). Without the mark, the next run
+    would take a shard with a part of its slots for one of the desired size, since without a rebalance it fills new shards only.
+    """
     counts = copy.counts([*shards.own, *shards.leaving])
     reserved = {name: (copy.owners[slot], slot) for name, slot in shards.filling.items() if name in shards.own}
     for name, (owner, _slot) in reserved.items():  # they will move, as the last ones

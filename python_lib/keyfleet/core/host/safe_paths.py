@@ -160,6 +160,8 @@ class Folder:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
+                # Readable by no other user until it is complete. On the disk before the rename, so that a crash leaves the old content or
+                # the new one under the name, and never an empty file.
                 file.flush()
                 _give(descriptor, owner)
                 os.fchmod(descriptor, mode)

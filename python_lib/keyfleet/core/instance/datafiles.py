@@ -195,7 +195,12 @@ class DataFolder:
         return f"{self.path}/{KEPT}/{number}"
 
     def _copy_aof(self, top: Folder, source: Place, into: Folder, target: Place) -> None:
-        """Make the append-only file of *source* readable in another folder: bases are linked, increments copied."""
+        """
+        Make the append-only file of *source* readable in another folder.
+
+        A base is never written again, so a link is enough. The server appends to the last increment, which a link would change under both
+        names. The manifest is written last: without it, a start reads none of the files.
+        """
         kept = renamed_manifest(self.manifest(source), source.appendfilename, target.appendfilename)
         with top.folder(source.appenddirname) as before:
             sizes = [status.st_size for status in (before.status(file.name) for file, _new in kept if file.kind == "i") if status]

@@ -306,6 +306,14 @@ def plan_start(host: Host, instance: Instance, state: State) -> InstancePlan:
     """
     Return how to start a stopped instance with all of its data.
 
+    What could go wrong, and what prevents it:
+    - With ``appendonly yes`` and no append-only file a server starts empty, although a dump is there. So it starts with the value that fits
+      the data, and switches while it runs.
+    - A client might write before the keys are compared, and a start that is undone would lose that. So it starts on a private socket where
+      it can, and gets its port after ``commit``.
+    - A crash before ``commit`` must find the data under the names in the file of before. So files are linked or copied to their new names
+      first, and the old names are set aside last.
+
     Raises:
         RefusedError: if it would start without data that is there, or could not read it.
     """

@@ -49,6 +49,14 @@ def hand_over(observed: Observed, service: str, primary: ReplicationNode, succes
 
 
 def _by_server(primary: ReplicationNode, successor: ReplicationNode, wait: Wait) -> None:
+    """
+    Let the servers swap roles with FAILOVER, and write both roles into their files.
+
+    FAILOVER pauses writes until the replica has all of them, so a replica that is far behind is waited for first, while clients still
+    write. The command returns before the swap and reports no failure later: the primary's role says whether it happened. The successor
+    writes its role first: a run that is killed in between leaves two files of a primary, which `start_role` can decide between, and not
+    two of replicas of each other.
+    """
     wait(lambda: behind(primary, successor))
     place = next((place for place in primary.report.replicas if place in successor.places), None)
     if place is None:  # it announces another address
@@ -114,6 +122,7 @@ def _with_paused_writes(observed: Observed, service: str, primary: ReplicationNo
             promoted = next((node for node in replicas if node.read().follows is None), None)
             _refuse_late(deadline, primary, "no replica was promoted in time")
         reach_step("follow")
+        # Sentinel would do so seconds later, and lose what clients that are still connected write to the old primary until then.
         primary.change(("REPLICAOF", *_place(promoted)), problem="cannot become a replica")
         reach_step("unpause")
     finally:

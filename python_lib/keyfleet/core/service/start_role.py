@@ -218,6 +218,8 @@ def _ask(address: str, peers: Peers, access: Access, found: Found) -> None:
         try:
             member = Member(address, access)
             if member.is_primary():
+                # In this order, because `decide` reads in another thread: a primary whose Sentinels are still to be heard is never missing
+                # from both sets, in which case it would count as one about which nothing more will come.
                 found.listening |= {address} if peers.sentinels else set()
                 found.primaries[address] = member.places
                 found.asking.discard(address)

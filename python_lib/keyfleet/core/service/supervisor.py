@@ -358,6 +358,7 @@ class Supervisor:
         self._output, self._words = b"", deque[str](maxlen=10)
         self._delay_seconds = self._next_start = self._started = 0.0
         self._signals: list[int] = []
+        # A signal that arrives just before `select` would be noticed only when something else happens; a byte in a pipe ends the wait.
         self._wakeup, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
@@ -400,7 +401,11 @@ class Supervisor:
             os.read(self._wakeup, 4096)
 
     def _advance(self) -> None:
-        """Take the step that signals, the server and the clock ask for."""
+        """
+        Take the step that signals, the server and the clock ask for.
+
+        Signals come first: a server that ends while it is being stopped must not be restarted as one that crashed.
+        """
         received, self._signals = self._signals, []
         if signal.SIGTERM in received or signal.SIGINT in received:
             for pid in _living(self._record, "server"):
@@ -497,7 +502,7 @@ class Supervisor:
 
     def _after_end(self, exit_status: Optional[int]) -> None:
         """Decide what follows the end of the server: nothing, a restart, or giving up a start that never worked."""
-        while self._stdout:
+        while self._stdout:  # its last words; the pipe is closed once it is empty, even if a background save still holds it
             self._read_output()
         self._child = None
         self._record.update(server_pid=None, server_ticks=None, last_exit={"status": exit_status, "at": time.time()})
