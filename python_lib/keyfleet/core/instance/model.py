@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from ..acl.declared import declared_user
+from ..acl.denied import denied_commands, restricted
 from ..acl.model import REPLICATION as REPLICATION_USER
 from ..directives.plan import acl_lines
 from ..directives.values import SECRET_DIRECTIVES
@@ -321,8 +322,8 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
 
     Args:
         variables: ``instances`` (list of options), ``topology``, ``tls_material`` (``pem``, ``ca`` and ``directives`` of the host),
-            ``peers`` (of members of a replication, by name of the instance), and COMMON_OPTIONS, which hold for every instance that does
-            not say otherwise; directives are merged by name.
+            ``peers`` (of members of a replication, by name of the instance), ``command_rules`` and ``engine`` (what users are denied), and
+            COMMON_OPTIONS, which hold for every instance that does not say otherwise; directives are merged by name.
             DEFAULT_INSTANCE_OPTIONS hold for the instance ``default``.
         default_maxmemory: Bytes by name of the instance, for those that then have no ``maxmemory``.
     Returns:
@@ -330,6 +331,7 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
         function trusts what it gets.
     """
     found = []
+    denied = denied_commands(str(variables.get("command_rules") or "server"), str(variables.get("engine")))
     for given in variables["instances"]:
         options = {name: given[name] for name in ROLE_OPTIONS if given.get(name) is not None}
         taken = (*COMMON_OPTIONS, *(DEFAULT_INSTANCE_OPTIONS if given["name"] == DEFAULT_INSTANCE else ()))
@@ -343,6 +345,7 @@ def from_variables(variables: Mapping[str, Any], default_maxmemory: Optional[Map
             common.update({f"tls_{name}": value for name, value in (variables.get("tls_material") or {}).items()})
         added = {"directives": directives, "topology": topology, "maxmemory_computed": bool(computed)}
         added["peers"] = (variables.get("peers") or {}).get(options["name"], {})
+        added["users"] = restricted({**common, **options}.get("users", ()), denied)
         found.append(from_options({**common, **options, **added}))
     return found
 

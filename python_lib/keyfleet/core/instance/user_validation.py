@@ -9,6 +9,8 @@ from typing import Any
 
 from ..acl.credentials import RULES, credential_problems, password_problem
 from ..acl.declared import user_problems
+from ..acl.denied import RULES as COMMAND_RULES
+from ..acl.denied import contradictions
 from .model import Instance, rules_of
 
 # Ansible masks passwords wherever they occur in a result, also inside of other words.
@@ -23,11 +25,15 @@ def declared_problems(variables: Mapping[str, Any]) -> list[str]:
     rules = str(variables.get("credential_rules") or RULES[0])
     if rules not in RULES:
         return [f"redis_server_credential_rules is {rules!r}: use {' or '.join(RULES)}"]
+    denies = str(variables.get("command_rules") or COMMAND_RULES[0])
+    if denies not in COMMAND_RULES:
+        return [f"redis_server_command_rules is {denies!r}: use {' or '.join(COMMAND_RULES)}"]
     found = []
     for where, listed in lists.items():
         if listed is not None:
             problems = user_problems(listed)
-            found += [f"{where}{problem}" for problem in problems or credential_problems(listed, rules)]
+            problems = problems or [*credential_problems(listed, rules), *contradictions(listed, denies, str(variables.get("engine")))]
+            found += [f"{where}{problem}" for problem in problems]
     return found
 
 

@@ -135,6 +135,9 @@ def _kind_problems(where: str, options: Mapping[str, Any]) -> Iterator[str]:
 def _instance_problems(instance: Instance, variables: Mapping[str, Any]) -> Iterator[str]:
     """Return what is wrong with one instance as a whole."""
     yield from _listen_problems(instance, str(variables.get("root", "/")))
+    rules = variables.get("command_rules") or "server"
+    if rules != "server" and instance.directives.get("user"):
+        yield f"directives.user is given, and redis_server_command_rules is {rules!r}, which restricts no user of it: use users"
     if instance.is_public and instance.password == "":
         yield f"bind is {' '.join(instance.bind)!r} and password is empty: {_OPEN}; set a password, or bind to loopback"
     impossible = check(instance.directives, str(variables["engine"]), None)
