@@ -18,7 +18,8 @@ from ..module_utils.keyfleet.host import file_entries, files
 from ..module_utils.keyfleet.host.folders import folder_problem
 from ..module_utils.keyfleet.profile.names import Owner, deployment_problem, env_path, host_problem
 from ..module_utils.keyfleet.profile.plan import Desired, ProfilePlan, candidates, foreign_problems, plan_profiles
-from ..module_utils.keyfleet.profile.validation import profile_problems
+from ..module_utils.keyfleet.profile.validation import address_problem, profile_problems
+from ..module_utils.keyfleet.profile.values import at_address
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "deployment": {"type": "str", "required": True},
@@ -31,6 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "absent": {"type": "list", "elements": "str", "default": []},
     "kept": {"type": "list", "elements": "str", "default": []},
     "knows_all": {"type": "bool", "default": False},
+    "address": {"type": "str", "default": ""},
     "key_prefix": {"type": "str", "default": ""},
     "ca": {"type": "str", "default": ""},
     "ca_path": {"type": "str", "default": ""},
@@ -79,7 +81,8 @@ class ActionModule(ActionBase):
 
 def _place_problems(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the names, and with the places where files are to be."""
-    found = [problem for problem in (deployment_problem(options["deployment"]), host_problem(options["host"])) if problem]
+    problems = (deployment_problem(options["deployment"]), host_problem(options["host"]), address_problem(options["address"]))
+    found = [problem for problem in problems if problem]
     path = options["path"]
     problem = _folder_problem(str(PurePosixPath(path).parent), options["own_folders"])
     if problem or not PurePosixPath(path).suffix or Path(path).is_dir():
@@ -108,7 +111,8 @@ def _desired(options: Mapping[str, Any]) -> Desired:
     ca_file = options["ca_path"] or (_ca_file(options) if options["ca"] else "")  # without one, those of the system count
     named = options["tls_server_name"]
     instances = [
-        {**endpoint, "ca_file": ca_file, "tls_server_name": endpoint.get("tls_server_name") or named} for endpoint in options["instances"]
+        {**endpoint, "ca_file": ca_file, "tls_server_name": endpoint.get("tls_server_name") or named}
+        for endpoint in (at_address(endpoint, options["address"]) for endpoint in options["instances"])
     ]
     taken = ("deployment", "host", "hosts", "absent", "kept", "knows_all", "key_prefix", "forms", "users", "ca")
     return Desired(

@@ -73,6 +73,10 @@ options:
     description: Name that the certificates must be valid for in the place of the address, such as behind a tunnel or a load balancer.
     type: str
     default: ""
+  address:
+    description: Host name in the place of the addresses of servers and Sentinels; empty for those.
+    type: str
+    default: ""
   key_prefix:
     description: Put before every key by the client library.
     type: str

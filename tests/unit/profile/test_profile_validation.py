@@ -7,7 +7,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from keyfleet.core.profile.validation import profile_problems
+from keyfleet.core.profile.validation import address_problem, profile_problems
+from keyfleet.core.profile.values import at_address, profile_values
 
 SECRET = "s3cret-of-the-reader"
 HASH = hashlib.sha256(SECRET.encode()).hexdigest()
@@ -62,3 +63,30 @@ def test_wrong_variables_are_named(given: dict[str, Any], words: list[str]) -> N
     (problem,) = problems(**given)
     assert [] == [word for word in words if word not in problem], problem
     assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize("address", ["redis://cache", "cache.example.org:6379", "a b", "-x", "::1", "x" * 300])
+def test_an_address_is_a_name(address: str) -> None:
+    """Ports are those of the servers."""
+    assert address_problem(address).startswith(f"redis_endpoint_address is {address!r}: give a host name")
+    assert ["", "", ""] == [address_problem(one) for one in ("", "clustercfg.orders.example.org", "cache_1")]
+
+
+def test_an_address_replaces_those_of_servers_and_sentinels() -> None:
+    """Of a single node, a cluster and a replication; a socket stays one."""
+    tls = {**MANAGED, "tls": "only", "ca_file": "/x/ca.pem"}
+    name = "cache.example.org"
+    single, cluster, watched, local, same = (
+        profile_values(at_address(endpoint, to))
+        for endpoint, to in (
+            (tls, name),
+            ({**tls, "cluster_nodes": ["192.0.2.1:6379", "192.0.2.2:6379"]}, name),
+            ({**tls, "sentinels": ["192.0.2.1:26379"], "service": "orders", "sentinel_password": "x"}, name),
+            ({**tls, "unix_socket": "/run/x.sock"}, name),
+            (tls, ""),
+        )
+    )
+    assert ("cache.example.org", "6379", "true") == (single["REDIS_HOST"], single["REDIS_PORT"], single["REDIS_TLS_ENABLED"])
+    assert "cache.example.org:6379" == cluster["REDIS_CLUSTER_NODES"]
+    assert single == watched
+    assert ("unix:///run/x.sock", "192.0.2.1") == (local["REDIS_URL"], same["REDIS_HOST"])

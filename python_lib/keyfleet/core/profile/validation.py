@@ -11,6 +11,7 @@ from typing import Any
 from .forms import FORMS_ELSEWHERE
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ARN = re.compile(r"arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:\d{12}:secret:[^\s\"]+|ssm:[a-z0-9-]+:\d{12}:parameter/[^\s\"]+)")
 _ARN_FORMS = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"
@@ -49,6 +50,13 @@ def profile_problems(
             if applies(user, endpoint):
                 found += _acl_problems(where, user, endpoint)
     return found
+
+
+def address_problem(address: str) -> str:
+    """Return why a name cannot stand for the servers in profiles; empty if it can, or is empty."""
+    if not address or _HOST.fullmatch(address):
+        return ""
+    return f"redis_endpoint_address is {address!r}: give a host name, such as cache.example.org, without a scheme and a port"
 
 
 def applies(user: Mapping[str, Any], endpoint: Mapping[str, Any]) -> bool:

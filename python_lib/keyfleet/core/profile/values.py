@@ -34,6 +34,14 @@ def own_address(bind: Sequence[str]) -> str:
     return client_address(bind, client_address(bind))
 
 
+def at_address(endpoint: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """Return an endpoint that applications reach by a name of its own; an empty one, or that of a socket, changes nothing."""
+    if not address or endpoint.get("unix_socket"):
+        return dict(endpoint)
+    nodes = {"cluster_nodes": [f"{address}:{endpoint['port']}"]} if endpoint.get("cluster_nodes") else {}
+    return {**endpoint, "host": address, "sentinels": [], "sentinel_password": "", **nodes}
+
+
 def profile_values(endpoint: Mapping[str, Any], key_prefix: str = "") -> dict[str, str]:
     """
     Return the variables that ``Settings.from_env`` reads; passwords last.
