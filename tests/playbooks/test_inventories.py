@@ -10,8 +10,12 @@ import pytest
 from support.collection import ansible
 from support.playbooks import ROOT
 
-# Examples of services that others run, and the variables of the controller that hold their passwords.
-MANAGED = {"elasticache": {"ORDERS_AUTH_TOKEN": "This-is-a-sample-token", "SESSIONS_PASSWORD": "This-is-a-sample-password"}}
+# Variables of the controller that hold the passwords of examples.
+SECRETS = {
+    "elasticache": {"ORDERS_AUTH_TOKEN": "This-is-a-sample-token", "SESSIONS_PASSWORD": "This-is-a-sample-password"},
+    "elasticache-like": {"CARTS_PASSWORD": "This-is-a-sample-password"},
+}
+MANAGED = ("elasticache",)  # of services that others run
 EXAMPLES = sorted(path.name for path in (ROOT / "inventories").iterdir())
 
 
@@ -24,7 +28,7 @@ def test_example_is_accepted(name: str, tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
     inventory = ROOT / "inventories" / name / "hosts.yml"
     output = ansible(
-        "playbook", "-i", str(inventory), "play.yml", folder=tmp_path, collections=ROOT / ".collections", environ=MANAGED.get(name, {})
+        "playbook", "-i", str(inventory), "play.yml", folder=tmp_path, collections=ROOT / ".collections", environ=SECRETS.get(name, {})
     )
     assert "failed=0" in output
     assert "changed=0" in output

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from keyfleet import Settings
+from keyfleet import Client, DeniedError, Settings
 from keyfleet.core.connect.client import connect
 from keyfleet.core.connect.redis_py import AnyClient
 from keyfleet.testing._binaries import find_binary
@@ -50,6 +50,9 @@ DENIED_ON_SERVERLESS = [
     *("pfdebug", "pfselftest", "psubscribe", "punsubscribe", "slowlog", "swapdb", "wait"),
 ]
 RENAMED = ["CONFIG", "DEBUG", "MIGRATE", "SAVE", "BGSAVE", "BGREWRITEAOF", "REPLICAOF", "SLAVEOF", "SHUTDOWN"]
+CONTAINERS = ["config", "debug", "function", "latency", "memory", "object", "slowlog"]
+# The client refuses to send them: their replies are not those of a command.
+NEVER_SENT = ["psync", "sync", "monitor", "psubscribe", "punsubscribe"]
 
 Names = dict[str, list[str]]
 
@@ -144,8 +147,13 @@ class Managed:
 
 def names_in_processes(services: Iterable[Managed], folder: Path) -> dict[str, str]:
     """Return the variables with which Python processes resolve the names of *services*, as they are now; a file in *folder* holds them."""
+    return resolved_in_processes({name: hosts for one in services for name, hosts in one.names.items()}, folder)
+
+
+def resolved_in_processes(names: Mapping[str, Sequence[str]], folder: Path) -> dict[str, str]:
+    """Return the variables with which Python processes resolve *names*; a file in *folder* holds them."""
     file = folder / "names.json"
-    file.write_text(json.dumps({name: hosts for one in services for name, hosts in one.names.items()}), encoding="utf-8")
+    file.write_text(json.dumps(names), encoding="utf-8")
     return {"KEYFLEET_TEST_NAMES": str(file), "PYTHONPATH": str(Path(__file__).parent / "resolver")}
 
 
@@ -296,6 +304,41 @@ def start_managed(folder: Path, shape: str, style: str = "noperm", engine: str =
         stopped.enter_context(resolved(found.names))
         found.stopped = stopped.pop_all()
     return found
+
+
+def denied_of(shape: str) -> list[str]:
+    """Return the commands that a service of a shape denies, as words."""
+    commands = [*DENIED_ON_NODES, *(DENIED_ON_SERVERLESS if shape == "serverless" else [])]
+    return [command.replace("|", " ") for command in commands]
+
+
+def enough_arguments(administrator: Settings, words: str) -> list[str]:
+    """Return as many arguments as the server wants to see before it asks for rights."""
+    if words in CONTAINERS:
+        return ["HELP"]
+    with Client.from_settings(administrator) as client:
+        (described,) = client.execute("COMMAND", "INFO", words.replace(" ", "|"))
+    return [] if described is None else ["1"] * (abs(described[1]) - len(words.split()))
+
+
+def assert_denied(settings: Settings, administrator: Settings, shape: str, unknown: Collection[str] = ("debug",)) -> None:
+    """
+    Assert that each command that a shape denies ends with an error that names it.
+
+    Args:
+        settings, administrator: Of an application, and of who may do everything on a server.
+        unknown: Commands that no user has; DEBUG is off for all of them.
+    """
+    arguments = {words: enough_arguments(administrator, words) for words in denied_of(shape)}
+    with Client.from_settings(settings) as client:
+        for words in arguments:
+            first, *rest = words.split()
+            refusal = ValueError if first in NEVER_SENT else (DeniedError, ValueError) if first in ("client", "wait") else DeniedError
+            with pytest.raises(refusal) as caught:
+                client.execute(first.upper(), *rest, *arguments[words])
+            if isinstance(caught.value, DeniedError):
+                assert (words, True) == (words, caught.value.command.startswith(first)), caught.value
+                assert (words, "" if first in unknown else settings.username or "default") == (words, caught.value.user)
 
 
 class KeptManaged:

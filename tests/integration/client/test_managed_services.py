@@ -9,22 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyfleet import AsyncClient, CertificateError, Client, CredentialsError, DeniedError
+from keyfleet import AsyncClient, CertificateError, CredentialsError
 from keyfleet.core.connect.client import close, connect
 from keyfleet.core.connect.redis_py import translated
 from keyfleet.core.health.report import wait_for_health
 from support.clients import OpenClient
 from support.load import Load
-from support.managed import DENIED_ON_NODES, DENIED_ON_SERVERLESS, RENAMED, TOKEN, KeptManaged, Managed, start_managed
+from support.managed import RENAMED, TOKEN, KeptManaged, Managed, assert_denied, start_managed
 from support.modules import DEBIAN_PYTHON, run_module
 
 ON_EVERY_SERVER = "full"
 pytestmark = pytest.mark.slow
 
 KINDS = ["enabled-unknown", "disabled-noperm", "disabled-unknown", "serverless-noperm", "serverless-unknown"]
-CONTAINERS = ["config", "debug", "function", "latency", "memory", "object", "slowlog"]
-# The client refuses to send them: their replies are not those of a command.
-NEVER_SENT = ["psync", "sync", "monitor", "psubscribe", "punsubscribe"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -51,34 +48,10 @@ def module_options(managed: Managed, **changes: Any) -> dict[str, Any]:
     return {**place, **login, "tls": True, "ca_certs": str(managed.ca), **changes}
 
 
-def denied_of(managed: Managed) -> list[str]:
-    """Return the denied commands that the server has, as words."""
-    commands = [*DENIED_ON_NODES, *(DENIED_ON_SERVERLESS if managed.shape == "serverless" else [])]
-    return [command.replace("|", " ") for command in commands]
-
-
-def enough_arguments(managed: Managed, words: str) -> list[str]:
-    """Return as many arguments as the server wants to see before it asks for rights."""
-    if words in CONTAINERS:
-        return ["HELP"]
-    with Client.from_settings(managed.nodes[0].settings()) as client:
-        (described,) = client.execute("COMMAND", "INFO", words.replace(" ", "|"))
-    return [] if described is None else ["1"] * (abs(described[1]) - len(words.split()))
-
-
 def test_every_denied_command_is_named(managed: Managed) -> None:
     """By the error and its attribute, whether the server says NOPERM or that it does not know the command."""
-    arguments = {words: enough_arguments(managed, words) for words in denied_of(managed)}
-    with Client.from_settings(managed.settings(timeout_seconds=5.0)) as client:
-        for words in arguments:
-            first, *rest = words.split()
-            refusal = ValueError if first in NEVER_SENT else (DeniedError, ValueError) if first in ("client", "wait") else DeniedError
-            with pytest.raises(refusal) as caught:
-                client.execute(first.upper(), *rest, *arguments[words])
-            if isinstance(caught.value, DeniedError):
-                is_unknown = first == "debug" or (managed.style == "unknown" and first.upper() in RENAMED)  # DEBUG is off for all users
-                assert (words, True) == (words, caught.value.command.startswith(first)), caught.value
-                assert (words, "" if is_unknown else managed.user or "default") == (words, caught.value.user)
+    unknown = ["debug", *(command.lower() for command in RENAMED if managed.style == "unknown")]
+    assert_denied(managed.settings(timeout_seconds=5.0), managed.nodes[0].settings(), managed.shape, unknown)
 
 
 def test_health_lists_what_it_could_not_check(managed: Managed, tmp_path: Path) -> None:
