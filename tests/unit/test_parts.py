@@ -45,7 +45,7 @@ def test_every_row_can_be_run(command: str) -> None:
 
 def test_every_folder_of_tests_and_every_scenario_is_in_a_part() -> None:
     """One that is added without a row would never run."""
-    commands = [found.command for found in read_parts(TABLE, "test")]
+    commands = [found.command for command in ("test", "full") for found in read_parts(TABLE, command)]
     pairs = [(option, word) for command in commands for option, word in zip(("", *command), command)]
     ignored = {word for option, word in pairs if option == "--ignore"}
     folders = {f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if list(path.rglob("test_*.py"))}
