@@ -57,6 +57,7 @@ def test_replicas_have_a_user() -> None:
         ({"directives": {"masterauth": "secret of mine"}}, "masterauth"),
         ({"directives": {"cluster-replica-no-failover": True}}, "cluster-replica-no-failover"),
         ({"directives": {"rename-command": ["CLUSTER hidden"]}}, "CLUSTER"),
+        ({"directives": {"rename-command": ["CONFIG hidden"]}}, "CONFIG"),
         ({"port": 0, "unix_socket": True}, "port is 0"),
         ({"port": 60000}, "70000"),
         ({"state": "absent"}, "redis_retired"),

@@ -14,7 +14,7 @@ NOT_ON_CLUSTER = {
     "cluster-replica-no-failover": "no replica could take over; keep such a node out of the cluster",
 }
 OF_KEYFLEET = ("masteruser", "masterauth", "primaryuser", "primaryauth")
-NEEDED_COMMANDS = ("CLUSTER", "MIGRATE", "ASKING", "DBSIZE", "RESTORE", "RESTORE-ASKING", "PSYNC", "REPLCONF")
+NEEDED_COMMANDS = ("CLUSTER", "CONFIG", "MIGRATE", "ASKING", "DBSIZE", "RESTORE", "RESTORE-ASKING", "PSYNC", "REPLCONF")
 
 
 def cluster_problems(instance: Instance) -> Iterator[str]:
