@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils.keyfleet.acl.credentials import password_problem
 from ..module_utils.keyfleet.connect.values import format_nodes
 from ..module_utils.keyfleet.errors import KeyfleetError
-from ..module_utils.keyfleet.managed.auth_token import password_problem, token_problem
 from ..module_utils.keyfleet.managed.iam import make_token, name_problems
 
 Declared = Mapping[str, Any]
@@ -74,9 +74,9 @@ def _login_problems(declared: Declared) -> Iterator[str]:
         yield f"redis_managed_user is {user!r} and redis_managed_password is empty; give the password, or use redis_managed_iam"
     if not password or service not in OF_AWS:
         return
-    problem = password_problem(password) if user else token_problem(password)
+    problem = password_problem(password, "elasticache", of_default=not user)
     if problem:
-        yield f"redis_managed_password, {'the password of a user' if user else 'an AUTH token'}, is not usable: {problem}"
+        yield f"redis_managed_password, {'the password of a user' if user else 'an AUTH token'}, {problem}"
     if not user and service in CLUSTERS:
         yield f"redis_managed_user is empty; the service {service} has no AUTH tokens, give the user of the password"
 

@@ -115,9 +115,15 @@ def test_every_shape(services: tuple[Services, dict[str, Managed]]) -> None:
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no-endpoint": ({"redis_managed_endpoint": ""}, "redis_managed_endpoint is empty"),
     "with-port": ({"redis_managed_endpoint": "cache.example.test:6379"}, "without a port"),
-    "token": ({"redis_managed_password": "This/is@a'sample token"}, "an AUTH token, is not usable: it holds a character that is not"),
-    "short-token": ({"redis_managed_password": "short"}, "it has 5 characters; allowed are 16 to 128"),
-    "password": ({"redis_managed_user": "app", "redis_managed_password": "this,is/not@allowed"}, "the password of a user, is not usable"),
+    "token": (
+        {"redis_managed_password": "This/is@a'sample token"},
+        "an AUTH token, has a character that elasticache takes in no AUTH token",
+    ),
+    "short-token": ({"redis_managed_password": "short"}, "an AUTH token, has 5 characters: elasticache takes 16 to 128"),
+    "password": (
+        {"redis_managed_user": "app", "redis_managed_password": "this,is/not@allowed"},
+        "the password of a user, has a character that elasticache takes in no password",
+    ),
     "no-tls": ({"redis_managed_tls": False, "redis_managed_password": "This-is-a-sample-token"}, "with TLS only"),
     "no-file": ({"redis_managed_tls_ca_file": "/nowhere/ca.pem"}, "which is not a readable file of the controller"),
     "reader": ({"redis_managed_cluster": True, "redis_managed_reader_endpoint": "r.example.test"}, "a cluster has no reader endpoint"),
