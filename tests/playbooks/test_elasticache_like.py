@@ -20,7 +20,7 @@ from support.managed import assert_denied, resolved
 DIRECTIVES = ("port", "extended-redis-compatibility", "tls-replication")
 
 
-@pytest.fixture(params=GROUPS)
+@pytest.fixture(params=[pytest.param(shape, marks=[pytest.mark.full] if shape == "serverless" else []) for shape in GROUPS])
 def service(request: pytest.FixtureRequest) -> Iterator[LikeElastiCache]:
     """A shape of the inventory, not deployed yet."""
     found = LikeElastiCache(Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp")), shape=request.param)

@@ -106,10 +106,15 @@ class Secured:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Kill runs on both topologies before every step with ``--full``, else on a replication before one of each direction."""
+    """
+    Run everything on both topologies with ``--full``, and kill runs before every step.
+
+    Else move a cluster, and kill runs on a replication before one step of each direction.
+    """
     kills, is_full = "steps" in metafunc.fixturenames, metafunc.config.getoption("full")
     if "secured" in metafunc.fixturenames:
-        metafunc.parametrize("secured", ["cluster", "replication"] if is_full or not kills else ["replication"], indirect=True)
+        short = "replication" if kills else "cluster"
+        metafunc.parametrize("secured", ["cluster", "replication"] if is_full else [short], indirect=True)
     if kills:
         metafunc.parametrize("steps", [STEPS if is_full else SHORT])
 
