@@ -82,22 +82,3 @@ def test_grown_from_a_single_node_and_back(deployment: Deployment, replication: 
     deployment.run().ok()
     assert "1" == ask(deployment, "node2", "GET", "kept")
     assert [] == deployment.run().ok().changed
-
-
-def test_a_primary_that_is_lost_leaves_only_when_forced(deployment: Deployment, replication: int) -> None:
-    """A replica may lack its last writes: the run says so and changes nothing, until force is set."""
-    deployment.run().ok()
-    ask(deployment, "node1", "SET", "kept", "1")
-    wait_until(lambda: ["1", "1"] == [ask(deployment, host, "GET", "kept") for host in ("node2", "node3")], "the replicas to have the key")
-    deployment.lose("node1")
-    deployment.retired = ["node1"]
-    refused = deployment.run()
-    assert 2 == refused.rc
-    assert "set force to promote the replica that has most" in refused.failures
-    assert ["slave", "slave"] == [ask(deployment, host, "ROLE")[0] for host in ("node2", "node3")]
-    deployment.variables["redis_replication_force"] = True
-    deployment.run().ok()
-    deployment.hosts, deployment.retired = ["node2", "node3"], ()
-    assert ["", address(deployment, "node2")] == [roles(deployment)[host] for host in deployment.hosts]
-    assert ["1", "1"] == [ask(deployment, host, "GET", "kept") for host in deployment.hosts]
-    assert [] == deployment.run().ok().changed
