@@ -82,3 +82,18 @@ def test_grown_from_a_single_node_and_back(deployment: Deployment, replication: 
     deployment.run().ok()
     assert "1" == ask(deployment, "node2", "GET", "kept")
     assert [] == deployment.run().ok().changed
+
+
+def test_a_primary_that_is_lost_is_replaced_by_hand(deployment: Deployment, replication: int) -> None:
+    """Without Sentinels: a replica is promoted, the lost host leaves the inventory, and the next run attaches the others."""
+    deployment.run().ok()
+    ask(deployment, "node1", "SET", "kept", "1")
+    wait_until(lambda: ["1", "1"] == [ask(deployment, host, "GET", "kept") for host in ("node2", "node3")], "the replicas to have the key")
+    deployment.lose("node1")
+    assert 0 != deployment.run().rc
+    ask(deployment, "node2", "REPLICAOF", "NO", "ONE")
+    deployment.hosts = ["node2", "node3"]
+    deployment.run().ok()
+    assert {"node2": "", "node3": address(deployment, "node2")} == roles(deployment)
+    assert ["1", "1"] == [ask(deployment, host, "GET", "kept") for host in deployment.hosts]
+    assert [] == deployment.run().ok().changed
