@@ -33,7 +33,7 @@ word""") -> None:
     ("find", "text", "lines"),
     [
         ("word", "word words\na_word", [1, 2]),
-        ("of ours", "of\n# ours, of  ours", [1, 2]),
+        ("two words", "two\n# words, two  words", [1, 2]),
         ("words?", "WORD swords\nWords", [1, 2]),
     ],
 )
